@@ -1,0 +1,1 @@
+"""Shelf of checks: what is said about a commit after it happened."""

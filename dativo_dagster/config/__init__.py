@@ -1,0 +1,1 @@
+"""What people write: jobs, recipes, contracts; read into frozen values."""

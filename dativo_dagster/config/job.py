@@ -1,0 +1,171 @@
+"""A job as the platform sees it: frozen, complete, the same for every shape of file it was written in.
+
+`config.load` makes it from YAML; nothing after that reads YAML. Connector options are still plain mappings here,
+checked against the connector's own ``Config``; secrets are in them only once the job was loaded for a run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from dativo_dagster.config.contract import Contract
+
+ValidationMode = Literal["strict", "warn", "quarantine"]
+WriteMode = Literal["append", "overwrite", "overwrite_partitions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incremental:
+    """Which part of the source is new. ``strategy`` is one of the earlier system's names."""
+
+    strategy: str
+    cursor_field: str | None = None
+    lookback_days: int = 0
+    state_path: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where rows come from. ``options`` go to the connector's ``Config`` as they are."""
+
+    connector: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    incremental: Incremental | None = None
+    plugin: str | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partition:
+    """One partition field: an Iceberg transform over a column.
+
+    ``transform`` is identity, year, month, day, hour, ``bucket[n]`` or ``truncate[n]``. The column ``ingest_date``
+    may be virtual: when the contract has no such field, it is the UTC date of the run.
+    """
+
+    column: str
+    transform: str = "identity"
+
+    @property
+    def name(self) -> str:
+        """Name the partition field as Iceberg's engines do."""
+        kind = self.transform.partition("[")[0]
+        return self.column if kind == "identity" else f"{self.column}_{'trunc' if kind == 'truncate' else kind}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evolution:
+    """Which differences between contract and table a run may apply to the table; the rest refuse the run."""
+
+    add: bool = True
+    widen: bool = True
+    relax: bool = True
+    drop: bool = False
+    rename: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where rows go. ``options`` go to the table's ``Config`` as they are."""
+
+    connector: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    table: str = ""
+    mode: WriteMode = "append"
+    partitioning: tuple[Partition, ...] = ()
+    evolution: Evolution = field(default_factory=Evolution)
+    file_size_bytes: int = 128 * 1024 * 1024
+    compression: str = "zstd"
+    plugin: str | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """What becomes of rows that break the contract, and when there are too many of them."""
+
+    mode: ValidationMode = "strict"
+    max_rejected: int | None = None
+    max_rejected_percent: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """When a failed step runs again: exponential delays, capped. Errors that are not retryable never do."""
+
+    max_retries: int = 3
+    initial_delay_seconds: float = 5.0
+    max_delay_seconds: float = 300.0
+    backoff_multiplier: float = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """When a job runs by itself; ``cron`` in ``timezone``."""
+
+    cron: str
+    timezone: str = "UTC"
+    enabled: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobStream:
+    """One stream of a job: one table, one asset, one commit."""
+
+    name: str
+    source: Source
+    target: Target
+    contract: Contract
+    validation: Validation = field(default_factory=Validation)
+
+    @property
+    def object(self) -> str:
+        """Name what is read at the source."""
+        return self.contract.object or self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One YAML job, complete."""
+
+    name: str
+    tenant: str
+    path: Path
+    streams: tuple[JobStream, ...]
+    description: str = ""
+    environment: str | None = None
+    schedule: Schedule | None = None
+    retry: Retry = field(default_factory=Retry)
+    owners: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    log_level: str = "INFO"
+    redact_logs: bool = False
+    sandbox: Mapping[str, Any] | None = None
+    governance: Mapping[str, str] = field(default_factory=dict)
+    catalog: Mapping[str, Any] | None = None
+    parallelism: int = 0
+
+    def stream(self, name: str) -> JobStream:
+        """Give the stream called ``name``; KeyError when the job has none."""
+        return {s.name: s for s in self.streams}[name]
+
+    def key(self, stream: JobStream) -> str:
+        """Name the state of one stream of this job in its table: ``<tenant>.<job>.<stream>``."""
+        return f"{self.tenant}.{self.name}.{stream.name}"
+
+    def fingerprint(self, stream: JobStream) -> str:
+        """Give a short digest of all that changes what a run of ``stream`` writes; secrets and places do not."""
+        facts = {
+            "fields": [(f.name, str(f.type), f.required) for f in stream.contract.fields],
+            "rules": [(r.id, dict(r.parameters)) for r in stream.contract.rules],
+            "mode": stream.target.mode,
+            "validation": stream.validation.mode,
+            "table": stream.target.table,
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]

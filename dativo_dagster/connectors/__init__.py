@@ -1,0 +1,1 @@
+"""Shelf of sources, one module a system."""

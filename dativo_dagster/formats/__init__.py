@@ -1,0 +1,1 @@
+"""File formats as Arrow batches, both ways; no network."""

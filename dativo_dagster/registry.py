@@ -1,0 +1,106 @@
+"""Every extension point by name. Lines are data: nothing is imported before somebody asks for it.
+
+A distribution adds its own lines through the entry point groups ``dativo.connectors``, ``dativo.tables``,
+``dativo.secrets`` and ``dativo.checks``; each entry point names a module of the same shape as ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import Literal
+
+from dativo_ingest.exceptions import ConfigurationError
+
+Kind = Literal["connectors", "tables", "secrets", "checks"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One line: where the part lives, and the extra of this distribution that installs what it needs."""
+
+    module: str
+    extra: str | None = None
+    summary: str = ""
+    icon: str = ""
+
+
+_FILES = "dativo_dagster.connectors.files"
+_LAKE = "dativo_dagster.tables.files"
+
+ENTRIES: dict[Kind, dict[str, Entry]] = {
+    "connectors": {
+        "files": Entry(module=_FILES, summary="CSV, JSON Lines or Parquet, told by the file's name", icon="file"),
+        "csv": Entry(module=_FILES, summary="CSV files, plain or compressed", icon="csv"),
+        "json": Entry(module=_FILES, summary="JSON Lines files, plain or compressed", icon="json"),
+        "parquet": Entry(module=_FILES, summary="Parquet files", icon="parquet"),
+    },
+    "tables": {
+        "iceberg": Entry(
+            module="dativo_dagster.tables.iceberg",
+            summary="Iceberg table in a SQL, REST or Glue catalog",
+            icon="iceberg",
+        ),
+        "parquet": Entry(module=_LAKE, summary="Parquet files with an atomic manifest", icon="parquet"),
+        "files": Entry(module=_LAKE, summary="the same, by another name", icon="parquet"),
+        "s3": Entry(module=_LAKE, summary="the same, on S3", icon="s3"),
+        "minio": Entry(module=_LAKE, summary="the same, on an S3-compatible server", icon="minio"),
+        "gcs": Entry(module=_LAKE, summary="the same, on Google Cloud Storage", icon="googlecloud"),
+    },
+    "secrets": {
+        "env": Entry(module="dativo_dagster.secrets.env", summary="environment variables by tenant"),
+        "filesystem": Entry(module="dativo_dagster.secrets.file", summary="files below a folder by tenant"),
+        "vault": Entry(module="dativo_dagster.secrets.vault", extra="vault", summary="HashiCorp Vault KV"),
+        "aws": Entry(module="dativo_dagster.secrets.aws", summary="AWS Secrets Manager"),
+        "gcp": Entry(module="dativo_dagster.secrets.gcp", extra="gcp", summary="Google Secret Manager"),
+    },
+    "checks": {
+        "rules": Entry(module="dativo_dagster.checks.rules", summary="one check a contract rule"),
+        "rows": Entry(module="dativo_dagster.checks.rows", summary="source rows = written + rejected"),
+        "schema": Entry(module="dativo_dagster.checks.schema", summary="the table has the contract's columns"),
+    },
+}
+
+
+@cache
+def entries(kind: Kind) -> dict[str, Entry]:
+    """Give all lines of one kind by name, those of installed distributions included; ours win."""
+    found = {
+        p.name: Entry(module=p.value, summary=p.dist.name if p.dist else "")
+        for p in entry_points(group=f"dativo.{kind}")
+    }
+    return {**found, **ENTRIES[kind]}
+
+
+def entry(kind: Kind, name: str) -> Entry:
+    """Give one line.
+
+    Raises:
+        ConfigurationError: Nothing has that name; the message proposes what is nearest.
+    """
+    known = entries(kind)
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(sorted(known))}"
+    msg = f"no {kind.removesuffix('s')} is called {name!r}; {hint}"
+    raise ConfigurationError(msg, "UNKNOWN_" + kind.removesuffix("s").upper(), {"name": name, "known": sorted(known)})
+
+
+def load(kind: Kind, name: str) -> ModuleType:
+    """Import the part called ``name``.
+
+    Raises:
+        ConfigurationError: Nothing has that name, or a package it needs is missing (the message names the extra).
+    """
+    line = entry(kind, name)
+    try:
+        return importlib.import_module(line.module)
+    except ImportError as error:
+        install = f"pip install 'dativo-dagster[{line.extra}]'" if line.extra else "pip install dativo-dagster"
+        msg = f"{kind.removesuffix('s')} {name!r} needs a package that is not installed ({error.name}): {install}"
+        raise ConfigurationError(msg, "MISSING_EXTRA", {"name": name, "extra": line.extra}) from error

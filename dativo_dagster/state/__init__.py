@@ -1,0 +1,1 @@
+"""Cursors and windows: what is new at a source."""

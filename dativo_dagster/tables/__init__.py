@@ -1,0 +1,1 @@
+"""Shelf of targets, one module a table format."""

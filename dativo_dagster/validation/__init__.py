@@ -1,0 +1,1 @@
+"""Contracts made executable on Arrow batches."""

@@ -1,0 +1,133 @@
+"""The shapes that the pipeline needs of its parts. Nothing inherits from them; a part only has to fit.
+
+Batches are record batches: objects with ``schema``, ``num_rows`` and ``__arrow_c_array__``. Each batch carries its
+own schema and schemas may differ from batch to batch, because a source may be able to type one block of rows and
+not the next; validation brings every batch to the contract's types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dativo_ingest.model import (
+        CheckResult,
+        Column,
+        Cursor,
+        DataFile,
+        SchemaChange,
+        Snapshot,
+        Staged,
+        State,
+        Stream,
+        Unit,
+        Window,
+    )
+
+CORRUPT = "_dativo_corrupt"
+"""Name of the extra column in which a reader hands on records that it could not parse.
+
+Type ``struct<record: string, reason: string, line: int64, offset: int64>``; NULL in the rows that are fine. It is
+only present in batches that have such a record; every other column is NULL in its row.
+"""
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """A source."""
+
+    def check(self) -> CheckResult:
+        """Try to reach the source with the configured credentials."""
+        ...
+
+    def discover(self) -> Sequence[Stream]:
+        """List what the source has, with columns where they can be known."""
+        ...
+
+    def split(self, stream: Stream, since: Cursor | None) -> Window:
+        """Decide what there is to read since the cursor: freeze the bound and cut it into units. Reads no rows."""
+        ...
+
+    def read(self, stream: Stream, unit: Unit) -> Iterator[Any]:
+        """Yield the record batches of one unit; memory stays bounded, errors are raised."""
+        ...
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """The half of a target that makes files."""
+
+    def write(self, batches: Iterable[Any], name: str) -> list[DataFile]:
+        """Write the batches to files whose names start with ``name``; none of them is visible yet."""
+        ...
+
+    def abort(self, files: Sequence[DataFile]) -> None:
+        """Remove files that will not be committed."""
+        ...
+
+
+@runtime_checkable
+class Table(Protocol):
+    """The half of a target that makes files visible."""
+
+    identifier: str
+
+    def check(self) -> CheckResult:
+        """Try to reach the target with the configured credentials; leaves nothing behind."""
+        ...
+
+    def state(self, key: str) -> State | None:
+        """Give what the table remembers of the stream ``key``; None when it never committed."""
+        ...
+
+    def committed(self, token: str) -> Snapshot | None:
+        """Give the snapshot that carries ``token``, if there is one."""
+        ...
+
+    def changes(self) -> Sequence[SchemaChange]:
+        """Compare the contract with the table as it stands; empty when they agree or there is no table yet."""
+        ...
+
+    def writer(self, token: str) -> Writer:
+        """Open the writing half for one commit; refuses schema changes that are not allowed."""
+        ...
+
+    def prepared(self) -> dict[str, Any]:
+        """Give what `commit` must know of the table as the writer saw it; goes into ``Staged.table``."""
+        ...
+
+    def commit(self, staged: Staged) -> Snapshot:
+        """Make the files, the cursor and the token visible in one atomic step, exactly once."""
+        ...
+
+    def columns(self) -> Sequence[Column]:
+        """Give the columns of the table as it stands; empty when there is no table."""
+        ...
+
+    def preview(self, limit: int) -> Any:
+        """Give the first rows of the table as an Arrow table."""
+        ...
+
+    def orphans(self, older_than: datetime) -> Sequence[DataFile]:
+        """Find files of ours that no commit names and that were written before ``older_than``."""
+        ...
+
+    def remove(self, files: Sequence[DataFile]) -> None:
+        """Delete files that `orphans` found."""
+        ...
+
+
+@runtime_checkable
+class SecretManager(Protocol):
+    """Where secrets come from."""
+
+    def load(self, tenant: str) -> dict[str, Any]:
+        """Give all secrets of a tenant, by lower-case name."""
+        ...
+
+
+Progress = Callable[[int, int], None]
+"""Called with the rows and source bytes handled since the last call."""
