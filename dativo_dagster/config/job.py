@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -169,3 +170,28 @@ class Job:
             "table": stream.target.table,
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceContext:
+    """What a connector's reader may know beside its own options. Relative paths start at ``base``."""
+
+    base: Path
+    contract: Contract
+    incremental: Incremental | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSpec:
+    """What a table must know beside its own options. ``properties`` go to the table's own metadata."""
+
+    identifier: str
+    contract: Contract
+    base: Path
+    run_date: date
+    mode: WriteMode = "append"
+    partitioning: tuple[Partition, ...] = ()
+    evolution: Evolution = field(default_factory=Evolution)
+    file_size_bytes: int = 128 * 1024 * 1024
+    compression: str = "zstd"
+    properties: Mapping[str, str] = field(default_factory=dict)
