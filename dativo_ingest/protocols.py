@@ -79,6 +79,10 @@ class Table(Protocol):
         """Try to reach the target with the configured credentials; leaves nothing behind."""
         ...
 
+    def location(self) -> str:
+        """Give the absolute URI below which the table's files lie, without a slash at the end."""
+        ...
+
     def state(self, key: str) -> State | None:
         """Give what the table remembers of the stream ``key``; None when it never committed."""
         ...
@@ -109,6 +113,10 @@ class Table(Protocol):
 
     def preview(self, limit: int) -> Any:
         """Give the first rows of the table as an Arrow table."""
+        ...
+
+    def scan(self) -> Iterator[Any]:
+        """Yield all rows of the table as it stands, as record batches."""
         ...
 
     def orphans(self, older_than: datetime) -> Sequence[DataFile]:

@@ -1,0 +1,96 @@
+"""Names become live parts: the only place where a job's words turn into a reader, a table or a quarantine."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, cast
+
+from dativo_dagster import registry
+from dativo_dagster.config.contract import Contract, Field
+from dativo_dagster.config.job import Job, JobStream, SourceContext, TableSpec
+from dativo_dagster.config.tags import derive_tags
+from dativo_dagster.config.types import parse_type
+from dativo_ingest.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from dativo_ingest.protocols import Reader, Table
+
+QUARANTINE_COLUMNS = {
+    "record": "string",
+    "rule": "string",
+    "column": "string",
+    "reason": "string",
+    "violations": "list<struct<rule: string, column: string, reason: string>>",
+    "source": "string",
+    "row": "int64",
+    "line": "int64",
+    "offset": "int64",
+    "run_id": "string",
+    "rejected_at": "timestamptz[us]",
+}
+
+
+def open_reader(job: Job, stream: JobStream) -> Reader:
+    """Make the reader of a stream.
+
+    Raises:
+        ConfigurationError: The connector is unknown, lacks its extra, or refuses its options.
+    """
+    source = stream.source
+    if source.plugin:
+        raise ConfigurationError(
+            f"{job.path}: stream {stream.name!r} names the custom reader {source.plugin!r}; this version runs built-in "
+            f"connectors only ({', '.join(sorted(registry.entries('connectors')))})",
+            "PLUGIN_UNSUPPORTED",
+        )
+    module = registry.load("connectors", source.connector)
+    context = SourceContext(base=job.path.parent, contract=stream.contract, incremental=source.incremental)
+    return cast("Reader", module.Reader(module.Config.model_validate(dict(source.options)), context))
+
+
+def open_table(job: Job, stream: JobStream) -> Table:
+    """Make the table of a stream.
+
+    Raises:
+        ConfigurationError: The table format is unknown, lacks its extra, or refuses its options.
+    """
+    target = stream.target
+    if target.plugin:
+        raise ConfigurationError(
+            f"{job.path}: stream {stream.name!r} names the custom writer {target.plugin!r}; this version runs built-in "
+            f"targets only ({', '.join(sorted(registry.entries('tables')))})",
+            "PLUGIN_UNSUPPORTED",
+        )
+    module = registry.load("tables", target.connector)
+    spec = TableSpec(
+        identifier=target.table,
+        contract=stream.contract,
+        base=job.path.parent,
+        run_date=datetime.now(timezone.utc).date(),
+        mode=target.mode,
+        partitioning=target.partitioning,
+        evolution=target.evolution,
+        file_size_bytes=target.file_size_bytes,
+        compression=target.compression,
+        properties=derive_tags(stream.contract) | dict(job.governance),
+    )
+    return cast("Table", module.Table(module.Config.model_validate(dict(target.options)), spec))
+
+
+def open_quarantine(job: Job, stream: JobStream, table: Table) -> Table:
+    """Make the dataset of rejected rows that lies beside ``table``: Parquet files with an atomic manifest."""
+    module = registry.load("tables", "files")
+    contract = Contract(
+        name=f"{stream.contract.name}_quarantine",
+        fields=tuple(Field(name=n, type=parse_type(t)) for n, t in QUARANTINE_COLUMNS.items()),
+    )
+    spec = TableSpec(
+        identifier=f"{stream.target.table}_quarantine",
+        contract=contract,
+        base=job.path.parent,
+        run_date=datetime.now(timezone.utc).date(),
+    )
+    options = {"path": table.location() + "_quarantine"}
+    if connection := stream.target.options.get("connection"):
+        options["connection"] = connection
+    return cast("Table", module.Table(module.Config.model_validate(options), spec))

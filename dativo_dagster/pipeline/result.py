@@ -1,0 +1,75 @@
+"""What happened: the values that the CLI prints and that Dagster shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dativo_ingest.model import CheckResult, Column, Counts, Snapshot, Value, Violation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress(Value):
+    """How far a stream is, since its start. ``bytes`` are bytes of source files; ``total_bytes`` 0 is unknown."""
+
+    stream: str
+    rows: int = 0
+    bytes: int = 0
+    total_bytes: int = 0
+    units: int = 0
+    total_units: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamResult(Value):
+    """The outcome of one stream.
+
+    ``status`` is committed, nothing_new, already_committed or failed; a failed one has ``error``, as
+    `DativoError.to_dict` gives it. ``quarantine`` is the URI of the dataset of rejected rows, when there are any.
+    """
+
+    job: str
+    tenant: str
+    stream: str
+    table: str
+    status: str
+    token: str = ""
+    mode: str = ""
+    reason: str = ""
+    counts: Counts = field(default_factory=Counts)
+    files: int = 0
+    bytes: int = 0
+    units: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    snapshot: Snapshot | None = None
+    columns: tuple[Column, ...] = ()
+    violations: tuple[Violation, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    quarantine: str | None = None
+    error: Mapping[str, Any] | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """Give 0 when all is well, 1 when rows broke the contract and the job goes on all the same, 2 on failure."""
+        if self.status == "failed":
+            return 2
+        return 1 if self.violations else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobResult(Value):
+    """The outcome of a job: each stream on its own, one failing changes nothing of another."""
+
+    job: str
+    tenant: str
+    run_id: str
+    streams: tuple[StreamResult, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """Give the worst of the streams' codes."""
+        return max((s.exit_code for s in self.streams), default=0)

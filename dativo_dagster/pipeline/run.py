@@ -1,0 +1,234 @@
+"""The three verbs of a run, plan, extract_write and commit, and what stands around them.
+
+Dagster's ops, the CLI and the tests all call these; each verb opens the parts it needs, so that the three may run
+in different processes with nothing between them but small JSON.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from dativo_dagster import registry
+from dativo_dagster.pipeline.assemble import open_quarantine, open_reader, open_table
+from dativo_dagster.pipeline.plan import Plan, make_plan, make_token
+from dativo_dagster.pipeline.result import JobResult, Progress, StreamResult
+from dativo_ingest.exceptions import DativoError, wrap_exception
+from dativo_ingest.model import CheckResult, Column, Counts, DataFile, Staged, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from dativo_dagster.config.job import Job, JobStream
+    from dativo_ingest.protocols import Table, Writer
+
+
+def plan_stream(job: Job, stream: JobStream) -> Plan:
+    """Look at the source and the table and decide what a run would do. Writes nothing."""
+    table = open_table(job, stream)
+    state = table.state(job.key(stream))
+    window = open_reader(job, stream).split(source_stream(stream), state.cursor if state else None)
+    token = make_token(job, stream, window, state)
+    return make_plan(job, stream, window, state=state, committed=table.committed(token), changes=table.changes())
+
+
+def extract_write(
+    job: Job,
+    stream: JobStream,
+    plan: Plan,
+    *,
+    run_id: str,
+    report: Callable[[Progress], None] | None = None,
+) -> Staged:
+    """Read, validate and write what the plan names; see `stage.stage` for what is raised."""
+    from dativo_dagster.pipeline.stage import stage
+
+    table = open_table(job, stream)
+    if plan.empty:
+        return Staged(token=plan.token, key=plan.key, mode=plan.mode, cursor=plan.window.after)
+    opened: list[Writer] = []
+
+    def quarantine() -> Writer:
+        if not opened:
+            opened.append(open_quarantine(job, stream, table).writer(plan.token))
+        return opened[0]
+
+    return stage(
+        job,
+        stream,
+        plan,
+        run_id=run_id,
+        reader=open_reader(job, stream),
+        source=source_stream(stream),
+        table=table,
+        quarantine=quarantine,
+        report=report,
+    )
+
+
+def commit(job: Job, stream: JobStream, plan: Plan, staged: Staged, *, started: float | None = None) -> StreamResult:
+    """Make what was staged visible, exactly once, and say what happened.
+
+    The quarantine is committed first: a run that dies between the two is repeated with the same token, finds the
+    rejected rows in place and commits the rest.
+    """
+    table = open_table(job, stream)
+    if plan.empty:
+        return _finish(job, stream, plan, staged, table, started)
+    if staged.quarantine:
+        rejected = open_quarantine(job, stream, table)
+        rejected.commit(
+            Staged(
+                token=staged.token,
+                key=staged.key,
+                mode="append",
+                files=staged.quarantine,
+                counts=Counts(read=staged.counts.rejected, written=staged.counts.rejected),
+                table=rejected.prepared(),
+                properties=staged.properties,
+            )
+        )
+    return _finish(job, stream, plan, staged, table, started, commit=True)
+
+
+def _finish(
+    job: Job,
+    stream: JobStream,
+    plan: Plan,
+    staged: Staged,
+    table: Table,
+    started: float | None,
+    *,
+    commit: bool = False,
+) -> StreamResult:
+    snapshot = table.commit(staged) if commit else plan.committed
+    status = "nothing_new" if snapshot is None else "committed" if snapshot.fresh and commit else "already_committed"
+    result = StreamResult(
+        job=job.name,
+        tenant=job.tenant,
+        stream=stream.name,
+        table=plan.table,
+        status=status,
+        token=plan.token,
+        mode=plan.mode,
+        reason=plan.reason,
+        counts=staged.counts,
+        files=len(staged.files),
+        bytes=sum(f.bytes for f in staged.files),
+        units=len(plan.window.units),
+        skipped=plan.window.skipped,
+        seconds=time.monotonic() - started if started is not None else 0.0,
+        snapshot=snapshot,
+        columns=tuple(table.columns()),
+        violations=staged.violations,
+        quarantine=table.location() + "_quarantine" if staged.quarantine else None,
+    )
+    return with_checks(stream, result)
+
+
+def with_checks(stream: JobStream, result: StreamResult) -> StreamResult:
+    """Add what every check on the shelf says of a result."""
+    import dataclasses
+
+    outcomes = [
+        outcome
+        for name in registry.entries("checks")
+        for outcome in registry.load("checks", name).evaluate(result, stream)
+    ]
+    return dataclasses.replace(result, checks=tuple(outcomes))
+
+
+def run_stream(
+    job: Job, stream: JobStream, *, run_id: str, report: Callable[[Progress], None] | None = None
+) -> StreamResult:
+    """Run one stream from plan to commit."""
+    started = time.monotonic()
+    plan = plan_stream(job, stream)
+    staged = extract_write(job, stream, plan, run_id=run_id, report=report)
+    return commit(job, stream, plan, staged, started=started)
+
+
+def run_job(
+    job: Job,
+    *,
+    streams: Sequence[str] | None = None,
+    run_id: str | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> JobResult:
+    """Run the streams of a job one after the other; a failing one is reported and the others go on."""
+    run_id, started = run_id or str(uuid.uuid4()), time.monotonic()
+    results = []
+    for stream in job.streams:
+        if streams and stream.name not in streams:
+            continue
+        try:
+            results.append(run_stream(job, stream, run_id=run_id, report=report))
+        except DativoError as error:
+            results.append(failed(job, stream, error))
+    return JobResult(
+        job=job.name,
+        tenant=job.tenant,
+        run_id=run_id,
+        streams=tuple(results),
+        seconds=time.monotonic() - started,
+    )
+
+
+def failed(job: Job, stream: JobStream, error: BaseException) -> StreamResult:
+    """Give the result of a stream that ended in an error."""
+    return StreamResult(
+        job=job.name,
+        tenant=job.tenant,
+        stream=stream.name,
+        table=stream.target.table,
+        status="failed",
+        mode=stream.target.mode,
+        error=wrap_exception(error).to_dict(),
+    )
+
+
+def check_connection(job: Job, stream: JobStream, side: str) -> CheckResult:
+    """Try to reach the ``source`` or the ``target`` of a stream; an error of ours is an answer, not an exception."""
+    try:
+        return (open_reader if side == "source" else open_table)(job, stream).check()
+    except DativoError as error:
+        return CheckResult(
+            name="connection",
+            passed=False,
+            message=error.message,
+            code=error.error_code,
+            retryable=error.retryable,
+            details=error.details,
+        )
+
+
+def discover(job: Job, stream: JobStream) -> Sequence[Stream]:
+    """List what the source of a stream has."""
+    return open_reader(job, stream).discover()
+
+
+def collect_garbage(job: Job, stream: JobStream, *, older_than: datetime, delete: bool) -> Sequence[DataFile]:
+    """Find files that no commit names, of the table and of its quarantine, and remove them when told to."""
+    table = open_table(job, stream)
+    found: list[DataFile] = []
+    for part in (table, open_quarantine(job, stream, table)):
+        orphans = part.orphans(older_than)
+        if delete and orphans:
+            part.remove(orphans)
+        found += orphans
+    return found
+
+
+def source_stream(stream: JobStream) -> Stream:
+    """Give a stream as its reader sees it."""
+    return Stream(
+        name=stream.object,
+        columns=tuple(
+            Column(name=f.name, type=str(f.type), nullable=not f.required, description=f.description)
+            for f in stream.contract.fields
+        ),
+        primary_key=stream.contract.primary_key,
+        cursor_field=stream.source.incremental.cursor_field if stream.source.incremental else None,
+    )
