@@ -42,7 +42,8 @@ _HOMES = {
         "Violation",
         "Window",
     ),
-    "protocols": ("Progress", "Reader", "SecretManager", "Table", "Writer"),
+    "result": ("JobResult", "Progress", "StreamResult"),
+    "protocols": ("Reader", "SecretManager", "Table", "Writer"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -7,7 +7,7 @@ not the next; validation brings every batch to the contract's types.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -135,7 +135,3 @@ class SecretManager(Protocol):
     def load(self, tenant: str) -> dict[str, Any]:
         """Give all secrets of a tenant, by lower-case name."""
         ...
-
-
-Progress = Callable[[int, int], None]
-"""Called with the rows and source bytes handled since the last call."""

@@ -8,7 +8,7 @@ from dativo_ingest.model import CheckResult
 
 if TYPE_CHECKING:
     from dativo_dagster.config.job import JobStream
-    from dativo_dagster.pipeline.result import StreamResult
+    from dativo_ingest.result import StreamResult
 
 
 def evaluate(result: StreamResult, stream: JobStream) -> tuple[CheckResult, ...]:  # noqa: ARG001 - one shape a shelf

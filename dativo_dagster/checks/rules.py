@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dativo_dagster.config.job import JobStream
-    from dativo_dagster.pipeline.result import StreamResult
     from dativo_ingest.model import Violation
+    from dativo_ingest.result import StreamResult
 
 
 def evaluate(result: StreamResult, stream: JobStream) -> tuple[CheckResult, ...]:

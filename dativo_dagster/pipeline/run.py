@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from dativo_dagster import registry
 from dativo_dagster.pipeline.assemble import open_quarantine, open_reader, open_table
 from dativo_dagster.pipeline.plan import Plan, make_plan, make_token
-from dativo_dagster.pipeline.result import JobResult, Progress, StreamResult
 from dativo_ingest.exceptions import DativoError, wrap_exception
 from dativo_ingest.model import CheckResult, Column, Counts, DataFile, Staged, Stream
+from dativo_ingest.result import JobResult, Progress, StreamResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ def extract_write(
     report: Callable[[Progress], None] | None = None,
 ) -> Staged:
     """Read, validate and write what the plan names; see `stage.stage` for what is raised."""
-    from dativo_dagster.pipeline.stage import stage
+    from dativo_dagster.pipeline.stage import Parts, stage
 
     table = open_table(job, stream)
     if plan.empty:
@@ -59,11 +59,8 @@ def extract_write(
         job,
         stream,
         plan,
+        Parts(reader=open_reader(job, stream), source=source_stream(stream), table=table, quarantine=quarantine),
         run_id=run_id,
-        reader=open_reader(job, stream),
-        source=source_stream(stream),
-        table=table,
-        quarantine=quarantine,
         report=report,
     )
 

@@ -15,11 +15,11 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.pipeline.result import Progress
 from dativo_dagster.validation.compile import Compiled, compile_contract
 from dativo_dagster.validation.enforce import Enforcer
 from dativo_ingest.exceptions import ValidationError
 from dativo_ingest.model import Counts, DataFile, Staged, Stream, Unit, Violation
+from dativo_ingest.result import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -71,6 +71,16 @@ class Meter:
                     seconds=time.monotonic() - self.started,
                 )
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The live parts that a plan is carried out with; ``quarantine`` opens its writer when first called."""
+
+    reader: Reader
+    source: Stream
+    table: Table
+    quarantine: Callable[[], Writer]
 
 
 @dataclass
@@ -187,12 +197,9 @@ def stage(
     job: Job,
     stream: JobStream,
     plan: Plan,
+    parts: Parts,
     *,
     run_id: str,
-    reader: Reader,
-    source: Stream,
-    table: Table,
-    quarantine: Callable[[], Writer],
     report: Callable[[Progress], None] | None = None,
 ) -> Staged:
     """Carry a plan out up to the commit.
@@ -207,32 +214,32 @@ def stage(
         stream=stream,
         plan=plan,
         run_id=run_id,
-        reader=reader,
-        source=source,
-        writer=table.writer(plan.token),
-        quarantine=quarantine,
+        reader=parts.reader,
+        source=parts.source,
+        writer=parts.table.writer(plan.token),
+        quarantine=parts.quarantine,
         compiled=compile_contract(stream.contract, stream.validation),
         meter=Meter(stream=stream.name, plan=plan, report=report),
     )
-    parts = _run_units(work)
-    counts = sum((p.counts for p in parts), Counts(bytes_read=sum(u.bytes or 0 for u in plan.window.units)))
-    violations = merge_violations([v for p in parts for v in p.violations])
+    done = _run_units(work)
+    counts = sum((p.counts for p in done), Counts(bytes_read=sum(u.bytes or 0 for u in plan.window.units)))
+    violations = merge_violations([v for p in done for v in p.violations])
     try:
         _judge(stream, counts, violations)
     except ValidationError:
-        for part in parts:
+        for part in done:
             work.discard(part)
         raise
     return Staged(
         token=plan.token,
         key=plan.key,
         mode=plan.mode,
-        files=tuple(f for p in parts for f in p.files),
-        quarantine=tuple(f for p in parts for f in p.quarantine),
+        files=tuple(f for p in done for f in p.files),
+        quarantine=tuple(f for p in done for f in p.quarantine),
         cursor=plan.window.after,
         counts=counts,
         violations=violations,
-        table=table.prepared(),
+        table=parts.table.prepared(),
         properties={"dativo.job": job.name, "dativo.stream": stream.name, "dativo.run-id": run_id},
     )
 
