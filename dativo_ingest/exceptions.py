@@ -247,4 +247,32 @@ CODES: dict[str, tuple[str, str]] = {
         "Rows broke their contract and the job says that this fails the run.",
         "Read the counts by rule in the message; mend the source or the contract, or set `validation: quarantine`.",
     ),
+    "MISSING_EXTRA": (
+        "A part needs a package that is not installed.",
+        "Run the `pip install` in the message.",
+    ),
+    "PLUGIN_UNSUPPORTED": (
+        "The job names a custom reader or writer, which this version does not run.",
+        "Use a built-in connector, or a version that runs plugins.",
+    ),
+    "TOO_MANY_REJECTED": (
+        "More rows broke the contract than the job allows; nothing was committed.",
+        "Mend the source or the contract, or raise `max_rejected` / `max_rejected_percent`.",
+    ),
+    "UNKNOWN_CHECK": (
+        "No check has that name.",
+        "Look at the names in the message.",
+    ),
+    "UNKNOWN_CONNECTOR": (
+        "No connector has that name.",
+        "Use the name that the message proposes.",
+    ),
+    "UNKNOWN_SECRET": (
+        "No secret manager has that name.",
+        "Use one of the names in the message.",
+    ),
+    "UNKNOWN_TABLE": (
+        "No table format has that name.",
+        "Use the name that the message proposes.",
+    ),
 }

@@ -26,7 +26,7 @@ class Progress(Value):
 class StreamResult(Value):
     """The outcome of one stream.
 
-    ``status`` is committed, nothing_new, already_committed or failed; a failed one has ``error``, as
+    ``status`` is committed, nothing_new, already_committed, evaluated or failed; a failed one has ``error``, as
     `DativoError.to_dict` gives it. ``quarantine`` is the URI of the dataset of rejected rows, when there are any.
     """
 
