@@ -1,4 +1,4 @@
-"""The one internal form of a data contract, whatever file it came from. Reading files is `config.load`'s work."""
+"""The one internal form of a data contract, whatever file it came from. `config.contractfile` reads the files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class Rule:
 
     ``parameters`` by kind: enum ``{values: [...]}``; range ``{minimum, maximum, exclusive_minimum,
     exclusive_maximum}``; length ``{minimum, maximum}`` in characters; pattern ``{regex}`` (RE2, matched anywhere as
-    ODCS has it); required and unique ``{}``. ``unique`` holds within one run.
+    ODCS has it); required and unique ``{}``. ``unique`` holds within one run. Bounds and values are JSON values as
+    the contract wrote them, dates and times in ISO 8601; `validation.compile` turns them into the column's type.
     """
 
     kind: RuleKind
@@ -33,7 +34,11 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One column of a contract."""
+    """One column of a contract.
+
+    ``timezone`` says where clocks without a zone stood, for a timestamptz whose source writes none. A primary key is
+    required; it is unique only when the contract says so too, since a window may hold a key more than once.
+    """
 
     name: str
     type: LogicalType
@@ -42,11 +47,16 @@ class Field:
     description: str = ""
     classification: str | None = None
     tags: tuple[str, ...] = ()
+    timezone: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """What a stream promises its readers."""
+    """What a stream promises its readers.
+
+    ``minimum_rows`` and ``maximum_rows`` bound the rows of one run. ``unsupported`` names, in words, each promise of
+    the file that nothing here checks; reports show it, so that no promise is dropped in silence.
+    """
 
     name: str
     fields: tuple[Field, ...]
@@ -67,6 +77,9 @@ class Contract:
     retention_days: int | None = None
     finops: Mapping[str, Any] = field(default_factory=dict)
     roles: tuple[Mapping[str, Any], ...] = ()
+    minimum_rows: int | None = None
+    maximum_rows: int | None = None
+    unsupported: tuple[str, ...] = ()
     path: str | None = None
     standard: str | None = None
 
