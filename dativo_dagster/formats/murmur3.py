@@ -11,7 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from typing import TypeAlias
+
+    Words: TypeAlias = Any  # an array of uint32; numpy types the sum of two of them as Any
 
 _C1, _C2, _ADD = np.uint32(0xCC9E2D51), np.uint32(0x1B873593), np.uint32(0xE6546B64)
 _BLOCK = 4
@@ -49,32 +51,32 @@ def hash_binary(array: pa.Array) -> pa.Array:
     return _result(_finish(state, lengths.astype(np.uint32)), array)
 
 
-def _word(data: NDArray[Any], at: NDArray[Any], size: int) -> NDArray[Any]:
+def _word(data: Any, at: Any, size: int) -> Words:
     word = np.zeros(len(at), np.uint32)
     for i in range(size):
         word |= data[at + i].astype(np.uint32) << np.uint32(8 * i)
     return word
 
 
-def _rotate(word: NDArray[Any], bits: int) -> NDArray[Any]:
+def _rotate(word: Words, bits: int) -> Words:
     return (word << np.uint32(bits)) | (word >> np.uint32(32 - bits))
 
 
-def _scramble(word: NDArray[Any]) -> NDArray[Any]:
+def _scramble(word: Words) -> Words:
     return _rotate(word * _C1, 15) * _C2
 
 
-def _mix(state: NDArray[Any], word: NDArray[Any]) -> NDArray[Any]:
+def _mix(state: Words, word: Words) -> Words:
     return _rotate(state ^ _scramble(word), 13) * np.uint32(5) + _ADD
 
 
-def _finish(state: NDArray[Any], length: Any) -> NDArray[Any]:
+def _finish(state: Words, length: Any) -> Words:
     state = state ^ length
     state = (state ^ (state >> np.uint32(16))) * np.uint32(0x85EBCA6B)
     state = (state ^ (state >> np.uint32(13))) * np.uint32(0xC2B2AE35)
     return state ^ (state >> np.uint32(16))
 
 
-def _result(hashes: NDArray[Any], array: pa.Array) -> pa.Array:
+def _result(hashes: Words, array: pa.Array) -> pa.Array:
     missing = array.is_null().to_numpy(zero_copy_only=False)
     return pa.array(hashes.view(np.int32), mask=missing)

@@ -60,7 +60,7 @@ class Transform:
 
     def apply(self, array: pa.Array) -> pa.Array:
         """Transform a column; NULL stays NULL. Times become whole units since 1970-01-01T00:00 (UTC)."""
-        plain = array.storage if isinstance(array.type, pa.ExtensionType) else array
+        plain = array.storage if isinstance(array.type, pa.BaseExtensionType) else array
         if self.kind == "bucket":
             return _bucket(plain, self.width)
         if self.kind == "truncate":
