@@ -32,6 +32,12 @@ class Entry:
 _FILES = "dativo_dagster.connectors.files"
 _LAKE = "dativo_dagster.tables.files"
 
+_ENV = Entry(module="dativo_dagster.secrets.env", summary="environment variables by tenant")
+_FOLDER = Entry(module="dativo_dagster.secrets.file", summary="files below a folder by tenant")
+_VAULT = Entry(module="dativo_dagster.secrets.vault", extra="vault", summary="HashiCorp Vault KV")
+_AWS = Entry(module="dativo_dagster.secrets.aws", summary="AWS Secrets Manager")
+_GCP = Entry(module="dativo_dagster.secrets.gcp", extra="gcp", summary="Google Secret Manager")
+
 ENTRIES: dict[Kind, dict[str, Entry]] = {
     "connectors": {
         "files": Entry(module=_FILES, summary="CSV, JSON Lines or Parquet, told by the file's name", icon="file"),
@@ -52,11 +58,18 @@ ENTRIES: dict[Kind, dict[str, Entry]] = {
         "gcs": Entry(module=_LAKE, summary="the same, on Google Cloud Storage", icon="googlecloud"),
     },
     "secrets": {
-        "env": Entry(module="dativo_dagster.secrets.env", summary="environment variables by tenant"),
-        "filesystem": Entry(module="dativo_dagster.secrets.file", summary="files below a folder by tenant"),
-        "vault": Entry(module="dativo_dagster.secrets.vault", extra="vault", summary="HashiCorp Vault KV"),
-        "aws": Entry(module="dativo_dagster.secrets.aws", summary="AWS Secrets Manager"),
-        "gcp": Entry(module="dativo_dagster.secrets.gcp", extra="gcp", summary="Google Secret Manager"),
+        "env": _ENV,
+        "environment": _ENV,
+        "filesystem": _FOLDER,
+        "file": _FOLDER,
+        "fs": _FOLDER,
+        "vault": _VAULT,
+        "hashicorp": _VAULT,
+        "hashicorp_vault": _VAULT,
+        "aws": _AWS,
+        "aws_secrets_manager": _AWS,
+        "gcp": _GCP,
+        "gcp_secret_manager": _GCP,
     },
     "checks": {
         "rules": Entry(module="dativo_dagster.checks.rules", summary="one check a contract rule"),
@@ -97,10 +110,15 @@ def load(kind: Kind, name: str) -> ModuleType:
     Raises:
         ConfigurationError: Nothing has that name, or a package it needs is missing (the message names the extra).
     """
-    line = entry(kind, name)
     try:
-        return importlib.import_module(line.module)
+        return importlib.import_module(entry(kind, name).module)
     except ImportError as error:
-        install = f"pip install 'dativo-dagster[{line.extra}]'" if line.extra else "pip install dativo-dagster"
-        msg = f"{kind.removesuffix('s')} {name!r} needs a package that is not installed ({error.name}): {install}"
-        raise ConfigurationError(msg, "MISSING_EXTRA", {"name": name, "extra": line.extra}) from error
+        raise missing_extra(kind, name, error) from error
+
+
+def missing_extra(kind: Kind, name: str, error: ImportError) -> ConfigurationError:
+    """Give the error for a part whose package is not installed; it names the extra that installs it."""
+    line = entry(kind, name)
+    install = f"pip install 'dativo-dagster[{line.extra}]'" if line.extra else "pip install dativo-dagster"
+    msg = f"{kind.removesuffix('s')} {name!r} needs a package that is not installed ({error.name}): {install}"
+    return ConfigurationError(msg, "MISSING_EXTRA", {"name": name, "extra": line.extra})

@@ -242,6 +242,22 @@ CODES: dict[str, tuple[str, str]] = {
         "The sandbox around a plugin failed or had to be ended.",
         "Look at the limits in the message: memory, time or a refused call.",
     ),
+    "SECRET_AMBIGUOUS": (
+        "Two secrets give one name different values.",
+        "Rename one of them in the secret manager.",
+    ),
+    "SECRET_MALFORMED": (
+        "A secret is not what its format says, or cannot be read.",
+        "Correct the secret that the message names, or its `format`.",
+    ),
+    "SECRET_MANAGER_INVALID": (
+        "The secret manager's own configuration is incomplete or wrong.",
+        "Change what the message names in `--secret-manager-config` or in the variables.",
+    ),
+    "SECRET_NOT_FOUND": (
+        "The secret manager has no such secret, or none for this tenant.",
+        "Create it, or correct its name, path or version in the configuration.",
+    ),
     "TRANSIENT_ERROR": ("Something passing.", "Nothing: the run tries again."),
     "VALIDATION_FAILED": (
         "Rows broke their contract and the job says that this fails the run.",
