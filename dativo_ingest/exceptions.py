@@ -217,6 +217,14 @@ CODES: dict[str, tuple[str, str]] = {
         "The other side refused the credentials.",
         "Check user, key or token, and that the secret it comes from is the current one.",
     ),
+    "BAD_JOB": (
+        "A job file says something that cannot be.",
+        "Go to each file, line and column in the message and change what it names; `dativo validate` looks again.",
+    ),
+    "BAD_YAML": (
+        "A file is not YAML that we read: its syntax, a key twice, or a size beyond all reason.",
+        "Go to the file, line and column in the message.",
+    ),
     "COMMIT_FAILED": (
         "The target did not take the commit; nothing of the run is visible.",
         "Read the cause in the message; run the job again, it repeats nothing that landed.",
@@ -228,6 +236,14 @@ CODES: dict[str, tuple[str, str]] = {
     "CONNECTION_FAILED": (
         "The system cannot be reached.",
         "Check host, port and network; `dativo check` tells which side.",
+    ),
+    "DUPLICATE_JOB": (
+        "Two jobs of a tenant have one name, or two streams one table; neither is loaded.",
+        "Both files are in the message: rename one, or give it another `target.table`.",
+    ),
+    "NO_SUCH_FILE": (
+        "A file that is named, on the command line or in another file, cannot be read.",
+        "Mend the path: it starts at the working directory, or else at the file that names it.",
     ),
     "PLUGIN_ERROR": ("A plugin broke its own contract or crashed.", "Read the plugin's own message in the details."),
     "PLUGIN_VERSION_INCOMPATIBLE": (
@@ -259,6 +275,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Create it, or correct its name, path or version in the configuration.",
     ),
     "TRANSIENT_ERROR": ("Something passing.", "Nothing: the run tries again."),
+    "UNSET_VARIABLE": (
+        "A file uses an environment variable that is not set and has no default.",
+        "Set the variable, or write a default: `${NAME:-default}`. A dollar sign by itself is written `$$`.",
+    ),
     "VALIDATION_FAILED": (
         "Rows broke their contract and the job says that this fails the run.",
         "Read the counts by rule in the message; mend the source or the contract, or set `validation: quarantine`.",
