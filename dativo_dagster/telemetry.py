@@ -1,0 +1,151 @@
+"""Logs: one JSON object a line, every field of it, and no secret in it.
+
+The CLI calls `configure_logging` once a job; everything else logs through the standard library, or with `event` when
+the line is of a kind that machines look for. Under Dagster the same loggers go to Dagster's handlers instead.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from typing import Any, TextIO
+from urllib.parse import quote
+
+LOGGERS = ("dativo_dagster", "dativo_ingest")
+MASK = "***"
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "fields"}
+_KEY = (
+    r"[\w.-]*(?:password|passwd|passphrase|pwd|secret|token|credential|authorization"
+    r"|(?:api|access|account|private)[_-]?key)[\w.-]*"
+)
+_SECRET_KEY = re.compile(_KEY, re.IGNORECASE)
+_PAIR = re.compile(
+    rf"""(?<![\w.-])({_KEY}["']?\s*[=:]\s*)"""
+    r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:Bearer|Basic)\s+\S+|[^\s,;&)}\]"']+)""",
+    re.IGNORECASE,
+)
+_PASSWORD_IN_URL = re.compile(r"(://[^\s/:@]*:)\S+(@)")
+# A short secret may be an ordinary word or number: it is hidden only where it stands alone, and not at all below 4.
+_SHORT, _TINY = 8, 4
+
+
+class Redactor:
+    """Hides secrets in what is shown.
+
+    Args:
+        secrets: Texts that are hidden wherever they occur, also by line and percent-encoded.
+        patterns: Also hide what looks like a secret: the value of a key such as ``password``, in maps and in text, and
+            the password in a URL. The key stays.
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), *, patterns: bool = False) -> None:
+        parts = {part.strip() for secret in secrets for part in (secret, *secret.splitlines())}
+        known = {form for part in parts if len(part) >= _TINY for form in (part, quote(part, safe=""))}
+        longest_first = sorted(known, key=lambda s: (-len(s), s))
+        self._literals = re.compile("|".join(map(_anywhere, longest_first))) if known else None
+        self._patterns = patterns
+
+    def text(self, text: str) -> str:
+        """Give the text without its secrets."""
+        if self._literals is not None:
+            text = self._literals.sub(MASK, text)
+        if self._patterns:
+            text = _PASSWORD_IN_URL.sub(rf"\g<1>{MASK}\g<2>", text)
+            text = _PAIR.sub(rf"\g<1>{MASK}", text)
+        return text
+
+    def value(self, value: Any) -> Any:
+        """Give a value as JSON-serialisable data without its secrets."""
+        if value is None or isinstance(value, (bool, int, float)):
+            return value if self.text(str(value)) == str(value) else MASK
+        if isinstance(value, Mapping):
+            return {self.text(str(k)): self._entry(str(k), v) for k, v in value.items()}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self.value(v) for v in value]
+        return self.text(str(value))
+
+    def _entry(self, key: str, value: Any) -> Any:
+        hidden = self._patterns and _SECRET_KEY.fullmatch(key) and value is not None
+        return MASK if hidden else self.value(value)
+
+
+def _anywhere(secret: str) -> str:
+    return re.escape(secret) if len(secret) >= _SHORT else rf"(?<!\w){re.escape(secret)}(?!\w)"
+
+
+class JsonLines(logging.Formatter):
+    """Formats a record as one line of JSON, with everything that ``extra`` gave."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self.redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give the line."""
+        line: dict[str, Any] = {
+            "timestamp": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "message": record.getMessage(),
+            "module": record.module,
+            "function": record.funcName,
+            "line": record.lineno,
+        }
+        extra = {k: v for k, v in vars(record).items() if k not in _STANDARD} | getattr(record, "fields", {})
+        line |= {k if k not in line else f"{k}_": v for k, v in extra.items()}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(self.redactor.value(line), ensure_ascii=False)
+
+
+class PlainLines(logging.Formatter):
+    """Formats a record for a person at a terminal; clears a progress bar that stands in the line."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__("\r\x1b[K%(levelname)s %(message)s")
+        self.redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give the line."""
+        return self.redactor.text(super().format(record))
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Ours, so that it can be found again and replaced."""
+
+
+def configure_logging(
+    level: str = "INFO",
+    *,
+    redact: bool = False,
+    secrets: Iterable[str] = (),
+    stream: TextIO | None = None,
+    plain: bool = False,
+) -> Redactor:
+    """Send the logs of both packages to ``stream``, stderr when left out, in the place of any earlier call.
+
+    Args:
+        level: Lowest level shown, by name.
+        redact: Hide whatever looks like a secret (``logging.redaction`` of a job).
+        secrets: Hide these wherever they occur, whatever ``redact`` says.
+        stream: Where the lines go.
+        plain: Lines for people instead of JSON.
+    """
+    redactor = Redactor(secrets, patterns=redact)
+    handler = _Handler(stream or sys.stderr)
+    handler.setFormatter(PlainLines(redactor) if plain else JsonLines(redactor))
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        logger.handlers = [h for h in logger.handlers if not isinstance(h, _Handler)] + [handler]
+        logger.setLevel(level)
+        logger.propagate = False
+    return redactor
+
+
+def event(logger: logging.Logger, event_type: str, message: str, *, level: int = logging.INFO, **fields: Any) -> None:
+    """Log a line of a known kind; ``fields`` may have any name."""
+    logger.log(level, message, extra={"event_type": event_type, "fields": fields}, stacklevel=2)
