@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 from obstore.store import GCSStore
 from pyarrow import fs
-from pyiceberg.catalog import load_catalog
 
 pytestmark = pytest.mark.integration
 
@@ -38,13 +37,12 @@ def test_s3_lets_one_of_many_racing_creators_win(s3, s3_prefix):
     assert set(answers[1:]) <= {409, 412}
 
 
-def test_the_rest_catalog_keeps_an_iceberg_table(s3, s3_prefix):
-    catalog = load_catalog("rest", **s3.iceberg_rest)
-    namespace = s3_prefix.replace("-", "_")
-    catalog.create_namespace(namespace)
-    rows = pa.table({"id": [1, 2, 3]})
-    catalog.create_table(f"{namespace}.t", rows.schema).append(rows)
-    assert catalog.load_table(f"{namespace}.t").scan().to_arrow().num_rows == 3
+def test_every_catalog_keeps_an_iceberg_table(iceberg_catalog):
+    catalog, rows = iceberg_catalog.load(), pa.table({"id": [1, 2, 3]})
+    catalog.create_namespace(iceberg_catalog.namespace)
+    catalog.create_table(iceberg_catalog.table("t"), rows.schema).append(rows)
+    assert iceberg_catalog.load().load_table(iceberg_catalog.table("t")).scan().to_arrow().num_rows == 3
+    catalog.close()
 
 
 @pytest.fixture

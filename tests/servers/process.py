@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -51,13 +50,16 @@ def running(
     cwd: Path | None = None,
     timeout: float = 60,
     stop: signal.Signals = signal.SIGKILL,
+    user: str | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until the block ends; enter the block when ``ready`` neither raises nor gives False.
 
     Its process group gets ``stop`` at the end, and also when this process dies without coming that far
-    (``setpriv --pdeathsig``, part of every Debian).
+    (``setpriv --pdeathsig``, part of every Debian). Only root can name another ``user`` for it.
     """
-    guard = [shutil.which("setpriv"), "--pdeathsig", stop.name.removeprefix("SIG")] if shutil.which("setpriv") else []
+    guard = ["setpriv", "--pdeathsig", stop.name.removeprefix("SIG")]
+    if user:
+        guard += [f"--reuid={user}", f"--regid={user}", "--init-groups"]
     with log.open("ab") as out:
         process = subprocess.Popen(
             [*guard, *command],
