@@ -1,0 +1,70 @@
+"""Secrets for a run: the chosen manager's, for one tenant, as what ``${NAME}`` in a job finds.
+
+Called by the CLI and by Dagster's resources before they load a job for a run; definitions never have secrets.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dativo_dagster import registry
+from dativo_dagster.secrets import variables
+
+DEFAULT_MANAGER = "env"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretOptions:
+    """Which manager, and how; what is None comes from the environment.
+
+    Args:
+        manager: Name in the registry; ``DATIVO_SECRET_MANAGER``, else ``env``.
+        config: Path of a YAML or JSON file, or JSON itself; ``DATIVO_SECRET_MANAGER_CONFIG``, else nothing.
+        folder: The folder of the filesystem manager, when its configuration names none.
+    """
+
+    manager: str | None = None
+    config: str | None = None
+    folder: str | None = None
+
+    def load(self, tenant: str) -> dict[str, Any]:
+        """Give all secrets of a tenant, by lower-case name.
+
+        Raises:
+            ConfigurationError: The manager is unknown, lacks its extra or is configured wrongly, or a secret is wrong.
+            AuthenticationError: The manager refused the login.
+            ConnectionError: The manager cannot be reached.
+        """
+        name = self.manager or os.environ.get("DATIVO_SECRET_MANAGER") or DEFAULT_MANAGER
+        module = registry.load("secrets", name)
+        config = self._configuration(module.Config)
+        try:
+            return dict(module.Secrets(config).load(tenant))
+        except ImportError as error:
+            raise registry.missing_extra("secrets", name, error) from error
+
+    def _configuration(self, model: Any) -> Any:
+        from dativo_dagster.config.document import Document, Map, Mark, parse_document, read_document
+        from dativo_dagster.config.interpolate import Filler
+        from dativo_dagster.config.mistakes import Mistakes, validated
+
+        text = self.config or os.environ.get("DATIVO_SECRET_MANAGER_CONFIG") or ""
+        place = Path("--secret-manager-config")
+        inline = text.lstrip().startswith("{")
+        document = parse_document(text, place) if inline or not text else read_document(Path(text))
+        data, mistakes = document.data or Map(Mark(str(document.path))), Mistakes()
+        data = Filler(os.environ, mistakes.add, used=mistakes.secret).fill(data, document.mark(()))
+        if self.folder is not None and "secrets_dir" in model.model_fields and isinstance(data, Map):
+            data.setdefault("secrets_dir", self.folder)
+        config = validated(model, Document(document.path, data), mistakes)
+        mistakes.raise_any()
+        return config
+
+
+def run_environment(secrets: Mapping[str, Any]) -> dict[str, str]:
+    """Give the variables of a run: those of the process, and over them the names that secrets give."""
+    return {**os.environ, **variables(secrets)}
