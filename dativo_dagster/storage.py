@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import urlsplit
 
 import obstore
 from obstore import exceptions as refusals
@@ -33,7 +33,7 @@ from dativo_dagster.config.connection import GcsSettings, S3Settings, gcs_settin
 from dativo_ingest.exceptions import (
     AuthenticationError,
     ConfigurationError,
-    ConnectionError,
+    ConnectionError,  # noqa: A004 - the kept public name
     DativoError,
     TransientError,
 )
@@ -298,12 +298,13 @@ _UMASK = _umask()
 def local_path(path: str) -> Path:
     """Give a local path or a ``file:`` URI as an absolute path of this machine."""
     if path.startswith("file:"):
-        return Path(unquote(urlsplit(path).path))
+        return Path(path.removeprefix("file://").removeprefix("file:"))
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links, and a link's name is its name
 
 
 def _uri(local: Path) -> str:
-    return "file://" + quote(str(local), safe="/ !#$&'()+,;=@[]{}~:")
+    # Not percent-encoded: pyiceberg takes what follows the scheme as the name itself.
+    return f"file://{local}"
 
 
 def _tag(facts: os.stat_result) -> str:
