@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from yaml.cyaml import CParser
 
 from dativo_ingest.exceptions import ConfigurationError
 
@@ -147,7 +146,7 @@ def parse_document(text: str, path: Path) -> Document:
         raise _bad(mark, f"the character U+{ord(odd[0]):04X} may not stand in YAML; remove it")
     builder = _Builder(str(path))
     try:
-        return Document(path, builder.document(yaml.parse(text, Loader=CParser)))
+        return Document(path, builder.document(yaml.parse(text, Loader=yaml.CBaseLoader)))
     except yaml.MarkedYAMLError as error:
         raise _syntax(error, text, str(path)) from error
 
@@ -238,7 +237,7 @@ class _Builder:
                 break
             name, value = self.key(key), next(events)
             data, marks = self.node(value, events, depth + 1), (self.mark(key), self.mark(value))
-            if name == "<<" and key.implicit[0]:
+            if isinstance(key, yaml.ScalarEvent) and name == "<<" and key.implicit[0]:
                 defaults += self.merged(data, marks[1])
             elif name in found:
                 first = found.marks[name][0].line
@@ -294,7 +293,7 @@ _NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = ((_
 
 def _syntax(error: yaml.MarkedYAMLError, text: str, path: str) -> ConfigurationError:
     at = error.problem_mark or error.context_mark
-    mark = Mark(path, at.line + 1, at.column + 1) if at else Mark(path)
+    mark = Mark(path) if at is None else Mark(path, at.line + 1, at.column + 1)
     lines = text.splitlines() or [""]
     line = lines[min(mark.line, len(lines)) - 1]
     blank = line[: len(line) - len(line.lstrip())]

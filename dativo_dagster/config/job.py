@@ -133,7 +133,11 @@ class JobStream:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One YAML job, complete."""
+    """One YAML job, complete.
+
+    ``governance`` has what the job says over its contracts, as keyword arguments of `config.tags.derive_tags`.
+    ``notes`` names, with file and line, each setting of the earlier system that has no effect here.
+    """
 
     name: str
     tenant: str
@@ -148,9 +152,10 @@ class Job:
     log_level: str = "INFO"
     redact_logs: bool = False
     sandbox: Mapping[str, Any] | None = None
-    governance: Mapping[str, str] = field(default_factory=dict)
+    governance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     catalog: Mapping[str, Any] | None = None
     parallelism: int = 0
+    notes: tuple[str, ...] = ()
 
     def stream(self, name: str) -> JobStream:
         """Give the stream called ``name``; KeyError when the job has none."""

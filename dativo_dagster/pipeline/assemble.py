@@ -72,7 +72,7 @@ def open_table(job: Job, stream: JobStream) -> Table:
         evolution=target.evolution,
         file_size_bytes=target.file_size_bytes,
         compression=target.compression,
-        properties=derive_tags(stream.contract) | dict(job.governance),
+        properties=derive_tags(stream.contract, **job.governance),
     )
     return cast("Table", module.Table(module.Config.model_validate(dict(target.options)), spec))
 

@@ -1,0 +1,347 @@
+"""What people write in a job file, as models. `config.load` turns them into a `Job`; the JSON Schema is made from them.
+
+The short form, ours::
+
+    name: world_cities          # the file's name when left out
+    tenant: demo                # "default" when left out
+    description: Cities of the world with at least 1,000 inhabitants.
+    owners: [team:geo]
+    tags: {domain: geo}
+    source:
+      connector: csv            # the rest of the block are options of that connector
+      files: [data/cities.csv.gz]
+      incremental: file_modified_time
+    target:
+      connector: iceberg        # the rest of the block are options of that table format
+      table: geo.cities
+      mode: append              # or overwrite, overwrite_partitions
+      partitioning: [country, day(created_at), "bucket(16, id)"]
+    contract: contracts/cities.yaml        # or the contract itself
+    validation: quarantine      # or {mode: strict, max_rejected: 100, max_rejected_percent: 1}
+    schedule: {cron: "0 3 * * *", timezone: Europe/Berlin}
+    retry: {max_retries: 3}
+
+Several streams share what stands at the top; what a stream says goes over it, one level deep::
+
+    source: {connector: csv}
+    target: {connector: iceberg}
+    streams:
+      - {name: a, source: {files: [a.csv]}, target: {table: geo.a}, contract: contracts/a.yaml}
+      - {name: b, source: {files: [b.csv]}, target: {table: geo.b}, contract: contracts/b.yaml}
+
+The form of the earlier system names recipes (``source_connector_path``, or ``source_connector`` alone for a built-in
+one) and an ``asset_path``; see `LegacyJobFile`. Both forms are told apart by these keys.
+
+A YAML file in a folder of jobs is taken for a job when it has one of `JOB_KEYS` at the top and none of `OTHER_KEYS`, or
+when it names the job schema in ``$schema``. Contracts, recipes, runner files and data may lie beside jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
+
+from dativo_dagster.config.cron import check_cron, check_timezone
+from dativo_dagster.config.job import Partition, ValidationMode, WriteMode  # noqa: TC001 - pydantic reads them
+from dativo_dagster.config.partitioning import parse_partition
+
+LEGACY_KEYS = frozenset(
+    {"tenant_id", "source_connector", "target_connector", "source_connector_path", "target_connector_path", "asset_path"}
+)
+JOB_KEYS = LEGACY_KEYS | {"source", "target", "streams", "contract"}
+OTHER_KEYS = frozenset({"schema", "asset", "apiVersion", "default_engine", "runner", "orchestrator"})
+
+Strategy = Literal[
+    "full_refresh",
+    "incremental",
+    "file_modified_time",
+    "spreadsheet_modified_time",
+    "updated_at",
+    "updated_after",
+    "created",
+    "cdc",
+]
+Compression = Literal["zstd", "snappy", "gzip", "lz4", "brotli", "none"]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\w@][\w .@+:-]*$")]
+TableName = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[\w-]+(\.[\w-]+)*$")]
+
+
+def _word(key: str) -> BeforeValidator:
+    """Take a word for a block with just ``key``, so that ``validation: warn`` is ``validation: {mode: warn}``."""
+    return BeforeValidator(
+        lambda value: {key: value} if isinstance(value, str) else value, json_schema_input_type=str | dict[str, Any]
+    )
+
+
+class FileModel(BaseModel):
+    """A block of a file: unknown keys are mistakes, numbers do for text, and text for numbers."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, populate_by_name=True, frozen=True)
+
+
+class OpenModel(FileModel):
+    """A block that ends in options which something else checks."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class IncrementalFile(FileModel):
+    """Which part of the source is new."""
+
+    strategy: Strategy | None = Field(
+        default=None, description="How new data is told from old; `full_refresh` reads all of it every time."
+    )
+    cursor_field: str | None = Field(default=None, description="The column that says when a row was changed.")
+    lookback_days: int | None = Field(default=None, ge=0, description="Days before the last run to read again.")
+    state_path: str | None = Field(default=None, description="Where a copy of the state is kept.")
+
+
+class SourceFile(OpenModel):
+    """Where rows come from. All keys that are not listed are options of the connector."""
+
+    connector: str | None = Field(default=None, description="The kind of source.")
+    description: str = ""
+    incremental: Annotated[IncrementalFile, _word("strategy")] | None = None
+    custom_reader: str | None = Field(default=None, description="A plugin instead: `path.py:Class` or `lib.so:function`.")
+
+
+class EvolutionFile(FileModel):
+    """Which differences between contract and table a run may apply to the table; the rest refuse the run."""
+
+    add: bool = Field(default=True, description="Add columns that are new in the contract.")
+    widen: bool = Field(default=True, description="Widen types, such as int32 to int64.")
+    relax: bool = Field(default=True, description="Let columns be NULL that no longer are required.")
+    drop: bool = Field(default=False, description="Drop columns that the contract no longer has.")
+    rename: dict[str, str] = Field(default={}, description="New name of a column by its old one.")
+
+
+class TargetFile(OpenModel):
+    """Where rows go. All keys that are not listed are options of the table format."""
+
+    connector: str | None = Field(default=None, description="The kind of table.")
+    description: str = ""
+    table: TableName | None = Field(default=None, description="The table with its namespace, such as `geo.cities`.")
+    mode: WriteMode = Field(default="append", description="What a run does to the rows that are there.")
+    partitioning: list[Annotated[Partition, BeforeValidator(parse_partition, json_schema_input_type=str)]] = Field(
+        default=[],
+        description="Columns, or transforms of columns: year, month, day, hour, bucket(16, x), truncate(4, x). "
+        "`ingest_date` is the UTC date of the run.",
+    )
+    evolution: EvolutionFile = EvolutionFile()
+    file_size_mb: float = Field(default=128, gt=0, le=10_240, description="Size that files grow to, in MiB.")
+    compression: Compression = Field(default="zstd", description="Compression inside the Parquet files.")
+    custom_writer: str | None = Field(default=None, description="A plugin instead: `path.py:Class` or `lib.so:function`.")
+
+
+class ValidationFile(FileModel):
+    """What becomes of rows that break the contract."""
+
+    mode: ValidationMode = Field(
+        default="strict",
+        description="strict: any bad row fails the run. warn: rows that can be represented are kept. "
+        "quarantine: bad rows go to a dataset beside the table.",
+    )
+    max_rejected: int | None = Field(default=None, ge=0, description="More rejected rows than this fail the run.")
+    max_rejected_percent: float | None = Field(default=None, ge=0, le=100, description="The same in percent of all rows.")
+
+
+class ScheduleFile(FileModel):
+    """When the job runs by itself."""
+
+    cron: str = Field(description="Five fields, minute to weekday, or a word such as @daily.")
+    timezone: str = Field(default="UTC", description="IANA name of the zone that the cron is meant in.")
+    enabled: bool = True
+
+    _cron = field_validator("cron")(check_cron)
+    _timezone = field_validator("timezone")(check_timezone)
+
+
+class RetryFile(FileModel):
+    """When a failed step runs again: exponential delays, capped. Errors that no retry mends are not retried."""
+
+    max_retries: int = Field(default=3, ge=0, le=100, validation_alias=AliasChoices("max_retries", "max_attempts"))
+    initial_delay_seconds: float | None = Field(default=None, ge=0, le=86_400)
+    max_delay_seconds: float = Field(default=300, ge=0, le=86_400)
+    backoff_multiplier: float = Field(default=2, ge=1, le=100)
+    retry_delay_seconds: float = Field(default=5, ge=0, le=86_400, description="Old name of `initial_delay_seconds`.")
+    retryable_exit_codes: list[int] = Field(default=[1, 2], description="Of the earlier system; errors say it now.")
+    retryable_error_patterns: list[str] | None = Field(
+        default=None, description="Of the earlier system, which searched its output; errors say it now."
+    )
+    retryable_errors: list[str] | None = Field(default=None, description="Of the earlier system, which never read it.")
+
+
+class LoggingFile(FileModel):
+    """What is logged."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    redaction: bool = Field(default=False, description="Mask what looks like a secret, too.")
+
+
+class FinopsFile(OpenModel):
+    """Who pays."""
+
+    cost_center: str | None = None
+    business_tags: list[str] | None = None
+    project: str | None = None
+    environment: str | None = None
+
+
+class GovernanceFile(OpenModel):
+    """What the job says over its contract; an empty owner removes the owner's tag."""
+
+    retention_days: int | None = Field(default=None, ge=0)
+    owner: str | None = None
+
+
+class SandboxFile(OpenModel):
+    """Where plugins run, and how much they may use."""
+
+    enabled: bool = True
+    cpu_limit: float | None = Field(default=None, ge=0, le=1)
+    memory_limit: str | None = None
+    network_disabled: bool = True
+    timeout: int = Field(default=300, ge=1, description="In seconds.")
+
+
+class PluginsFile(FileModel):
+    """How plugins run."""
+
+    sandbox: SandboxFile | None = None
+
+
+class CatalogFile(FileModel):
+    """Where metadata and lineage are told after a run. It is not the catalog of an Iceberg table."""
+
+    type: Literal["openmetadata", "aws_glue", "databricks_unity", "nessie"]
+    connection: dict[str, Any]
+    database: str | None = None
+    table_name: str | None = None
+    push_lineage: bool = True
+    push_metadata: bool = True
+
+
+ContractFile = Annotated[
+    Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}], "title": "Contract"})
+]
+
+
+class StreamFile(FileModel):
+    """One table of a job. What is left out comes from the top of the file."""
+
+    name: Name = Field(description="Tells the streams of a job apart; a new name starts from the beginning.")
+    source: SourceFile = SourceFile()
+    target: TargetFile = TargetFile()
+    contract: ContractFile = Field(default=None, description="A file, or the contract itself.")
+    validation: Annotated[ValidationFile, _word("mode")] | None = None
+
+
+class _Anywhere(FileModel):
+    """What both forms of a job may say."""
+
+    schema_ref: str | None = Field(default=None, alias="$schema", description="Where editors find this schema.")
+    name: Name | None = Field(default=None, description="Left out: the name of the file.")
+    description: str = ""
+    environment: str | None = Field(default=None, description="A label, such as `production`.")
+    owners: list[str] = Field(default=[], description="People by email, teams as `team:name`.")
+    tags: dict[str, str] = Field(default={}, description="Labels of the assets.")
+    schedule: Annotated[ScheduleFile, _word("cron")] | None = None
+    logging: LoggingFile = LoggingFile()
+    catalog: CatalogFile | None = None
+    plugins: PluginsFile | None = None
+    classification_overrides: dict[str, str] = Field(
+        default={}, description="Class by column; `default` is that of the table."
+    )
+    finops: FinopsFile | None = None
+    governance_overrides: GovernanceFile | None = None
+    parallelism: int = Field(default=0, ge=0, le=256, description="Units read at once; 0 leaves it to the machine.")
+
+
+class JobFile(_Anywhere):
+    """A job in the short form."""
+
+    tenant: Name = Field(default="default", description="Whose data it is.")
+    source: SourceFile = SourceFile()
+    target: TargetFile = TargetFile()
+    contract: ContractFile = Field(default=None, description="A file, or the contract itself.")
+    validation: Annotated[ValidationFile, _word("mode")] = ValidationFile()
+    retry: RetryFile = RetryFile()
+    streams: list[StreamFile] | None = Field(default=None, min_length=1, description="Several tables in one job.")
+
+
+class LegacyFiles(OpenModel):
+    """One file, sheet or table of a source of the earlier system."""
+
+    path: str | None = Field(default=None, validation_alias=AliasChoices("path", "file"))
+    object: str | None = None
+
+
+class LegacySource(OpenModel):
+    """A source of the earlier system, once its recipe lies below it."""
+
+    type: str
+    description: str | None = ""
+    credentials: dict[str, Any] | None = None
+    objects: list[str] | None = None
+    files: list[LegacyFiles] | None = None
+    sheets: list[dict[str, Any]] | None = None
+    tables: list[dict[str, Any]] | None = None
+    incremental: IncrementalFile | None = None
+    rate_limits: dict[str, Any] | None = None
+    engine: dict[str, Any] | None = None
+    dsn: str | None = None
+    connection: dict[str, Any] | None = None
+    custom_reader: str | None = None
+
+
+class LegacyTarget(OpenModel):
+    """A target of the earlier system, once its recipe lies below it."""
+
+    type: str
+    description: str | None = ""
+    catalog: str | dict[str, Any] | None = None
+    branch: str | None = None
+    warehouse: str | None = None
+    file_format: str | None = None
+    partitioning: list[str] | None = None
+    engine: dict[str, Any] | None = None
+    connection: dict[str, Any] | None = None
+    markdown_kv_storage: dict[str, Any] | None = None
+    parquet_target_size_mb: float | None = Field(default=None, gt=0)
+    custom_writer: str | None = None
+
+
+class LegacyJobFile(_Anywhere):
+    """A job of the earlier system, plus what both forms may say.
+
+    ``source`` and ``target`` are laid over a recipe before they are checked as `LegacySource` and `LegacyTarget`.
+    """
+
+    tenant_id: Name
+    source_connector: str | None = Field(default=None, description="A built-in recipe, when there is no path to one.")
+    target_connector: str | None = Field(default=None, description="A built-in recipe, when there is no path to one.")
+    source_connector_path: str | None = Field(default=None, description="The recipe of the source.")
+    target_connector_path: str | None = Field(default=None, description="The recipe of the target.")
+    asset: str | None = None
+    asset_path: str = Field(description="The contract.")
+    source: dict[str, Any] | None = None
+    target: dict[str, Any] | None = None
+    schema_validation_mode: Literal["strict", "warn"] = "strict"
+    validation: Annotated[ValidationFile, _word("mode")] | None = None
+    retry_config: RetryFile = RetryFile()
+
+
+def is_legacy(data: Mapping[str, Any]) -> bool:
+    """Tell the form of a job."""
+    return not LEGACY_KEYS.isdisjoint(data)
+
+
+def is_job(data: Any) -> bool:
+    """Tell a job from the other YAML files that lie beside it."""
+    if not isinstance(data, Mapping):
+        return False
+    if "job.schema.json" in str(data.get("$schema", "")):
+        return True
+    return not JOB_KEYS.isdisjoint(data) and OTHER_KEYS.isdisjoint(data)
