@@ -1,0 +1,160 @@
+"""Which jobs a command is about, and how one is loaded for a run: with its tenant's secrets and its own logging."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dativo_ingest.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dativo_dagster.cli.console import Console
+    from dativo_dagster.config.job import Job, JobStream
+    from dativo_dagster.config.load import Problem
+
+MODES = ("self_hosted", "cloud")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """The jobs that were asked for, without secrets yet, and the files that could not be read."""
+
+    jobs: tuple[Job, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+def add_job_arguments(parser: argparse.ArgumentParser, *, folder: bool = False, required: bool = True) -> None:
+    """Add what says which job, with which secrets."""
+    which = parser.add_mutually_exclusive_group(required=required)
+    which.add_argument("job", nargs="?", metavar="JOB", help="path of a job file, or name of a job in the jobs folder")
+    which.add_argument("--config", metavar="PATH", help="path of a job file")
+    if folder:
+        which.add_argument("--job-dir", metavar="FOLDER", help="all job files in a folder, one after the other")
+    parser.add_argument("--tenant-id", metavar="TENANT", help="only jobs of this tenant")
+    parser.add_argument("--stream", action="append", metavar="NAME", help="only this stream; may be repeated")
+    parser.add_argument("--mode", choices=MODES, default=MODES[0], help="cloud puts plugins into a sandbox")
+    add_secret_arguments(parser)
+
+
+def add_secret_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says where secrets come from."""
+    secrets = parser.add_argument_group("secrets", "Their names are what ${NAME} in a job finds.")
+    secrets.add_argument(
+        "--secret-manager", metavar="NAME", help="env, filesystem, vault, aws, gcp ($DATIVO_SECRET_MANAGER, else env)"
+    )
+    secrets.add_argument(
+        "--secret-manager-config", metavar="FILE_OR_JSON", help="its settings ($DATIVO_SECRET_MANAGER_CONFIG)"
+    )
+    secrets.add_argument(
+        "--secrets-dir", metavar="FOLDER", default="/secrets", help="folder of the filesystem manager (%(default)s)"
+    )
+
+
+def jobs_folder() -> Path:
+    """Give the folder where jobs are looked for by name: ``$DATIVO_JOBS``, else ``jobs``."""
+    return Path(os.environ.get("DATIVO_JOBS") or "jobs")
+
+
+def select(args: argparse.Namespace) -> Selection:
+    """Find the jobs that the arguments name.
+
+    Raises:
+        ConfigurationError: There is no such job, its file is wrong, or the tenants do not fit.
+    """
+    if getattr(args, "job_dir", None):
+        return _in_folder(Path(args.job_dir), args.tenant_id)
+    job = _named(args.config or args.job)
+    if args.tenant_id not in (None, job.tenant):
+        raise ConfigurationError(
+            f"{job.path}: the job {job.name!r} belongs to the tenant {job.tenant!r}, not to {args.tenant_id!r}",
+            "WRONG_TENANT",
+        )
+    return Selection(jobs=(job,))
+
+
+def _named(name: str) -> Job:
+    from dativo_dagster.config.load import load_folder, load_job
+
+    path = Path(name)
+    if path.is_file() or path.suffix in (".yaml", ".yml"):
+        return load_job(path)
+    loaded = load_folder(jobs_folder())
+    known = {job.name: job for job in loaded.jobs}
+    if name in known:
+        return known[name]
+    broken = "".join(f"\nnot loaded: {problem.message}" for problem in loaded.problems)
+    raise ConfigurationError(
+        f"there is no file {name!r}, and no job in {jobs_folder()} is called that; "
+        f"known are: {', '.join(sorted(known)) or 'none'}{broken}",
+        "NO_SUCH_JOB",
+    )
+
+
+def _in_folder(folder: Path, tenant: str | None) -> Selection:
+    from dativo_dagster.config.load import load_folder
+
+    loaded = load_folder(folder)
+    jobs = tuple(job for job in loaded.jobs if tenant in (None, job.tenant))
+    tenants = sorted({job.tenant for job in jobs})
+    if len(tenants) > 1:
+        raise ConfigurationError(
+            f"{folder} has jobs of several tenants: {', '.join(tenants)}; choose one with --tenant-id", "WRONG_TENANT"
+        )
+    if not jobs and not loaded.problems:
+        whose = f" of the tenant {tenant!r}" if tenant else ""
+        raise ConfigurationError(f"{folder} has no job{whose}", "NO_SUCH_JOB")
+    return Selection(jobs=jobs, problems=tuple(loaded.problems))
+
+
+def load_for_run(job: Job, args: argparse.Namespace, console: Console) -> Job:
+    """Load a job again with its tenant's secrets, every variable required, and log as it says.
+
+    Raises:
+        DativoError: A secret cannot be had, or a variable that the job names is not set.
+    """
+    import dataclasses
+    import logging
+
+    from dativo_dagster.config.load import load_job
+    from dativo_dagster.pipeline.secrets import SecretOptions, run_environment
+    from dativo_dagster.secrets import literals
+    from dativo_dagster.telemetry import configure_logging, event
+
+    options = SecretOptions(manager=args.secret_manager, config=args.secret_manager_config, folder=args.secrets_dir)
+    secrets = options.load(job.tenant)
+    verbose = getattr(args, "verbose", False)
+    # A person at a terminal has the bar and the summary; the lines of INFO are for machines.
+    level = "DEBUG" if verbose else "WARNING" if console.interactive and job.log_level == "INFO" else job.log_level
+    console.redactor = configure_logging(
+        level,
+        redact=job.redact_logs,
+        secrets=literals(secrets),
+        stream=console.err,
+        plain=console.interactive,
+    )
+    logger = logging.getLogger(__name__)
+    event(logger, "secrets_loaded", f"{len(secrets)} secrets", tenant_id=job.tenant, names=sorted(secrets))
+    loaded = load_job(job.path, strict_environment=True, environment=run_environment(secrets))
+    if args.mode == "cloud" and loaded.sandbox is None:
+        return dataclasses.replace(loaded, sandbox={"enabled": True})
+    return loaded
+
+
+def streams_of(job: Job, names: Sequence[str] | None) -> tuple[JobStream, ...]:
+    """Give the streams of a job that were asked for, all when none was.
+
+    Raises:
+        ConfigurationError: The job has no stream of that name.
+    """
+    known = {stream.name: stream for stream in job.streams}
+    for name in names or ():
+        if name not in known:
+            raise ConfigurationError(
+                f"{job.path}: the job {job.name!r} has no stream {name!r}; it has: {', '.join(known)}", "NO_SUCH_STREAM"
+            )
+    return tuple(known[name] for name in names or known)

@@ -1,0 +1,70 @@
+"""``dativo plan``: what a run would read, write and change. Writes nothing."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.cli.console import size
+from dativo_dagster.cli.jobs import add_job_arguments, load_for_run, select, streams_of
+
+if TYPE_CHECKING:
+    from dativo_dagster.cli.console import Console
+    from dativo_dagster.pipeline.plan import Plan
+    from dativo_ingest.model import SchemaChange
+
+_UNITS = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``plan`` takes."""
+    add_job_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print the plan as JSON")
+
+
+def main(args: argparse.Namespace, console: Console) -> int:
+    """Show the plan of each stream; 2 when a run would refuse one of them."""
+    from dativo_dagster.pipeline.run import plan_stream
+
+    job = load_for_run(select(args).jobs[0], args, console)
+    plans = [plan_stream(job, stream) for stream in streams_of(job, args.stream)]
+    if args.json:
+        console.json({"job": job.name, "tenant": job.tenant, "streams": [_json(p) for p in plans]})
+    else:
+        for plan in plans:
+            _show(plan, console)
+    return 2 if any(_refused(plan) for plan in plans) else 0
+
+
+def _refused(plan: Plan) -> list[SchemaChange]:
+    return [] if plan.empty else [change for change in plan.changes if not change.allowed]
+
+
+def _json(plan: Plan) -> dict[str, Any]:
+    return {**plan.to_json(), "empty": plan.empty, "refused": bool(_refused(plan))}
+
+
+def _show(plan: Plan, console: Console) -> None:
+    console.line(f"{console.style(plan.stream, 'bold')} -> {plan.table} ({plan.mode}): {plan.reason}")
+    units = plan.window.units
+    total = size(sum(u.bytes or 0 for u in units))
+    if plan.empty:
+        console.line("  nothing to read, nothing to write")
+        return
+    console.line(f"  reads {len(units):,} units, {total}; {plan.window.skipped:,} unchanged ones are skipped")
+    console.table(
+        ("", ">", ">"),
+        [(u.id, f"{u.rows:,} rows" if u.rows else "", size(u.bytes) if u.bytes else "") for u in units[:_UNITS]],
+        indent=4,
+    )
+    if len(units) > _UNITS:
+        console.line(f"    and {len(units) - _UNITS:,} more; --json has all")
+    for change in plan.changes:
+        console.line(f"  {_change(change, console)}")
+    console.line(f"  commits as {plan.token}")
+
+
+def _change(change: SchemaChange, console: Console) -> str:
+    types = " -> ".join(t for t in (change.before, change.after) if t)
+    text = f"{change.kind} column {change.column}{f': {types}' if types else ''}"
+    return text if change.allowed else f"{console.style('refused', 'red')}: {text}; `target.evolution` says no"

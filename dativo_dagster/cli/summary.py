@@ -1,0 +1,56 @@
+"""The end of a run in a few lines, for a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dativo_dagster.cli.console import duration, size
+
+if TYPE_CHECKING:
+    from dativo_dagster.cli.console import Console
+    from dativo_ingest.result import JobResult, StreamResult
+
+_COLUMNS = ("stream", "status", ">read", ">written", ">rejected", ">files", ">size", "snapshot", ">time")
+_SAID = {"nothing_new": "nothing new", "already_committed": "already there"}
+_RULES = 5
+
+
+def show_result(result: JobResult, console: Console) -> None:
+    """Write what a run of a job did, stream by stream."""
+    word, style = {0: ("ok", "green"), 1: ("rows rejected", "yellow")}.get(result.exit_code, ("failed", "red"))
+    head = console.style(word, style)
+    console.line(f"{console.style(result.job, 'bold')} ({result.tenant}): {head} in {duration(result.seconds)}")
+    console.table(_COLUMNS, [_row(s) for s in result.streams], indent=2)
+    for stream in result.streams:
+        for text in _remarks(stream):
+            console.line(f"  {stream.stream}: {text}")
+
+
+def _row(stream: StreamResult) -> tuple[str, ...]:
+    counts = stream.counts
+    return (
+        stream.stream,
+        _SAID.get(stream.status, stream.status),
+        f"{counts.read:,}",
+        f"{counts.written:,}",
+        f"{counts.rejected:,}",
+        f"{stream.files:,}",
+        size(stream.bytes),
+        stream.snapshot.id if stream.snapshot else "-",
+        duration(stream.seconds),
+    )
+
+
+def _remarks(stream: StreamResult) -> list[str]:
+    if stream.error:
+        return [f"{stream.error['message']} [{stream.error['error_code']}]"]
+    said = [stream.reason] if stream.status in _SAID else []
+    for violation in stream.violations[:_RULES]:
+        where = f", first {violation.sample[0]}" if violation.sample else ""
+        said.append(f"{violation.count:,} rows broke {violation.rule}{where}")
+    if len(stream.violations) > _RULES:
+        said.append(f"and {len(stream.violations) - _RULES} more rules; --json has all")
+    if stream.quarantine:
+        said.append(f"rejected rows are in {stream.quarantine}")
+    said += [f"check {c.name} failed: {c.message}" for c in stream.checks if not c.passed]
+    return said

@@ -1,0 +1,71 @@
+"""``dativo validate``: everything that is wrong in job files, one line each, without connecting to anything."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.cli.jobs import jobs_folder
+from dativo_ingest.exceptions import ConfigurationError, DativoError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dativo_dagster.cli.console import Console
+    from dativo_dagster.config.job import Job
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``validate`` takes."""
+    parser.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATH", help="job files or folders ($DATIVO_JOBS, else the folder jobs)"
+    )
+    parser.add_argument("--json", action="store_true", help="print jobs and problems as JSON")
+
+
+def main(args: argparse.Namespace, console: Console) -> int:
+    """Load all files; 2 when anything is wrong with one."""
+    jobs: list[Job] = []
+    problems: list[DativoError] = []
+    for path in args.paths or [jobs_folder()]:
+        for found in _load(path):
+            (problems if isinstance(found, DativoError) else jobs).append(found)  # type: ignore[arg-type]
+    if args.json:
+        console.json({"jobs": [_facts(job) for job in jobs], "problems": [e.to_dict() for e in problems]})
+    else:
+        _show(jobs, problems, console)
+    return 2 if problems else 0
+
+
+def _load(path: Path) -> Iterator[Job | DativoError]:
+    from dativo_dagster.config.load import load_folder, load_job
+
+    try:
+        if not path.is_dir():
+            yield load_job(path)
+            return
+        folder = load_folder(path)
+    except DativoError as error:
+        yield error
+        return
+    yield from folder.jobs
+    yield from (problem.error for problem in folder.problems)
+    if not folder.jobs and not folder.problems:
+        yield ConfigurationError(f"{path} has no job file", "NO_SUCH_JOB")
+
+
+def _facts(job: Job) -> dict[str, Any]:
+    streams = [{"name": s.name, "table": s.target.table, "contract": s.contract.name} for s in job.streams]
+    return {"job": job.name, "tenant": job.tenant, "path": str(job.path), "streams": streams}
+
+
+def _show(jobs: list[Job], problems: list[DativoError], console: Console) -> None:
+    for job in jobs:
+        streams = ", ".join(f"{s.name} -> {s.target.table}" for s in job.streams)
+        console.line(f"{console.style('ok', 'green')}  {job.path}: {job.name} ({job.tenant}): {streams}")
+    for problem in problems:
+        for text in problem.message.splitlines():
+            console.line(text)
+    wrong = sum(int(p.details.get("count", 1)) for p in problems)
+    console.line(f"{len(jobs)} jobs are right, {wrong} problems")
