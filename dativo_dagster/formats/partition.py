@@ -23,6 +23,7 @@ from dativo_ingest.exceptions import ConfigurationError
 if TYPE_CHECKING:
     from dativo_dagster.config.job import Partition
 
+INGEST_DATE = "ingest_date"
 NULL_PATH = "__HIVE_DEFAULT_PARTITION__"
 _GRAMMAR = re.compile(r"(identity|year|month|day|hour|bucket|truncate)(?:\[(\d+)\])?")
 _EPOCH = date(1970, 1, 1)
@@ -95,6 +96,11 @@ def check(partitioning: Sequence[Partition], schema: pa.Schema) -> None:
             seen.add(field.name)
             continue
         raise ConfigurationError(f"partitioning by {field.column!r}: {why}", "BAD_PARTITION", {"column": field.column})
+
+
+def virtual(partitioning: Sequence[Partition], columns: Sequence[str]) -> bool:
+    """Say whether a table with these columns is partitioned by an ``ingest_date`` that only the run knows."""
+    return INGEST_DATE not in columns and any(p.column == INGEST_DATE for p in partitioning)
 
 
 def split(batch: pa.RecordBatch, partitioning: Sequence[Partition]) -> Iterator[tuple[tuple[Any, ...], pa.RecordBatch]]:

@@ -1,0 +1,234 @@
+"""The commit: files, cursor and token in one transaction of the catalog, exactly once.
+
+Our own retry, not pyiceberg's: its retry applies an append again after a conflict without looking for our token, so
+that two runs with one token make the rows double. Ours loads the table, looks for the token, and only then tries
+(again). After an answer that says nothing (a lost connection, a 5xx) it does the same: the token tells whether the
+commit landed, and one that lands late fails, because every commit names the snapshot it stands on.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from pyiceberg import exceptions as theirs
+from pyiceberg.manifest import ManifestContent
+from pyiceberg.table.snapshots import ancestors_of
+
+from dativo_dagster.tables.iceberg.schema import agree, changes, evolve, wanted
+from dativo_dagster.tables.iceberg.write import Shape, committed_file
+from dativo_dagster.validation import evolution
+from dativo_ingest.exceptions import CommitError, ConfigurationError, DativoError
+from dativo_ingest.model import Snapshot, Staged, State
+
+if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile as IcebergFile
+    from pyiceberg.table import Table as IcebergTable
+    from pyiceberg.table import Transaction
+    from pyiceberg.table.metadata import TableMetadata
+
+    from dativo_dagster.config.job import TableSpec
+
+TOKEN = "dativo.commit-token"  # noqa: S105 - a key, not a secret
+STATE = "dativo.state."
+NO_RETRY = {"commit.retry.num-retries": "0"}
+PATIENCE_SECONDS = 120.0
+LONGEST_WAIT_SECONDS = 5.0
+UNCLEAR_TRIES = 5
+REFUSED = (
+    theirs.BadRequestError,
+    theirs.UnauthorizedError,
+    theirs.ForbiddenError,
+    theirs.OAuthError,
+    theirs.NoSuchTableError,
+    theirs.ValidationError,
+    theirs.ValidationException,
+)
+
+
+@dataclass
+class Commit:
+    """One commit on its way.
+
+    Args:
+        spec: What the job says of the table.
+        staged: What is to be committed.
+        shape: The table as the files were written for.
+        load: Gives the table as the catalog has it now, None when there is none.
+        create: Gives a transaction that makes the table.
+    """
+
+    spec: TableSpec
+    staged: Staged
+    shape: Shape
+    load: Callable[[], IcebergTable | None]
+    create: Callable[[], Transaction]
+
+    def run(self) -> Snapshot:
+        """Commit, or find that it is done.
+
+        Raises:
+            CommitError: ``COMMIT_CONFLICT`` or ``COMMIT_UNKNOWN`` after too many tries, ``SCHEMA_MOVED``: retryable.
+                ``COMMIT_REFUSED``: not.
+        """
+        sent: set[int | None] = set()
+        unclear: list[Exception] = []
+        conflict: Exception | None = None
+        for _ in _tries():
+            try:
+                table = self.load()
+            except DativoError as error:
+                if not unclear or not error.retryable:
+                    raise
+                continue
+            landed = find(table.metadata, self.staged.token) if table is not None else None
+            if table is not None and landed is not None:
+                return describe(table, self.staged.token, landed, fresh=landed in sent)
+            if len(unclear) >= UNCLEAR_TRIES:
+                break
+            transaction = self._prepare(table)
+            snapshot_id = transaction.table_metadata.current_snapshot_id
+            sent.add(snapshot_id)
+            try:
+                return describe(transaction.commit_transaction(), self.staged.token, snapshot_id or 0, fresh=True)
+            except (theirs.CommitFailedException, theirs.TableAlreadyExistsError) as error:
+                conflict = error
+            except REFUSED as error:
+                raise self._error("the catalog refuses the commit", "COMMIT_REFUSED", error, retryable=False) from error
+            except Exception as error:  # noqa: BLE001 - it may have landed; the next look at the table tells
+                unclear.append(error)
+        if unclear:
+            raise self._error("nobody can say whether it landed", "COMMIT_UNKNOWN", unclear[-1]) from unclear[-1]
+        raise self._error("others keep committing to it", "COMMIT_CONFLICT", conflict) from conflict
+
+    def _prepare(self, table: IcebergTable | None) -> Transaction:
+        """Put everything into one transaction; what may be refused comes before anything is written."""
+        transaction = self._begin(table)
+        agree(self.shape.schema, transaction.table_metadata.schema(), self.spec.identifier)
+        old = self._replaced(table)
+        state = State(
+            token=self.staged.token,
+            cursor=self.staged.cursor,
+            committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        )
+        transaction.set_properties({**self.spec.properties, STATE + self.staged.key: state.dumps()})
+        self._add_snapshot(transaction, old)
+        return transaction
+
+    def _begin(self, table: IcebergTable | None) -> Transaction:
+        if table is None:
+            return self.create()
+        # In memory only: as a property of the table it would also rule its other writers.
+        table.metadata = table.metadata.model_copy(update={"properties": table.metadata.properties | NO_RETRY})
+        transaction = table.transaction()
+        planned = changes(table, self.spec)
+        evolution.refuse(planned, self.spec.identifier)
+        evolve(transaction, planned, wanted(self.spec))
+        return transaction
+
+    def _add_snapshot(self, transaction: Transaction, old: list[IcebergFile]) -> None:
+        """Add the files. A commit without any still makes a snapshot: it carries the token."""
+        update = transaction.update_snapshot(snapshot_properties=self._summary())
+        producer = update.overwrite() if old else update.fast_append()
+        for gone in old:
+            producer.delete_data_file(gone)
+        spec_id = transaction.table_metadata.default_spec_id
+        for file in self.staged.files:
+            producer.append_data_file(committed_file(file, self.shape, spec_id))
+        producer.commit()
+
+    def _summary(self) -> dict[str, str]:
+        counts = self.staged.counts
+        return {
+            **self.staged.properties,
+            TOKEN: self.staged.token,
+            "dativo.key": self.staged.key,
+            "dativo.rows-read": str(counts.read),
+            "dativo.rows-written": str(counts.written),
+            "dativo.rows-rejected": str(counts.rejected),
+        }
+
+    def _replaced(self, table: IcebergTable | None) -> list[IcebergFile]:
+        """List the files that the new ones replace."""
+        if table is None or self.staged.mode == "append":
+            return []
+        old = list(live_files(table))
+        if self.staged.mode == "overwrite":
+            return old
+        spec_id = table.metadata.default_spec_id
+        if any(file.spec_id != spec_id for file in old):
+            raise ConfigurationError(
+                f"table {self.spec.identifier}: some of its files are partitioned in an older way, so that mode "
+                "overwrite_partitions cannot tell which of them to replace; rewrite them first, or use overwrite",
+                "PARTITIONING_DIFFERS",
+            )
+        new = {committed_file(f, self.shape, spec_id).partition for f in self.staged.files}
+        return [file for file in old if file.partition in new]
+
+    def _error(self, why: str, code: str, error: Exception | None, *, retryable: bool = True) -> CommitError:
+        return CommitError(
+            f"table {self.spec.identifier}: {why} ({type(error).__name__}: {error}); the files are written, and "
+            "running again repeats nothing that landed",
+            code,
+            {"table": self.spec.identifier, "token": self.staged.token},
+            retryable=retryable,
+        )
+
+
+def find(metadata: TableMetadata, token: str) -> int | None:
+    """Give the snapshot that carries ``token``, 0 when it has expired, None when there is none.
+
+    Only ancestors of the current snapshot count: what a rollback took away is not in the table.
+    """
+    for snapshot in ancestors_of(metadata.current_snapshot(), metadata):
+        if snapshot.summary is not None and snapshot.summary.get(TOKEN) == token:
+            return snapshot.snapshot_id
+    known = any(s.summary is not None and s.summary.get(TOKEN) == token for s in metadata.snapshots)
+    expired = not known and any(
+        State.loads(value).token == token for key, value in metadata.properties.items() if key.startswith(STATE)
+    )
+    return 0 if expired else None
+
+
+def describe(table: IcebergTable, token: str, snapshot_id: int, *, fresh: bool) -> Snapshot:
+    """Give a commit as the pipeline reports it."""
+    snapshot = table.metadata.snapshot_by_id(snapshot_id)
+    summary = snapshot.summary if snapshot is not None else None
+
+    def number(key: str) -> int:
+        return int((summary.get(key) if summary is not None else None) or 0)
+
+    return Snapshot(
+        id=str(snapshot_id or "expired"),
+        table=".".join(table.name()),
+        token=token,
+        location=table.location(),
+        files=number("added-data-files"),
+        rows=number("added-records"),
+        bytes=number("added-files-size"),
+        total_rows=number("total-records") if summary is not None else None,
+        total_files=number("total-data-files") if summary is not None else None,
+        fresh=fresh,
+    )
+
+
+def live_files(table: IcebergTable) -> Iterator[IcebergFile]:
+    """Give the data files of the current snapshot."""
+    snapshot = table.current_snapshot()
+    for manifest in snapshot.manifests(table.io) if snapshot is not None else ():
+        if manifest.content == ManifestContent.DATA:
+            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+                yield entry.data_file
+
+
+def _tries() -> Iterator[None]:
+    """Tick at once, then after random, growing waits (full jitter), until the patience is at its end."""
+    started, wait = time.monotonic(), 0.1
+    while time.monotonic() - started < PATIENCE_SECONDS:
+        yield
+        time.sleep(random.uniform(0, wait))  # noqa: S311 - jitter
+        wait = min(2 * wait, LONGEST_WAIT_SECONDS)

@@ -1,0 +1,265 @@
+"""One Iceberg table as the pipeline sees it: looks, decides, and hands the work to its neighbours in this folder.
+
+A run that makes the table makes it in the commit of its first files, in the same transaction. Before that nothing of
+it is visible, but for its namespace in REST catalogs that ask for one.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.tables.iceberg.config import Config, open_catalog, reaching, resolve
+from dativo_ingest.exceptions import ConfigurationError, DativoError
+from dativo_ingest.model import CheckResult, Column, DataFile, SchemaChange, Snapshot, Staged, State
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pyarrow as pa
+    from pyiceberg.catalog import Catalog as IcebergCatalog
+    from pyiceberg.table import Table as IcebergTable
+    from pyiceberg.table import Transaction
+
+    from dativo_dagster.config.job import TableSpec
+    from dativo_dagster.storage import Storage
+    from dativo_dagster.tables.iceberg.write import Shape, Writer
+
+PROPERTIES = {
+    "format-version": "2",
+    "write.parquet.compression-codec": "zstd",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "100",
+}
+
+
+class Table:
+    """An Iceberg table, or the place where one will be."""
+
+    def __init__(self, config: Config, spec: TableSpec) -> None:
+        namespace, _, name = spec.identifier.rpartition(".")
+        if not namespace or not name:
+            raise ConfigurationError(
+                f"target.table {spec.identifier!r}: an Iceberg table is named namespace.table", "BAD_TABLE_NAME"
+            )
+        self.identifier = spec.identifier
+        self.namespace = namespace
+        self.config = config
+        self.spec = spec
+        self._prepared: dict[str, Any] = {}
+
+    def check(self) -> CheckResult:
+        """Ask the catalog, then write and delete an object where the table's files go."""
+        try:
+            location = self.location()
+            probe = f"{location}/data/.dativo-check-{secrets.token_hex(4)}"
+            storage = self._storage(location)
+            storage.write(probe, b"")
+            storage.delete(probe)
+        except DativoError as error:
+            return CheckResult(
+                name="target",
+                passed=False,
+                message=error.message,
+                code=error.error_code,
+                retryable=error.retryable,
+                details=error.details,
+            )
+        return CheckResult(name="target", passed=True, message=f"{location} can be written", details={"uri": location})
+
+    def location(self) -> str:
+        """Give the absolute URI below which the table's files lie, or will."""
+        table = self._load()
+        return (table.location() if table is not None else self._stage().table_metadata.location).rstrip("/")
+
+    def state(self, key: str) -> State | None:
+        """Give what the table remembers of the stream ``key``.
+
+        Raises:
+            ConfigurationError: ``TABLE_ROLLED_BACK``: the commit that the table remembers was taken away again.
+        """
+        from dativo_dagster.tables.iceberg.commit import STATE, find
+
+        table = self._load()
+        if table is None or STATE + key not in table.properties:
+            return None
+        state = State.loads(table.properties[STATE + key])
+        if find(table.metadata, state.token) is None:
+            raise ConfigurationError(
+                f"table {self.identifier} was rolled back behind the last commit of {key}, but its property "
+                f"{STATE + key} still has the cursor of that commit. Remove the property to read the source from its "
+                "beginning, or put the cursor there that belongs to the rows",
+                "TABLE_ROLLED_BACK",
+            )
+        return state
+
+    def committed(self, token: str) -> Snapshot | None:
+        """Give the snapshot that carries ``token``, if there is one."""
+        from dativo_dagster.tables.iceberg.commit import describe, find
+
+        table = self._load()
+        landed = find(table.metadata, token) if table is not None else None
+        return None if table is None or landed is None else describe(table, token, landed, fresh=False)
+
+    def changes(self) -> Sequence[SchemaChange]:
+        """Compare the contract with the table as it stands."""
+        from dativo_dagster.tables.iceberg.schema import changes
+
+        table = self._load()
+        return () if table is None else changes(table, self.spec)
+
+    def writer(self, token: str) -> Writer:
+        """Open the writing half for one commit.
+
+        Raises:
+            ConfigurationError: ``SCHEMA_CHANGE_REFUSED``, ``PARTITIONING_DIFFERS``, ``BAD_PARTITION``.
+        """
+        from dativo_dagster.formats.partition import virtual
+        from dativo_dagster.tables.iceberg.write import Writer, layout
+
+        location, shape = self._shape()
+        self._prepared = {
+            "location": location,
+            "schema": shape.schema.model_dump(mode="json", by_alias=True),
+            "spec": shape.spec.model_dump(mode="json", by_alias=True),
+        }
+        names = [f.name for f in self.spec.contract.fields]
+        return Writer(
+            layout(
+                self._storage(location),
+                location,
+                shape,
+                self.spec.partitioning,
+                file_size_bytes=self.spec.file_size_bytes,
+                compression=self.spec.compression,
+            ),
+            shape,
+            token,
+            self.spec.run_date if virtual(self.spec.partitioning, names) else None,
+        )
+
+    def prepared(self) -> dict[str, Any]:
+        """Give the schema, the partition spec and the place that the files were written for."""
+        return self._prepared
+
+    def commit(self, staged: Staged) -> Snapshot:
+        """Make the files, the cursor and the token visible in one transaction, exactly once."""
+        from pyiceberg.partitioning import PartitionSpec
+        from pyiceberg.schema import Schema
+
+        from dativo_dagster.tables.iceberg.commit import Commit
+        from dativo_dagster.tables.iceberg.write import Shape
+
+        prepared = staged.table
+        shape = Shape(
+            schema=Schema.model_validate(prepared["schema"]),
+            spec=PartitionSpec.model_validate(prepared["spec"]),
+            properties={},
+        )
+        return Commit(
+            spec=self.spec,
+            staged=staged,
+            shape=shape,
+            load=self._load,
+            create=lambda: self._stage(str(prepared["location"]), for_commit=True),
+        ).run()
+
+    def columns(self) -> Sequence[Column]:
+        """Give the columns of the table as it stands."""
+        from dativo_dagster.validation.icebergmap import columns_of_iceberg
+
+        table = self._load()
+        return () if table is None else columns_of_iceberg(table.schema())
+
+    def preview(self, limit: int) -> pa.Table:
+        """Give the first rows of the table."""
+        import pyarrow as pa
+
+        table = self._load()
+        if table is None:
+            return pa.table({})
+        with self._reaching():
+            return table.scan(limit=limit).to_arrow()
+
+    def scan(self) -> Iterator[pa.RecordBatch]:
+        """Yield all rows of the table."""
+        table = self._load()
+        if table is not None:
+            with self._reaching():
+                yield from table.scan().to_arrow_batch_reader()
+
+    def orphans(self, older_than: datetime) -> Sequence[DataFile]:
+        """Find files of ours that no snapshot names and that were written before ``older_than``."""
+        from dativo_dagster.tables.iceberg.orphans import orphans
+
+        table = self._load()
+        location = self.location()
+        with self._reaching():
+            return orphans(self._storage(location), location, table, older_than)
+
+    def remove(self, files: Sequence[DataFile]) -> None:
+        """Delete files that `orphans` found."""
+        for file in files:
+            self._storage(file.path).delete(file.path)
+
+    @cached_property
+    def _catalog(self) -> IcebergCatalog:
+        return open_catalog(self.config)
+
+    def _reaching(self) -> Any:
+        return reaching(resolve(self.config))
+
+    def _load(self) -> IcebergTable | None:
+        """Give the table as the catalog has it now."""
+        from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+        with self._reaching():
+            try:
+                return self._catalog.load_table(self.identifier)
+            except (NoSuchTableError, NoSuchNamespaceError):
+                return None
+
+    def _stage(self, location: str | None = None, *, for_commit: bool = False) -> Transaction:
+        """Give a transaction that would make the table; nothing is made."""
+        from pyiceberg.exceptions import NoSuchNamespaceError
+
+        from dativo_dagster.tables.iceberg.schema import partition_spec, wanted
+
+        schema = wanted(self.spec)
+        spec = partition_spec(self.spec, schema)
+        properties = PROPERTIES | dict(self.spec.properties)
+        with self._reaching():
+            if for_commit:
+                self._catalog.create_namespace_if_not_exists(self.namespace)
+            try:
+                return self._catalog.create_table_transaction(
+                    self.identifier, schema, location, spec, properties=properties
+                )
+            except NoSuchNamespaceError:
+                self._catalog.create_namespace_if_not_exists(self.namespace)
+                return self._catalog.create_table_transaction(
+                    self.identifier, schema, location, spec, properties=properties
+                )
+
+    def _shape(self) -> tuple[str, Shape]:
+        """Give the table that files are written for: as it stands plus the changes, or as it will be made."""
+        from dativo_dagster.tables.iceberg.schema import changes, predicted, same_partitioning, wanted
+        from dativo_dagster.tables.iceberg.write import Shape
+        from dativo_dagster.validation import evolution
+
+        table = self._load()
+        if table is None:
+            made = self._stage().table_metadata
+            return made.location.rstrip("/"), Shape(schema=made.schema(), spec=made.spec(), properties=made.properties)
+        same_partitioning(table, self.spec.partitioning)
+        planned = changes(table, self.spec)
+        evolution.refuse(planned, self.identifier)
+        schema = predicted(table, planned, wanted(self.spec))
+        return table.location().rstrip("/"), Shape(schema=schema, spec=table.spec(), properties=table.properties)
+
+    def _storage(self, location: str) -> Storage:
+        from dativo_dagster.storage import Storage
+
+        return Storage.open(location, self.config.connection)

@@ -1,0 +1,153 @@
+"""The writing half: batches become Parquet files with field ids, and all that Iceberg must know of each file.
+
+Statistics come from the Parquet footer while it is still in memory, so that a commit opens no file.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyiceberg.conversions import from_bytes, to_bytes
+from pyiceberg.io.pyarrow import (
+    compute_statistics_plan,
+    data_file_statistics_from_parquet_metadata,
+    parquet_path_to_id_mapping,
+)
+from pyiceberg.manifest import DataFile as IcebergFile
+from pyiceberg.manifest import DataFileContent, FileFormat
+from pyiceberg.partitioning import PartitionSpec, partition_record_value
+from pyiceberg.typedef import Record
+
+from dativo_dagster.formats.partition import INGEST_DATE, Transform
+from dativo_dagster.formats.rolling import Finished, Layout, Rolling
+from dativo_ingest.model import DataFile
+
+if TYPE_CHECKING:
+    from pyiceberg.schema import Schema
+
+    from dativo_dagster.config.job import Partition
+    from dativo_dagster.storage import Storage
+
+COUNTS = ("column_sizes", "value_counts", "null_value_counts", "nan_value_counts")
+BOUNDS = ("lower_bounds", "upper_bounds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """The table as the files see it."""
+
+    schema: Schema
+    spec: PartitionSpec
+    properties: Mapping[str, str]
+
+
+class Writer:
+    """Writes files for one commit; units may be written at once, from many threads."""
+
+    def __init__(self, layout: Layout, shape: Shape, token: str, run_date: date | None) -> None:
+        self.layout = layout
+        self.shape = shape
+        self.token = token
+        self.run_date = run_date
+        self.plan = compute_statistics_plan(shape.schema, dict(shape.properties))
+        self.ids = parquet_path_to_id_mapping(shape.schema)
+
+    def write(self, batches: Iterable[Any], name: str) -> list[DataFile]:
+        """Write the batches of one unit; nothing refers to the files yet.
+
+        Raises:
+            CommitError: ``WRITE_FAILED``; no file of the unit is left.
+        """
+        rolling = Rolling(self.layout, f"{self.token}-{safe_name(name)}")
+        return [self._described(f) for f in rolling.write(self._dated(b) for b in batches)]
+
+    def abort(self, files: Sequence[DataFile]) -> None:
+        """Remove files that will not be committed."""
+        for file in files:
+            self.layout.storage.delete(file.path)
+
+    def _dated(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if self.run_date is None:
+            return batch
+        today = pa.repeat(pa.scalar(self.run_date, pa.date32()), batch.num_rows)
+        return batch.append_column(pa.field(INGEST_DATE, pa.date32()), today)
+
+    def _described(self, file: Finished) -> DataFile:
+        found = data_file_statistics_from_parquet_metadata(file.footer, self.plan, self.ids).to_serialized_dict()
+        nans = {self.shape.schema.find_field(name).field_id: count for name, count in file.nans.items()}
+        counts = {key: found[key] or {} for key in COUNTS} | {"nan_value_counts": nans}
+        fields = self.layout.partitioning
+        return DataFile(
+            path=file.path,
+            rows=file.rows,
+            bytes=file.bytes,
+            partition={p.name: Transform.parse(p.transform).text(v) for p, v in zip(fields, file.values, strict=True)},
+            statistics={
+                **{key: {str(k): v for k, v in values.items()} for key, values in counts.items()},
+                **{key: {str(k): b64encode(v).decode() for k, v in (found[key] or {}).items()} for key in BOUNDS},
+                "split_offsets": found["split_offsets"],
+                "partition": [self._bytes(at, v) for at, v in enumerate(file.values)],
+            },
+        )
+
+    def _bytes(self, at: int, value: Any) -> str | None:
+        field = self.shape.spec.fields[at]
+        plain = partition_record_value(field, value, self.shape.schema)
+        kind = field.transform.result_type(self.shape.schema.find_type(field.source_id))
+        return None if plain is None else b64encode(to_bytes(kind, plain)).decode()  # type: ignore[arg-type]
+
+
+def layout(storage: Storage, location: str, shape: Shape, partitioning: Sequence[Partition], **sizes: Any) -> Layout:
+    """Give the layout of a table's files, ``{location}/data/[partition/]``."""
+    from dativo_dagster.tables.iceberg.schema import arrow
+
+    schema = arrow(shape.schema)
+    return Layout(storage, f"{location}/data/", schema, partitioning, keep=schema.names, **sizes)
+
+
+def committed_file(file: DataFile, shape: Shape, spec_id: int) -> IcebergFile:
+    """Give a file as the manifest keeps it."""
+    known = file.statistics
+    record = [
+        None
+        if text is None
+        else partition_record_value(
+            field,
+            from_bytes(
+                field.transform.result_type(shape.schema.find_type(field.source_id)),  # type: ignore[arg-type]
+                b64decode(text),
+            ),
+            shape.schema,
+        )
+        for field, text in zip(shape.spec.fields, known["partition"], strict=True)
+    ]
+    facts: dict[str, Any] = {
+        **{key: {int(k): v for k, v in known[key].items()} for key in COUNTS},
+        **{key: {int(k): b64decode(v) for k, v in known[key].items()} for key in BOUNDS},
+    }
+    made = IcebergFile.from_args(
+        content=DataFileContent.DATA,
+        file_path=file.path,
+        file_format=FileFormat.PARQUET,
+        partition=Record(*record),
+        record_count=file.rows,
+        file_size_in_bytes=file.bytes,
+        sort_order_id=None,
+        equality_ids=None,
+        key_metadata=None,
+        split_offsets=known["split_offsets"],
+        **facts,
+    )
+    made.spec_id = spec_id
+    return made
+
+
+def safe_name(name: str) -> str:
+    """Give a unit's name in letters that every store takes."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)
