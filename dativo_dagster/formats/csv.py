@@ -8,7 +8,7 @@ them row by row. Records with too many or too few fields come in the column ``CO
 from __future__ import annotations
 
 import re
-import threading
+import struct
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +23,7 @@ import pyarrow.csv as pa_csv
 from dativo_dagster.formats.corrupt import Corrupt, corrupt_batch
 from dativo_dagster.formats.csv_chunks import Block, Chunks, Quoting, lines_in, scan
 from dativo_dagster.formats.text import undecodable, utf8
-from dativo_ingest.exceptions import ConfigurationError, DativoError, ValidationError
+from dativo_ingest.exceptions import ConfigurationError, ValidationError
 
 BLOCK_BYTES = 8 * 1024 * 1024
 MAX_RECORD_BYTES = 64 * 1024 * 1024
@@ -111,7 +111,7 @@ def read_csv(
 
 def _again(chunks: Chunks, blocks: Sequence[Block]) -> None:
     """Put blocks back of which the first ended inside a quoted value."""
-    if blocks[0].last or chunks.care >= Chunks.CARE:
+    if blocks[0].last or chunks.care >= Chunks.SUREST:
         raise chunks.unclosed(blocks[0])
     chunks.put_back(blocks)
 
@@ -154,14 +154,15 @@ class _Parser:
         self.sentinel = _SENTINEL if len(names) > 1 else _SENTINEL + dialect.delimiter + _SENTINEL
         hinted = {f.name: _readable(f.type) for f in hint or ()}
         self.types = {n: hinted.get(n, pa.string()) for n in names}
-        self.lock = threading.Lock()
 
     def header(self, record: Block) -> list[str]:
         """Give the fields of one record as they are."""
         fields = record.data.count(self.dialect.quoting.delimiter) + 1  # or fewer, if some are inside quotes
+        self._check_text(record)
+        data = record.data.rstrip(b"\r\n") + b"\n"
         table = pa_csv.read_csv(
-            pa.py_buffer(record.data),
-            read_options=pa_csv.ReadOptions(autogenerate_column_names=True, block_size=len(record.data) + 1),
+            pa.py_buffer(data),
+            read_options=pa_csv.ReadOptions(autogenerate_column_names=True, block_size=len(data) + 1),
             parse_options=self._dialect(None),
             convert_options=pa_csv.ConvertOptions(column_types={f"f{n}": pa.string() for n in range(fields)}),
         )
@@ -169,6 +170,7 @@ class _Parser:
 
     def parse(self, block: Block) -> list[pa.RecordBatch] | None:
         """Give the rows of a block, and behind them its corrupt records; None when it ends inside quotes."""
+        self._check_text(block)
         types = dict(self.types)
         while True:
             ragged: list[pa_csv.InvalidRow] = []
@@ -201,6 +203,7 @@ class _Parser:
                 null_values=list(self.dialect.null_values),
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
+                check_utf8=False,  # done for the whole block
             ),
         )
 
@@ -216,8 +219,6 @@ class _Parser:
 
     def _loosen(self, types: dict[str, pa.DataType], error: pa.ArrowInvalid, block: Block) -> None:
         """Make text of the column that would not convert, or of all when the error does not name one."""
-        if "invalid UTF8" in str(error):
-            raise self._undecodable(block) from error
         found = _COLUMN.search(str(error))
         column = self.names[int(found[1])] if found else None
         if column is not None and types[column] != pa.string():
@@ -225,15 +226,23 @@ class _Parser:
         elif any(t != pa.string() for t in types.values()):
             types |= dict.fromkeys(types, pa.string())
         else:
-            raise DativoError(f"{self.name}:{block.line}: the records cannot be parsed ({error})", "BAD_CSV") from error
+            raise ValidationError(
+                f"{self.name}:{block.line}: the records from here on are no CSV ({error})", "BAD_CSV"
+            ) from error
 
-    def _undecodable(self, block: Block) -> DativoError:
+    def _check_text(self, block: Block) -> None:
+        """Refuse bytes that are not UTF-8. Looks at the whole block at once, pyarrow's own check at each value."""
+        size = pa.py_buffer(struct.pack("=ii", 0, len(block.data)))
         try:
-            block.data.decode()
-        except UnicodeDecodeError as error:
-            line = block.line + lines_in(block.data[: error.start])
-            return undecodable(self.name, "utf-8", line, block.offset + error.start, block.data[error.start])
-        return DativoError(f"{self.name}:{block.line}: pyarrow found bytes that are not UTF-8", "BAD_ENCODING")
+            pa.Array.from_buffers(pa.binary(), 1, [None, size, pa.py_buffer(block.data)]).cast(pa.string())
+        except pa.ArrowInvalid:
+            try:
+                block.data.decode()
+            except UnicodeDecodeError as error:
+                line = block.line + lines_in(block.data[: error.start])
+                at = block.offset + error.start
+                raise undecodable(self.name, "utf-8", line, at, block.data[error.start]) from error
+            raise
 
     def _corrupt(self, block: Block, ragged: Sequence[pa_csv.InvalidRow]) -> pa.RecordBatch:
         starts = self._record_starts(block)

@@ -111,7 +111,7 @@ def _last_line_end(data: bytes, start: int, stop: int) -> int:
 class Chunks:
     """Reads a stream and cuts it."""
 
-    CARE = 3  # ways to cut, each surer and dearer than the one before
+    SUREST = 2  # the last of three ways to cut, each surer and dearer than the one before
 
     def __init__(
         self, stream: IO[bytes], name: str, quoting: Quoting, *, block_bytes: int, max_record_bytes: int
@@ -135,7 +135,7 @@ class Chunks:
         while True:
             scanned, start = scan(self.rest, self.quoting), 0
             for end in scanned.record_ends(self.rest):
-                whole = end < len(self.rest) or self.ended
+                whole = end < len(self.rest) or (self.ended and scanned.open_quote is None)
                 if whole and self.rest[start:end].strip(b"\r\n"):
                     self._take(start)
                     return self._take(end - start)
@@ -179,9 +179,9 @@ class Chunks:
         )
 
     def _cut(self) -> int:
-        if self.care == 0 or self.quoting.quote is None:
+        if self.care == 0:
             return _last_line_end(self.rest, 0, len(self.rest))
-        if self.care == 1:
+        if self.care == 1 and self.quoting.quote is not None:
             return self._even_cut()
         return scan(self.rest, self.quoting).last_end(self.rest)
 
