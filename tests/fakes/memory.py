@@ -99,7 +99,8 @@ class MemoryTable:
             yield from self.files[path].to_batches()
 
     def orphans(self, older_than) -> list[DataFile]:
-        return [DataFile(path=p, rows=t.num_rows, bytes=t.nbytes) for p, t in self.files.items() if p not in self.visible]
+        hidden = [(p, t) for p, t in self.files.items() if p not in self.visible]
+        return [DataFile(path=p, rows=t.num_rows, bytes=t.nbytes) for p, t in hidden]
 
     def remove(self, files) -> None:
         for file in files:
