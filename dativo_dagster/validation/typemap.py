@@ -15,12 +15,13 @@ from dativo_dagster.config import types as lt
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from dativo_dagster.config.contract import Contract
 
 LOGICAL = b"dativo.type"
 _JSON = {LOGICAL: b"json"}
 
-_SIMPLE: dict[str, pa.DataType] = {
+_SIMPLE: dict[lt.Simple, pa.DataType] = {
     "boolean": pa.bool_(),
     "int8": pa.int8(),
     "int16": pa.int16(),
@@ -92,3 +93,76 @@ def _(kind: lt.Map) -> pa.DataType:
 @arrow_type.register
 def _(kind: lt.Struct) -> pa.DataType:
     return pa.struct([arrow_field(name, inner) for name, inner in kind.fields])
+
+
+def logical_field(field: pa.Field) -> lt.LogicalType:
+    """Give the logical type of a field; unlike its type alone, a field can say that its text is json."""
+    if (field.metadata or {}).get(LOGICAL) == b"json":
+        return lt.Primitive("json")
+    try:
+        return logical_type(field.type)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"column {field.name!r}: {error.message}", error.error_code, error.details) from error
+
+
+def logical_type(kind: pa.DataType) -> lt.LogicalType:
+    """Give the logical type that holds every value of an Arrow type, for discovery.
+
+    Raises:
+        ConfigurationError: ``NO_LOGICAL_TYPE``, there is none: durations, intervals, unions, decimals beyond 38 digits.
+    """
+    if name := _NAMES.get(kind.id):
+        return lt.Primitive(name)
+    for accepts, make in _COMPOSED:
+        if accepts(kind):
+            return make(kind)
+    message = f"no logical type holds Arrow's {kind}; convert the column at the source or leave it out"
+    raise ConfigurationError(message, "NO_LOGICAL_TYPE", {"type": str(kind)})
+
+
+def _decimal(kind: pa.DataType) -> lt.LogicalType:
+    if kind.scale < 0:
+        return lt.Decimal(kind.precision - kind.scale)
+    return lt.Decimal(max(kind.precision, kind.scale), kind.scale)
+
+
+def _timestamp(kind: pa.DataType) -> lt.LogicalType:
+    return lt.Timestamp(kind.unit, zoned=kind.tz is not None)
+
+
+def _extension(kind: pa.DataType) -> lt.LogicalType:
+    known: dict[str, lt.Simple] = {"arrow.uuid": "uuid", "arrow.json": "json"}
+    name = known.get(kind.extension_name)
+    return lt.Primitive(name) if name else logical_type(kind.storage_type)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    t = pa.types
+    return any(
+        test(kind) for test in (t.is_list, t.is_large_list, t.is_fixed_size_list, t.is_list_view, t.is_large_list_view)
+    )
+
+
+_NAMES: dict[int, lt.Simple] = {
+    **{kind.id: name for name, kind in _SIMPLE.items() if name not in {"uuid", "json"}},
+    pa.null().id: "string",
+    pa.large_string().id: "string",
+    pa.string_view().id: "string",
+    pa.large_binary().id: "binary",
+    pa.binary_view().id: "binary",
+    pa.binary(1).id: "binary",
+    pa.date64().id: "date",
+    pa.float16().id: "float32",
+}
+
+_COMPOSED: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType], lt.LogicalType]], ...] = (
+    (lambda k: pa.types.is_decimal(k) and not pa.types.is_decimal256(k), _decimal),
+    (lambda k: pa.types.is_decimal256(k) and k.precision <= lt.MAX_PRECISION, _decimal),
+    (pa.types.is_time, lambda k: lt.Time(k.unit)),
+    (pa.types.is_timestamp, _timestamp),
+    (lambda k: isinstance(k, pa.BaseExtensionType), _extension),
+    (lambda k: pa.types.is_dictionary(k) or pa.types.is_run_end_encoded(k), lambda k: logical_type(k.value_type)),
+    (_is_list, lambda k: lt.List(logical_field(k.value_field))),
+    (pa.types.is_map, lambda k: lt.Map(logical_field(k.key_field), logical_field(k.item_field))),
+    (pa.types.is_struct, lambda k: lt.Struct(tuple((f.name, logical_field(f)) for f in k))),
+)

@@ -1,0 +1,351 @@
+"""Text as values of a contract's types: exact, or that row is bad. Called by `validation.convert`.
+
+What is read, after blanks around it are dropped (a string is kept as it is):
+
+========== ==========================================================================================================
+boolean    true 1 yes on / false 0 no off, in any case
+integers   decimal digits with an optional sign; neither ``12.0`` nor ``1e3`` nor ``0x1F``
+floats     decimal or scientific notation, nan, inf: the nearest float of that width; too large is bad
+decimal    the same without nan and inf; exact, so more digits than the scale are bad unless they are zeros
+date       ``YYYY-MM-DD``, also followed by midnight
+time       ``HH:MM[:SS[.fraction]]``
+timestamp  ISO 8601 with ``T`` or a blank, up to nine digits of fraction, or a date alone; a zone or offset is bad
+timestamptz the same with ``Z``, ``UTC`` or an offset; without one only when the contract says the zone of the column
+uuid       hex with or without hyphens
+binary     base64 (RFC 4648)
+json       one JSON text, kept as it is
+========== ==========================================================================================================
+
+Every parser first tries the whole column with the kernel of Arrow. Only when that fails are the bad rows searched:
+by pattern, and then by halving what still fails.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dativo_dagster.config import types as lt
+from dativo_dagster.validation.typemap import arrow_type
+
+
+class Converted(NamedTuple):
+    """A column in its new type, NULL where ``bad`` is true; ``bad`` is None when no row is."""
+
+    values: pa.Array
+    bad: pa.BooleanArray | None = None
+
+
+Cast = Callable[[pa.Array], pa.Array]
+
+_WORDS = {True: ["true", "1", "yes", "on"], False: ["false", "0", "no", "off"]}
+_INTEGER = r"^[+-]?[0-9]{1,38}$"
+_FINITE = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,5})?$"
+_DATE = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})([T ]00:00(:00(\.0*)?)?)?$"
+_TIME = r"^[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?$"
+_UUID = r"^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}$"
+_LONGEST_SAFE_DECIMAL = 38  # Arrow's decimal parser wraps around beyond 2**128 without an error
+_BEFORE_YEAR_1 = -719162  # days from the epoch to 0001-01-01; nothing in Python shows an earlier date
+
+
+def attempt(array: pa.Array, cast: Cast, target: pa.DataType) -> Converted:
+    """Cast the whole column, or halve it until the rows that cannot be cast stand alone."""
+    try:
+        return Converted(cast(array))
+    except pa.ArrowInvalid:
+        if len(array) == 1:
+            return Converted(pa.nulls(1, target), pa.array([True]))
+    middle = len(array) // 2
+    return joined([attempt(half, cast, target) for half in (array[:middle], array[middle:])])
+
+
+def joined(parts: list[Converted]) -> Converted:
+    """Put the parts of one column together again."""
+    bad = [p.bad if p.bad is not None else pa.repeat(pa.scalar(value=False), len(p.values)) for p in parts]
+    return Converted(pa.concat_arrays([p.values for p in parts]), pa.concat_arrays(bad))
+
+
+def only(array: pa.Array, keep: pa.BooleanArray) -> pa.Array:
+    """Keep the values where ``keep`` is true; NULL elsewhere."""
+    return pc.if_else(keep, array, pa.scalar(None, array.type))
+
+
+def lost(before: pa.Array, after: pa.Array) -> pa.BooleanArray | None:
+    """Find the rows that had a value and have none now."""
+    if before.null_count == after.null_count:
+        return None
+    return pc.and_(before.is_valid(), after.is_null())
+
+
+def parse(text: pa.Array, kind: lt.LogicalType, zone: str | None = None) -> Converted:
+    """Read a string column as values of ``kind``; ``zone`` is where clocks without a zone stood."""
+    if text.null_count == len(text):
+        return Converted(pa.nulls(len(text), arrow_type(kind)))
+    if isinstance(kind, lt.Timestamp) and kind.zoned:
+        return _zoned(text, kind, zone)
+    return _parse(kind, text)
+
+
+@singledispatch
+def _parse(kind: lt.LogicalType, text: pa.Array) -> Converted:
+    """Refuse: lists, maps and structs are not read from text."""
+    return Converted(pa.nulls(len(text), arrow_type(kind)), text.is_valid())
+
+
+@_parse.register
+def _(kind: lt.Primitive, text: pa.Array) -> Converted:
+    return _SIMPLE[kind.name](text, arrow_type(kind))
+
+
+@_parse.register
+def _(kind: lt.Decimal, text: pa.Array) -> Converted:
+    target = arrow_type(kind)
+    if pc.max(pc.binary_length(text)).as_py() <= _LONGEST_SAFE_DECIMAL:
+        try:
+            return Converted(text.cast(target))
+        except pa.ArrowInvalid:
+            pass  # the search below finds which rows
+    plain = _decimal_text(text)
+    found = attempt(plain, lambda a: a.cast(target), target)
+    return Converted(found.values, lost(text, found.values))
+
+
+@_parse.register
+def _(kind: lt.Time, text: pa.Array) -> Converted:
+    target = arrow_type(kind)
+
+    def cast(array: pa.Array) -> pa.Array:
+        day = pc.binary_join_element_wise(pa.scalar("1970-01-01T", array.type), array, pa.scalar("", array.type))
+        return day.cast(pa.timestamp(kind.unit)).cast(target)
+
+    trimmed = pc.utf8_trim_whitespace(text)
+    clocks = _without_zeros(only(trimmed, pc.match_substring_regex(trimmed, _TIME)))
+    found = attempt(clocks, cast, target)
+    return Converted(found.values, lost(text, found.values))
+
+
+@_parse.register
+def _(kind: lt.Timestamp, text: pa.Array) -> Converted:
+    return _moments(text, arrow_type(kind))
+
+
+def _zoned(text: pa.Array, kind: lt.Timestamp, zone: str | None) -> Converted:
+    found = _moments(text, arrow_type(kind))
+    if zone is None or found.bad is None:
+        return found
+    naive = _moments(only(text, found.bad), pa.timestamp(kind.unit)).values
+    values = pc.coalesce(found.values, placed(naive, zone).values)
+    return Converted(values, lost(text, values))
+
+
+def placed(clocks: pa.Array, zone: str) -> Converted:
+    """Make instants of what clocks in ``zone`` showed; an hour that was there twice or never is bad."""
+    first, last = (
+        pc.assume_timezone(clocks, zone, ambiguous=end, nonexistent=end).cast(pa.timestamp(clocks.type.unit, "UTC"))
+        for end in ("earliest", "latest")
+    )
+    values = only(first, pc.equal(first, last))
+    return Converted(values, lost(clocks, values))
+
+
+def _moments(text: pa.Array, target: pa.DataType) -> Converted:
+    def cast(array: pa.Array) -> pa.Array:
+        values = array.cast(target)
+        return _not_before_year_1(values)
+
+    try:
+        values = cast(text)
+    except pa.ArrowInvalid:
+        values = attempt(_without_zeros(_iso(text)), cast, target).values
+    return Converted(values, lost(text, values))
+
+
+def _not_before_year_1(values: pa.Array) -> pa.Array:
+    """Refuse the year 0, which ISO 8601 has and nearly nobody else."""
+    start = pa.scalar(_BEFORE_YEAR_1, pa.int32()).cast(pa.date32())
+    try:
+        first = start.cast(values.type)
+    except pa.ArrowInvalid:
+        return values  # nanoseconds begin in 1677
+    return values if not pc.less(pc.min(values), first).as_py() else only(values, pc.greater_equal(values, first))
+
+
+def _iso(text: pa.Array) -> pa.Array:
+    """Bring the writings of a moment that Arrow does not know to the one that it does."""
+    text = pc.utf8_trim_whitespace(text)
+    text = pc.replace_substring_regex(text, r" ?(UTC|Z|z)$", "Z")
+    return pc.replace_substring_regex(text, r" ([+-][0-9]{2}(:?[0-9]{2})?)$", r"\1")
+
+
+def _without_zeros(text: pa.Array) -> pa.Array:
+    """Drop zeros that end a fraction of a second, so that nine digits fit a coarser unit where they say no more."""
+    text = pc.replace_substring_regex(text, r"\.([0-9]*[1-9])?0+(Z|[+-][0-9:]+)?$", r".\1\2")
+    return pc.replace_substring_regex(text, r"\.(Z|[+-][0-9:]+)?$", r"\1")
+
+
+def _decimal_text(text: pa.Array) -> pa.Array:
+    """Keep what is a number of at most 38 digits, without zeros that say nothing."""
+    text = pc.utf8_trim_whitespace(text)
+    text = only(text, pc.match_substring_regex(text, _FINITE))
+    text = pc.replace_substring_regex(text, r"^([+-]?)0+([0-9])", r"\1\2")
+    text = pc.replace_substring_regex(text, r"^([^eE]*\.[0-9]*[1-9]|[^eE]*\.)0+($|[eE])", r"\1\2")
+    mantissa = pc.replace_substring_regex(text, r"[eE].*$|[^0-9]", "")
+    return only(text, pc.less_equal(pc.binary_length(mantissa), lt.MAX_PRECISION))
+
+
+def _integer(text: pa.Array, target: pa.DataType) -> Converted:
+    try:
+        if not (_has(text, "x") or _has(text, "X")):  # Arrow reads hex, a contract does not
+            return Converted(text.cast(target))
+    except pa.ArrowInvalid:
+        pass  # the search below finds which rows
+    trimmed = pc.replace_substring_regex(pc.utf8_trim_whitespace(text), r"^([+-]?)0+([0-9])", r"\1\2")
+    digits = only(trimmed, pc.match_substring_regex(trimmed, _INTEGER))
+    wide = pc.replace_substring_regex(digits, r"^\+", "").cast(pa.decimal128(38, 0))
+    values = within(wide, target).cast(target)
+    return Converted(values, lost(text, values))
+
+
+def within(values: pa.Array, target: pa.DataType) -> pa.Array:
+    """Keep what lies in the range of the integer type ``target``, compared in the type of ``values``."""
+    low, high = integer_range(target)
+    return only(values, pc.and_(pc.greater_equal(values, _as(low, values)), pc.less_equal(values, _as(high, values))))
+
+
+def integer_range(target: pa.DataType) -> tuple[int, int]:
+    """Give the least and the greatest value of an integer type."""
+    bits = target.bit_width
+    return (-(1 << bits - 1), (1 << bits - 1) - 1) if pa.types.is_signed_integer(target) else (0, (1 << bits) - 1)
+
+
+def _as(number: int, like: pa.Array) -> pa.Scalar:
+    if not pa.types.is_integer(like.type):
+        return pa.scalar(str(number)).cast(pa.decimal128(38, 0))
+    low, high = integer_range(like.type)
+    return pa.scalar(min(max(number, low), high), like.type)
+
+
+def _float(text: pa.Array, target: pa.DataType) -> Converted:
+    try:
+        values = text.cast(target)
+        if not pc.any(pc.is_inf(values)).as_py():
+            return Converted(values)
+    except pa.ArrowInvalid:
+        pass  # the search below finds which rows
+    trimmed = pc.utf8_trim_whitespace(text)
+    finite = pc.match_substring_regex(trimmed, _FINITE)
+    values = only(trimmed, pc.or_(finite, _is_special(trimmed))).cast(target)
+    values = only(values, pc.invert(pc.and_(pc.is_inf(values), finite)))  # 1e999 is a number, and not infinite
+    return Converted(values, lost(text, values))
+
+
+def _is_special(text: pa.Array) -> pa.BooleanArray:
+    return pc.match_substring_regex(text, r"(?i)^[+-]?(nan|inf|infinity)$")
+
+
+def _boolean(text: pa.Array, _: pa.DataType) -> Converted:
+    word = pc.utf8_lower(pc.utf8_trim_whitespace(text))
+    yes, no = (pc.is_in(word, value_set=pa.array(_WORDS[b], word.type)) for b in (True, False))
+    values = only(yes, pc.or_(yes, no))
+    return Converted(values, lost(text, values))
+
+
+def _date(text: pa.Array, target: pa.DataType) -> Converted:
+    def cast(array: pa.Array) -> pa.Array:
+        return _not_before_year_1(array.cast(target))
+
+    try:
+        values = cast(text)
+    except pa.ArrowInvalid:
+        trimmed = pc.utf8_trim_whitespace(text)
+        days = pc.replace_substring_regex(only(trimmed, pc.match_substring_regex(trimmed, _DATE)), _DATE, r"\1")
+        values = attempt(days, cast, target).values
+    return Converted(values, lost(text, values))
+
+
+def _uuid(text: pa.Array, target: pa.DataType) -> Converted:
+    trimmed = pc.utf8_trim_whitespace(text)
+    good = pc.fill_null(pc.match_substring_regex(trimmed, _UUID), fill_value=False)
+    digits = pc.if_else(good, pc.replace_substring(trimmed, "-", ""), pa.scalar("0" * 32, trimmed.type))
+    data = pa.py_buffer(bytes.fromhex("".join(digits.to_pylist())))
+    valid = pa.array(good, pa.bool_()).buffers()[1]
+    storage = pa.Array.from_buffers(pa.binary(16), len(text), [_bits(good, valid), data])
+    values = pa.ExtensionArray.from_storage(target, storage)
+    return Converted(values, lost(text, values))
+
+
+def _bits(mask: pa.BooleanArray, data: pa.Buffer) -> pa.Buffer:
+    """Give the bits of a mask from its first row on, as a validity buffer needs them."""
+    return data if mask.offset == 0 else pa.concat_arrays([mask]).buffers()[1]
+
+
+def _binary(text: pa.Array, target: pa.DataType) -> Converted:
+    values = pa.array([_unbase64(v) for v in text.to_pylist()], target)  # no kernel of Arrow reads base64
+    return Converted(values, lost(text, values))
+
+
+def _unbase64(value: str | None) -> bytes | None:
+    try:
+        return None if value is None else base64.b64decode(value.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _string(text: pa.Array, target: pa.DataType) -> Converted:
+    return Converted(text.cast(target))
+
+
+def _json(text: pa.Array, target: pa.DataType) -> Converted:
+    """Keep JSON texts. The whole column is one JSON array to the parser, with a secret between its elements.
+
+    Each element is one text exactly when every second element of the result is the secret, which no text can have.
+    """
+    mark = json.dumps(secrets.token_hex(16))
+    present = text.drop_null().cast(target)
+    whole = pc.binary_join(pa.array([present.to_pylist()], pa.list_(target)), f",{mark},")[0].as_py()
+    try:
+        found = json.loads(f"[{whole}]", parse_constant=_refuse_constant)
+        if len(found) == 2 * len(present) - 1 and all(v == json.loads(mark) for v in found[1::2]):
+            return Converted(text.cast(target))
+    except (ValueError, RecursionError):
+        pass  # the search below finds which rows
+    values = only(text, pa.array([v is not None and is_json(v) for v in text.to_pylist()])).cast(target)
+    return Converted(values, lost(text, values))
+
+
+def is_json(text: str) -> bool:
+    """Say whether ``text`` is one JSON text as RFC 8259 has it, so without NaN and Infinity."""
+    try:
+        json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _has(text: pa.Array, part: str) -> bool:
+    return bool(pc.any(pc.match_substring(text, part)).as_py())
+
+
+_SIMPLE: dict[str, Callable[[pa.Array, pa.DataType], Converted]] = {
+    "boolean": _boolean,
+    **dict.fromkeys(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"), _integer),
+    "float32": _float,
+    "double": _float,
+    "string": _string,
+    "binary": _binary,
+    "uuid": _uuid,
+    "date": _date,
+    "json": _json,
+}
