@@ -1,0 +1,128 @@
+"""The house keeps its floors: the import contracts of pyproject.toml hold, and each of them can fail."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dativo_dagster import registry
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("dativo_ingest", "dativo_dagster")
+VAGUE = {"utils", "util", "helpers", "helper", "common", "misc"}
+
+# Contract (by its name), file to plant the offence in, the offence.
+OFFENCES = {
+    "a lower floor imports a higher one": (
+        "Imports only go down",
+        "dativo_dagster/formats/csv.py",
+        "import dativo_dagster.pipeline.plan",
+    ),
+    "siblings on a floor import each other": (
+        "Imports only go down",
+        "dativo_dagster/state/__init__.py",
+        "import dativo_dagster.formats.csv",
+    ),
+    "a folder is on no floor": ("Imports only go down", "dativo_dagster/attic/__init__.py", ""),
+    "the SDK imports the platform": (
+        "The SDK is the ground floor",
+        "dativo_ingest/model.py",
+        "def late():\n    import dativo_dagster.registry",
+    ),
+    "the SDK imports pyarrow": ("The SDK needs the standard library only", "dativo_ingest/model.py", "import pyarrow"),
+    "the pipeline imports dagster": (
+        "Dagster is known to orchestration and definitions alone",
+        "dativo_dagster/pipeline/plan.py",
+        "import dagster",
+    ),
+    "the pipeline imports a connector": (
+        "Nobody imports a shelf: the registry's strings do",
+        "dativo_dagster/pipeline/assemble.py",
+        "def late():\n    import dativo_dagster.connectors.files",
+    ),
+    "a check imports another check": (
+        "Parts on a shelf do not know each other",
+        "dativo_dagster/checks/rows.py",
+        "from dativo_dagster.checks import schema",
+    ),
+}
+
+
+def _lint(root: Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("lint-imports")
+    return subprocess.run([program, "--no-cache"], cwd=root, capture_output=True, text=True, check=False)
+
+
+def _sources() -> Iterator[Path]:
+    for package in PACKAGES:
+        yield from (ROOT / package).rglob("*.py")
+
+
+def test_every_import_contract_holds():
+    found = _lint(ROOT)
+    assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.parametrize("offence", OFFENCES)
+def test_an_import_contract_catches(offence, tmp_path):
+    contract, file, line = OFFENCES[offence]
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    target = tmp_path / file
+    target.parent.mkdir(exist_ok=True)
+    with target.open("a") as source:
+        source.write(f"\n{line}\n")
+    found = _lint(tmp_path)
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert f"{contract} BROKEN" in found.stdout
+
+
+def test_the_sdk_imports_nothing_but_the_standard_library():
+    """The contract names what must not come in; this sees whatever else would."""
+    allowed = sys.stdlib_module_names | {"dativo_ingest"}
+    for path in (ROOT / "dativo_ingest").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+            strangers = {name for name in names if name.partition(".")[0] not in allowed}
+            assert not strangers, f"{path}:{node.lineno} imports {strangers}"
+
+
+def test_no_file_of_the_sdk_shadows_the_standard_library():
+    """A script run from its folder would import ours instead."""
+    names = {p.stem for p in (ROOT / "dativo_ingest").glob("*.py")} - {"__init__", "__main__"}
+    assert not names & sys.stdlib_module_names
+
+
+def test_files_say_by_their_name_what_is_in_them():
+    assert not [path for path in _sources() if path.stem in VAGUE]
+
+
+def test_every_file_says_what_it_is():
+    assert not [path for path in _sources() if not ast.get_docstring(ast.parse(path.read_text()))]
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, lines in registry.ENTRIES.items() for name in lines])
+def test_every_line_of_the_registry_leads_to_a_part_of_the_right_shape(kind, name):
+    shape = {
+        "connectors": ("Config", "Reader"),
+        "tables": ("Config", "Table"),
+        "secrets": ("Config", "Secrets"),
+        "checks": ("evaluate",),
+    }
+    module = registry.load(kind, name)
+    assert [part for part in shape[kind] if not hasattr(module, part)] == []
+
+
+@pytest.mark.parametrize("shelf", ["connectors", "tables", "secrets", "checks"])
+def test_every_part_on_a_shelf_has_a_test_beside_it(shelf):
+    parts = [p for p in (ROOT / "dativo_dagster" / shelf).iterdir() if p.name not in {"__init__.py", "__pycache__"}]
+    tests = ROOT / "tests" / "unit" / shelf
+    assert not [p.name for p in parts if not list(tests.glob(f"test_{p.stem}*.py")) and not (tests / p.stem).is_dir()]
