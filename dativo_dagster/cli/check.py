@@ -31,7 +31,7 @@ def main(args: argparse.Namespace, console: Console) -> int:
     from dativo_dagster.pipeline.run import check_connection
 
     job = load_for_run(select(args).jobs[0], args, console)
-    who = {"job_name": job.name, "tenant_id": job.tenant}
+    who: dict[str, Any] = {"job_name": job.name, "tenant_id": job.tenant}
     event(logger, "check_started", f"job {job.name}", **who)
     answer = {}
     for side in SIDES:

@@ -28,9 +28,9 @@ class Selection:
     problems: tuple[Problem, ...] = ()
 
 
-def add_job_arguments(parser: argparse.ArgumentParser, *, folder: bool = False, required: bool = True) -> None:
-    """Add what says which job, with which secrets."""
-    which = parser.add_mutually_exclusive_group(required=required)
+def add_job_arguments(parser: argparse.ArgumentParser, *, folder: bool = False) -> argparse._MutuallyExclusiveGroup:
+    """Add what says which job, with which secrets; gives the group in which exactly one is to be named."""
+    which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("job", nargs="?", metavar="JOB", help="path of a job file, or name of a job in the jobs folder")
     which.add_argument("--config", metavar="PATH", help="path of a job file")
     if folder:
@@ -38,11 +38,11 @@ def add_job_arguments(parser: argparse.ArgumentParser, *, folder: bool = False, 
     parser.add_argument("--tenant-id", metavar="TENANT", help="only jobs of this tenant")
     parser.add_argument("--stream", action="append", metavar="NAME", help="only this stream; may be repeated")
     parser.add_argument("--mode", choices=MODES, default=MODES[0], help="cloud puts plugins into a sandbox")
-    add_secret_arguments(parser)
+    _add_secret_arguments(parser)
+    return which
 
 
-def add_secret_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what says where secrets come from."""
+def _add_secret_arguments(parser: argparse.ArgumentParser) -> None:
     secrets = parser.add_argument_group("secrets", "Their names are what ${NAME} in a job finds.")
     secrets.add_argument(
         "--secret-manager", metavar="NAME", help="env, filesystem, vault, aws, gcp ($DATIVO_SECRET_MANAGER, else env)"
@@ -82,7 +82,7 @@ def _named(name: str) -> Job:
 
     path = Path(name)
     if path.is_file() or path.suffix in (".yaml", ".yml"):
-        return load_job(path)
+        return load_job(path, strict_environment=False)
     loaded = load_folder(jobs_folder())
     known = {job.name: job for job in loaded.jobs}
     if name in known:

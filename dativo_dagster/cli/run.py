@@ -93,7 +93,7 @@ def _run(job: Job, args: argparse.Namespace, console: Console) -> JobResult:
 
     job = load_for_run(job, args, console)
     streams = [stream.name for stream in streams_of(job, args.stream)]
-    who = {"job_name": job.name, "tenant_id": job.tenant}
+    who: dict[str, Any] = {"job_name": job.name, "tenant_id": job.tenant}
     event(logger, "job_started", f"job {job.name}", **who, streams=streams, file=str(job.path))
     bar = ProgressBar(console.err) if console.interactive else None
     try:
@@ -114,7 +114,7 @@ def _run(job: Job, args: argparse.Namespace, console: Console) -> JobResult:
     return result
 
 
-def _progress_log(who: dict[str, str]) -> Callable[[Progress], None]:
+def _progress_log(who: dict[str, Any]) -> Callable[[Progress], None]:
     """Make a reporter that logs one line each few seconds."""
     last = time.monotonic()
 
@@ -127,9 +127,9 @@ def _progress_log(who: dict[str, str]) -> Callable[[Progress], None]:
     return report
 
 
-def _log(stream: StreamResult, who: dict[str, str]) -> None:
+def _log(stream: StreamResult, who: dict[str, Any]) -> None:
     """Log the end of a stream under the names that the earlier system gave its events."""
-    facts = {**who, "stream": stream.stream, "table": stream.table}
+    facts: dict[str, Any] = {**who, "stream": stream.stream, "table": stream.table}
     if stream.error:
         kinds = {"VALIDATION_FAILED": "validation_failed", "COMMIT_FAILED": "commit_failed"}
         kind = kinds.get(stream.error["error_code"], "job_error")
@@ -151,5 +151,10 @@ def _log(stream: StreamResult, who: dict[str, str]) -> None:
             rules=rules,
         )
     if stream.snapshot:
-        how = {"files": stream.files, "bytes": stream.bytes, "snapshot": stream.snapshot.id, "status": stream.status}
+        how: dict[str, Any] = {
+            "files": stream.files,
+            "bytes": stream.bytes,
+            "snapshot": stream.snapshot.id,
+            "status": stream.status,
+        }
         event(logger, "commit_success", f"{counts.written:,} rows written", **facts, **how)

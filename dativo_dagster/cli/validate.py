@@ -43,7 +43,7 @@ def _load(path: Path) -> Iterator[Job | DativoError]:
 
     try:
         if not path.is_dir():
-            yield load_job(path)
+            yield load_job(path, strict_environment=False)
             return
         folder = load_folder(path)
     except DativoError as error:

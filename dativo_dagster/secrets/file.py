@@ -37,7 +37,7 @@ class Secrets:
         Raises:
             ConfigurationError: The tenant has no folder, or a file cannot be read.
         """
-        if Path(tenant).name != tenant:
+        if tenant in ("", "..") or Path(tenant).name != tenant:
             raise ConfigurationError(f"the tenant {tenant!r} cannot be the name of a folder", "SECRET_NOT_FOUND")
         folder = self.config.secrets_dir / tenant
         if not folder.is_dir():
