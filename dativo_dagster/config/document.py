@@ -292,8 +292,8 @@ _NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = ((_
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str, path: str) -> ConfigurationError:
-    at = error.problem_mark or error.context_mark
-    mark = Mark(path) if at is None else Mark(path, at.line + 1, at.column + 1)
+    at: Any = error.problem_mark or error.context_mark
+    mark = Mark(path, at.line + 1, at.column + 1) if at else Mark(path)
     lines = text.splitlines() or [""]
     line = lines[min(mark.line, len(lines)) - 1]
     blank = line[: len(line) - len(line.lstrip())]

@@ -48,7 +48,14 @@ from dativo_dagster.config.job import Partition, ValidationMode, WriteMode  # no
 from dativo_dagster.config.partitioning import parse_partition
 
 LEGACY_KEYS = frozenset(
-    {"tenant_id", "source_connector", "target_connector", "source_connector_path", "target_connector_path", "asset_path"}
+    {
+        "tenant_id",
+        "source_connector",
+        "target_connector",
+        "source_connector_path",
+        "target_connector_path",
+        "asset_path",
+    }
 )
 JOB_KEYS = LEGACY_KEYS | {"source", "target", "streams", "contract"}
 OTHER_KEYS = frozenset({"schema", "asset", "apiVersion", "default_engine", "runner", "orchestrator"})
@@ -104,7 +111,9 @@ class SourceFile(OpenModel):
     connector: str | None = Field(default=None, description="The kind of source.")
     description: str = ""
     incremental: Annotated[IncrementalFile, _word("strategy")] | None = None
-    custom_reader: str | None = Field(default=None, description="A plugin instead: `path.py:Class` or `lib.so:function`.")
+    custom_reader: str | None = Field(
+        default=None, description="A plugin instead: `path.py:Class` or `lib.so:function`."
+    )
 
 
 class EvolutionFile(FileModel):
@@ -132,7 +141,9 @@ class TargetFile(OpenModel):
     evolution: EvolutionFile = EvolutionFile()
     file_size_mb: float = Field(default=128, gt=0, le=10_240, description="Size that files grow to, in MiB.")
     compression: Compression = Field(default="zstd", description="Compression inside the Parquet files.")
-    custom_writer: str | None = Field(default=None, description="A plugin instead: `path.py:Class` or `lib.so:function`.")
+    custom_writer: str | None = Field(
+        default=None, description="A plugin instead: `path.py:Class` or `lib.so:function`."
+    )
 
 
 class ValidationFile(FileModel):
@@ -144,7 +155,9 @@ class ValidationFile(FileModel):
         "quarantine: bad rows go to a dataset beside the table.",
     )
     max_rejected: int | None = Field(default=None, ge=0, description="More rejected rows than this fail the run.")
-    max_rejected_percent: float | None = Field(default=None, ge=0, le=100, description="The same in percent of all rows.")
+    max_rejected_percent: float | None = Field(
+        default=None, ge=0, le=100, description="The same in percent of all rows."
+    )
 
 
 class ScheduleFile(FileModel):
@@ -163,9 +176,9 @@ class RetryFile(FileModel):
 
     max_retries: int = Field(default=3, ge=0, le=100, validation_alias=AliasChoices("max_retries", "max_attempts"))
     initial_delay_seconds: float | None = Field(default=None, ge=0, le=86_400)
-    max_delay_seconds: float = Field(default=300, ge=0, le=86_400)
-    backoff_multiplier: float = Field(default=2, ge=1, le=100)
-    retry_delay_seconds: float = Field(default=5, ge=0, le=86_400, description="Old name of `initial_delay_seconds`.")
+    max_delay_seconds: float = Field(default=300.0, ge=0, le=86_400)
+    backoff_multiplier: float = Field(default=2.0, ge=1, le=100)
+    retry_delay_seconds: float = Field(default=5.0, ge=0, le=86_400, description="Old name of `initial_delay_seconds`.")
     retryable_exit_codes: list[int] = Field(default=[1, 2], description="Of the earlier system; errors say it now.")
     retryable_error_patterns: list[str] | None = Field(
         default=None, description="Of the earlier system, which searched its output; errors say it now."
@@ -223,9 +236,7 @@ class CatalogFile(FileModel):
     push_metadata: bool = True
 
 
-ContractFile = Annotated[
-    Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}], "title": "Contract"})
-]
+ContractFile = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}], "title": "Contract"})]
 
 
 class StreamFile(FileModel):

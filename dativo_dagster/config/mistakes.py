@@ -79,7 +79,7 @@ def explained(
 
     A value with a variable that is not set yet is nobody's mistake. ``known`` names keys beside those of the model.
     """
-    errors = error.errors(include_url=False, include_context=False)
+    errors = error.errors(include_url=False)
     places = [_real(found["loc"], data) for found in errors]
     for found, location in zip(errors, places, strict=True):
         if _open(found["input"]) and found["type"] not in {"extra_forbidden", "missing"}:
@@ -88,18 +88,20 @@ def explained(
             continue  # of two shapes that a block may have it is the other one, which has a mistake inside
         if found["type"] == "extra_forbidden":
             names = [*_names(model, location[:-1]), *(known if len(location) == 1 else ())]
-            yield location, unknown_key(str(location[-1]), names), True
+            yield location, f"unknown key {location[-1]!r}; {nearest(str(location[-1]), names)}", True
         elif found["type"] == "missing":
             yield location[:-1], f"{location[-1]!r} is missing", True
+        elif found["type"] == "literal_error" and isinstance(found["input"], str):
+            yield location, f"{found['input']!r} is not one of {found['ctx']['expected']}", False
         else:
             yield location, _said(found["msg"]), False
 
 
-def unknown_key(key: str, known: Iterable[str]) -> str:
-    """Say that ``key`` is unknown, and which known one was probably meant."""
-    names = sorted(set(known))
-    near = difflib.get_close_matches(key, names, n=1)
-    return f"unknown key {key!r}; " + (f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(names)}")
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Say which known word was probably meant, or which there are."""
+    words = sorted(set(known))
+    near = difflib.get_close_matches(word, words, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(words)}"
 
 
 def dotted(location: Location) -> str:
@@ -120,7 +122,7 @@ def _real(location: Iterable[int | str], data: Any) -> tuple[int | str, ...]:
         try:
             data = data[part]
         except (KeyError, IndexError, TypeError):
-            if i < len(parts) - 1 or isinstance(data, list):
+            if i < len(parts) - 1 or not isinstance(data, Mapping):
                 continue
         real.append(part)
     return tuple(real)

@@ -1,0 +1,58 @@
+"""Which kind of increment a source can do, and what it needs for it: the rules of the earlier system."""
+
+from __future__ import annotations
+
+from dativo_dagster.config.job import Incremental
+from dativo_dagster.config.jobfile import IncrementalFile
+
+DEFAULTS = {
+    "csv": "file_modified_time",
+    "files": "file_modified_time",
+    "json": "file_modified_time",
+    "parquet": "file_modified_time",
+    "markdown_kv": "file_modified_time",
+    "gdrive_csv": "file_modified_time",
+    "google_sheets": "spreadsheet_modified_time",
+    "stripe": "created",
+    "hubspot": "updated_after",
+    "postgres": "updated_at",
+    "mysql": "updated_at",
+}
+"""The strategy of each connector that can tell new data from old."""
+
+_BY_TIME = {"file_modified_time": "files", "spreadsheet_modified_time": "sheets"}
+_BY_COLUMN = frozenset({"updated_at", "updated_after", "created"})
+
+
+def incremental_of(said: IncrementalFile, connector: str, options: frozenset[str], *, ours: bool) -> Incremental | None:
+    """Give the increment that a source is to do; None when all of it is read every time.
+
+    Args:
+        said: What the job says.
+        connector: The kind of source.
+        options: Which of the source's options are set.
+        ours: Whether the connector is one of this distribution, whose strategies are known here.
+
+    Raises:
+        ValueError: The connector cannot, or the strategy lacks what it needs.
+    """
+    default = DEFAULTS.get(connector)
+    strategy = default if said.strategy == "incremental" and default else said.strategy or default
+    if strategy == "full_refresh":
+        return None
+    if strategy is None:
+        raise ValueError(f"{connector} cannot tell new data from old; remove `incremental`, or say full_refresh")
+    if ours and strategy != default and strategy not in _BY_TIME:
+        known = ", ".join(dict.fromkeys((default or "", *_BY_TIME))).removeprefix(", ")
+        raise ValueError(f"{connector} has no strategy {strategy!r}; use {known} or full_refresh")
+    if strategy in _BY_COLUMN and not said.cursor_field:
+        raise ValueError(f"{strategy} needs `cursor_field`, the column that says when a row was changed")
+    needed = _BY_TIME.get(strategy)
+    if ours and needed and not options & {needed, needed.removesuffix("s")}:
+        raise ValueError(f"{strategy} needs `{needed}`")
+    return Incremental(
+        strategy=strategy,
+        cursor_field=said.cursor_field,
+        lookback_days=said.lookback_days or 0,
+        state_path=said.state_path,
+    )

@@ -1,0 +1,268 @@
+"""From the short form of a job, already free of variables, to the `Job`. Called by `config.load`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from dativo_dagster import registry
+from dativo_dagster.config.contract import Contract
+from dativo_dagster.config.document import Document, Map, Mark
+from dativo_dagster.config.incremental import DEFAULTS, incremental_of
+from dativo_dagster.config.job import Evolution, Job, JobStream, Retry, Schedule, Source, Target, Validation
+from dativo_dagster.config.jobfile import JobFile, RetryFile, SourceFile, StreamFile, TargetFile, ValidationFile
+from dativo_dagster.config.mistakes import Mistakes, explained, nearest, validated
+from dativo_ingest.exceptions import DativoError
+
+Place = tuple["str | int", ...]
+_SHELF: dict[str, registry.Kind] = {"source": "connectors", "target": "tables"}
+_MIB = 1024 * 1024
+_UNKNOWN = {"source": "UNKNOWN_CONNECTOR", "target": "UNKNOWN_TABLE"}
+RUN_DATE = "ingest_date"
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass
+class Normal:
+    """One job on its way to its final form.
+
+    Args:
+        document: The job in the short form.
+        mistakes: Where to note what is wrong.
+        contract: Reads a contract: gets its path or mapping, where it stands, and a name for one without.
+        legacy: Whether the job was written for the earlier system. Then a connector that is not built yet is no
+            mistake, nor is a partition column that the contract does not have: only a run needs them.
+        notes: What of the file has no effect.
+    """
+
+    document: Document
+    mistakes: Mistakes
+    contract: Callable[[Any, Mark, Place, str], Contract | None]
+    legacy: bool = False
+    notes: tuple[str, ...] = ()
+
+    def job(self) -> Job | None:
+        """Give the job, or None with what is wrong noted."""
+        file = validated(JobFile, self.document, self.mistakes)
+        streams = tuple(stream for stream in self._streams() if stream is not None)
+        self._apart(streams)
+        if file is None or self.mistakes:
+            return None
+        sandbox = file.plugins.sandbox if file.plugins else None
+        return Job(
+            name=file.name or self.document.path.stem,
+            tenant=file.tenant,
+            path=self.document.path,
+            streams=streams,
+            description=file.description,
+            environment=file.environment,
+            schedule=Schedule(**file.schedule.model_dump()) if file.schedule else None,
+            retry=_retry(file.retry),
+            owners=tuple(file.owners),
+            tags=file.tags,
+            log_level=file.logging.level,
+            redact_logs=file.logging.redaction,
+            sandbox=sandbox.model_dump() if sandbox else None,
+            governance=_governance(file),
+            catalog=file.catalog.model_dump() if file.catalog else None,
+            parallelism=file.parallelism,
+            notes=self.notes,
+        )
+
+    def _streams(self) -> Iterator[JobStream | None]:
+        root: Map = self.document.data
+        if "streams" not in root:
+            yield self._stream(root, (), str(root.get("name") or self.document.path.stem))
+            return
+        shared = root.copied("source", "target", "contract", "validation")
+        for i, own in enumerate(root["streams"] if isinstance(root["streams"], list) else ()):
+            if not isinstance(own, Map):
+                continue  # the model of the job says so
+            block = own.over(shared, levels=2)
+            if "contract" in own:
+                block["contract"] = own["contract"]
+            if validated(StreamFile, Document(self.document.path, own), self.mistakes, within=("streams", i)):
+                yield self._stream(block, ("streams", i), str(own["name"]))
+
+    def _stream(self, block: Map, at: Place, name: str) -> JobStream | None:
+        source = self._side(SourceFile, block, (*at, "source"), ("connector",))
+        target = self._side(TargetFile, block, (*at, "target"), ("connector", "table"))
+        contract = self._contract(block, at, name)
+        validation = self._part(ValidationFile, _block(block, "validation", "mode"), (*at, "validation"))
+        options = [self._options(_map(block, side), (*at, side)) for side in ("source", "target")]
+        if target and contract:
+            self._columns(target, _map(block, "target"), (*at, "target"), contract)
+        if not (source and target and contract and validation):
+            return None
+        return JobStream(
+            name=name,
+            source=self._source(source, _map(block, "source"), (*at, "source"), options[0]),
+            target=_target(target, options[1]),
+            contract=contract,
+            validation=Validation(**validation.model_dump()),
+        )
+
+    def _side(self, model: type[M], block: Map, at: Place, needed: tuple[str, ...]) -> M | None:
+        """Check one side of a stream, where connector and table must be said by now."""
+        side = str(at[-1])
+        if not isinstance(block.get(side, Map(block.mark)), Map):
+            return None  # the model of the job says so
+        said = _map(block, side)
+        for key in needed:
+            if said.get(key) is None:
+                mark = block.marks[side][0] if side in block else block.mark
+                self.mistakes.add(mark, at, f"{key!r} is missing")
+        return self._part(model, said, at)
+
+    def _part(self, model: type[M], data: Any, at: Place) -> M | None:
+        return validated(model, Document(self.document.path, data), self.mistakes, within=at)
+
+    def _contract(self, block: Map, at: Place, name: str) -> Contract | None:
+        said = block.get("contract")
+        if not said or not isinstance(said, (str, Map)):
+            mark = block.marks["contract"][1] if "contract" in block else block.mark
+            self.mistakes.add(
+                mark, (*at, "contract"), "is missing; it is the path of a contract, or the contract itself"
+            )
+            return None
+        return self.contract(said, block.marks["contract"][1], (*at, "contract"), name)
+
+    def _source(self, file: SourceFile, block: Map, at: Place, options: dict[str, Any]) -> Source:
+        connector = file.connector or ""
+        incremental = None
+        if file.incremental is not None:
+            ours = not file.custom_reader and connector in DEFAULTS
+            try:
+                incremental = incremental_of(file.incremental, connector, frozenset(block), ours=ours)
+            except ValueError as error:
+                self.mistakes.add(block.marks["incremental"][1], (*at, "incremental"), str(error))
+        return Source(
+            connector=connector,
+            options=options,
+            incremental=incremental,
+            plugin=file.custom_reader,
+            description=file.description,
+        )
+
+    def _columns(self, file: TargetFile, block: Map, at: Place, contract: Contract) -> None:
+        """See that the contract has the columns that the target names."""
+        columns = [f.name for f in contract.fields]
+        places: list[tuple[str, Mark, Place]] = []
+        if not self.legacy:
+            places = [
+                (partition.column, block["partitioning"].marks[i], (*at, "partitioning", i))
+                for i, partition in enumerate(file.partitioning)
+                if partition.column != RUN_DATE
+            ]
+        places += [
+            (new, block["evolution"]["rename"].marks[old][1], (*at, "evolution", "rename", old))
+            for old, new in file.evolution.rename.items()
+        ]
+        for column, mark, place in places:
+            if column not in columns:
+                self.mistakes.add(mark, place, f"the contract has no column {column!r}; {nearest(column, columns)}")
+
+    def _options(self, block: Map, at: Place) -> dict[str, Any]:
+        """Give the options of a connector or table, held against its own model; a plugin's are its own affair."""
+        side = str(at[-1])
+        own = (SourceFile if side == "source" else TargetFile).model_fields
+        options = block.copied(but=tuple(own))
+        connector = block.get("connector")
+        if not isinstance(connector, str) or block.get("custom_reader") or block.get("custom_writer"):
+            pass
+        elif connector in registry.entries(_SHELF[side]):
+            self._check(connector, options, at, list(own))
+        elif not (self.legacy and side == "source" and connector in DEFAULTS):
+            known = registry.entries(_SHELF[side])
+            why = f"there is no {side} {connector!r}; {nearest(connector, known)}"
+            self.mistakes.add(block.marks["connector"][1], (*at, "connector"), why, _UNKNOWN[side])
+        return {key: _plain(value) for key, value in options.items()}
+
+    def _check(self, connector: str, options: Map, at: Place, own: list[str]) -> None:
+        document = Document(self.document.path, options)
+        try:
+            model: type[BaseModel] = registry.load(_SHELF[str(at[-1])], connector).Config
+            model.model_validate(options)
+        except ValidationError as error:
+            for location, why, key in explained(error, model, options, known=own):
+                self.mistakes.add(document.mark(location, key=key), (*at, *location), why)
+        except DativoError as error:
+            self.mistakes.add(options.mark, at, error.message, error.error_code)
+
+    def _apart(self, streams: tuple[JobStream, ...]) -> None:
+        """See that no two streams have one name or write one table."""
+        names: dict[str, int] = {}
+        tables: dict[str, int] = {}
+        for i, stream in enumerate(streams):
+            for taken, value, what in ((names, stream.name, "name"), (tables, stream.target.table, "table")):
+                first = taken.setdefault(value, i)
+                if first != i:
+                    place: Place = ("streams", i, "name") if what == "name" else ("streams", i, "target", "table")
+                    self.mistakes.add(
+                        self.document.mark(place),
+                        place,
+                        f"{value!r} is also the {what} of stream {first + 1}; change one",
+                    )
+
+
+def _map(block: Map, key: str) -> Map:
+    return block[key] if isinstance(block.get(key), Map) else Map(block.mark)
+
+
+def _block(block: Map, key: str, word: str) -> Any:
+    """Give ``block[key]`` with a single word as the mapping that it is short for."""
+    said = block.get(key)
+    if said is None and key not in block:
+        return Map(block.mark)
+    if not isinstance(said, str):
+        return said
+    found = Map(block.marks[key][1])
+    found.put(word, said, (found.mark, found.mark))
+    return found
+
+
+def _target(file: TargetFile, options: dict[str, Any]) -> Target:
+    return Target(
+        connector=file.connector or "",
+        options=options,
+        table=file.table or "",
+        mode=file.mode,
+        partitioning=tuple(file.partitioning),
+        evolution=Evolution(**file.evolution.model_dump()),
+        file_size_bytes=int(file.file_size_mb * _MIB),
+        compression=file.compression,
+        plugin=file.custom_writer,
+        description=file.description,
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Map):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, str) else value
+
+
+def _retry(file: RetryFile) -> Retry:
+    first = file.initial_delay_seconds
+    return Retry(
+        max_retries=file.max_retries,
+        initial_delay_seconds=file.retry_delay_seconds if first is None else first,
+        max_delay_seconds=file.max_delay_seconds,
+        backoff_multiplier=file.backoff_multiplier,
+    )
+
+
+def _governance(file: JobFile) -> dict[str, dict[str, Any]]:
+    said = {
+        "classification_overrides": file.classification_overrides,
+        "finops": file.finops.model_dump(exclude_unset=True) if file.finops else {},
+        "governance_overrides": file.governance_overrides.model_dump(exclude_unset=True)
+        if file.governance_overrides
+        else {},
+    }
+    return {key: value for key, value in said.items() if value}
