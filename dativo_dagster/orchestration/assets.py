@@ -1,0 +1,147 @@
+"""One asset a stream, and the external asset that it reads: what the graph, the catalog and the lineage show."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from dativo_dagster import registry
+from dativo_dagster.config.tags import derive_tags
+from dativo_dagster.orchestration.events import closed_columns, promise
+from dativo_dagster.orchestration.naming import asset_key, slug, source_key
+from dativo_dagster.orchestration.ops import commit, extract_write, plan
+from dativo_dagster.orchestration.resources import JOB_FILE, STREAM
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dativo_dagster.config.contract import Contract, Field
+    from dativo_dagster.config.job import Job, JobStream
+
+_TAG_KEY = re.compile(r"[A-Za-z0-9_.-]{1,63}")
+_TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}")
+_EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
+
+
+def stream_asset(job: Job, stream: JobStream) -> dg.AssetsDefinition:
+    """Make the asset of a stream: ``plan``, ``extract_write`` and ``commit`` as one node, downstream of its source."""
+
+    @dg.graph_asset(
+        key=asset_key(job, stream),
+        ins={"source": dg.AssetIn(source_key(job, stream), dagster_type=dg.Nothing)},
+        description=_description(job, stream),
+        group_name=slug(job.tenant),
+        owners=_owners(job, stream.contract),
+        kinds=_kinds(stream),
+        tags=_tags(job, stream),
+        metadata=_metadata(job, stream),
+        code_version=job.fingerprint(stream),
+    )
+    def table(source: Any) -> Any:
+        decided = plan(source)
+        return commit(decided, extract_write(decided))
+
+    return table
+
+
+def source_spec(job: Job, stream: JobStream) -> dg.AssetSpec:
+    """Make the external asset that a stream reads; nothing materializes it."""
+    connector = stream.source.connector
+    return dg.AssetSpec(
+        source_key(job, stream),
+        description=stream.source.description or f"{stream.object} as the connector {connector} reads it.",
+        group_name=slug(job.tenant),
+        kinds={_icon("connectors", connector)},
+        tags={"tenant": slug(job.tenant)},
+        metadata={"connector": connector, "object": stream.object},
+    )
+
+
+def column_schema(contract: Contract) -> dg.TableSchema:
+    """Give the columns of a contract with what it promises of each."""
+    return dg.TableSchema(columns=[_column(contract, field) for field in contract.fields])
+
+
+def _column(contract: Contract, field: Field) -> dg.TableColumn:
+    rules = [rule for rule in contract.rules if rule.column == field.name]
+    kinds = {rule.kind for rule in rules}
+    tags = {"classification": field.classification} if field.classification else {}
+    return dg.TableColumn(
+        name=field.name,
+        type=str(field.type),
+        description=field.description or None,
+        constraints=dg.TableColumnConstraints(
+            nullable=not (field.required or field.primary_key or "required" in kinds),
+            unique="unique" in kinds,
+            other=["primary key"] * field.primary_key + [promise(r) for r in rules if r.parameters],
+        ),
+        tags=valid_tags({**tags, **dict.fromkeys(field.tags, "")}),
+    )
+
+
+def valid_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Give the tags that Dagster takes: short ones of letters, digits, ``_``, ``-`` and ``.``."""
+    return {k: v for k, v in tags.items() if _TAG_KEY.fullmatch(k) and _TAG_VALUE.fullmatch(v)}
+
+
+def _short(governance: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what the metadata says in full: the contract's own words, and one tag a column."""
+    return {k: v for k, v in governance.items() if not k.startswith(("asset.", "classification.fields."))}
+
+
+def _tags(job: Job, stream: JobStream) -> dict[str, str]:
+    return valid_tags(
+        {
+            **dict.fromkeys(stream.contract.tags, ""),
+            **_short(_governance(job, stream)),
+            **job.tags,
+            "tenant": slug(job.tenant),
+            "job": slug(job.name),
+        }
+    )
+
+
+def _governance(job: Job, stream: JobStream) -> dict[str, str]:
+    return derive_tags(stream.contract, **job.governance)
+
+
+def _owners(job: Job, contract: Contract) -> list[str]:
+    """Give owners in the two forms that Dagster knows, a mail address and ``team:``."""
+    names = job.owners or ((contract.owner,) if contract.owner else ())
+    return [name if name.startswith("team:") or _EMAIL.fullmatch(name) else f"team:{name}" for name in names]
+
+
+def _kinds(stream: JobStream) -> set[str]:
+    return {_icon("connectors", stream.source.connector), _icon("tables", stream.target.connector)}
+
+
+def _icon(kind: registry.Kind, name: str) -> str:
+    line = registry.entries(kind).get(name)
+    return (line.icon if line else "") or slug(name)
+
+
+def _description(job: Job, stream: JobStream) -> str:
+    text = stream.contract.description or job.description
+    return text or f"{stream.object}, read by {stream.source.connector}, as {stream.target.table or stream.name}."
+
+
+def _metadata(job: Job, stream: JobStream) -> dict[str, Any]:
+    target, contract = stream.target, stream.contract
+    facts: dict[str, Any] = {
+        "dagster/column_schema": column_schema(contract),
+        "dagster/table_name": target.table or stream.name,
+        JOB_FILE: dg.MetadataValue.path(job.path),
+        STREAM: stream.name,
+        "write_mode": target.mode,
+        "validation": stream.validation.mode,
+        "partitioned_by": ", ".join(part.name for part in target.partitioning),
+        "schedule": f"{job.schedule.cron} ({job.schedule.timezone})" if job.schedule else "",
+        "contract": contract.name,
+        "contract_version": contract.version,
+        "contract_file": dg.MetadataValue.path(contract.path) if contract.path else "",
+        "hidden_columns": ", ".join(closed_columns(contract)),
+        "governance": dg.MetadataValue.json(_governance(job, stream)) if _governance(job, stream) else "",
+    }
+    return {name: value for name, value in facts.items() if value != ""}

@@ -1,0 +1,139 @@
+"""A folder of job files becomes one code location. Called by `dativo_dagster.definitions` and by the component.
+
+No job can take the others down: whatever is wrong with one becomes a node in the group ``broken_jobs``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from dativo_dagster.config.load import load_folder
+from dativo_dagster.orchestration.assets import source_spec, stream_asset, valid_tags
+from dativo_dagster.orchestration.broken import Broken, loads_checks
+from dativo_dagster.orchestration.checks import stream_checks
+from dativo_dagster.orchestration.connections import (
+    check_connections,
+    connection_check,
+    connections_of,
+    discover_sources,
+)
+from dativo_dagster.orchestration.naming import job_name, slug
+from dativo_dagster.orchestration.resources import JobsResource
+from dativo_dagster.orchestration.schedules import job_schedule
+from dativo_dagster.orchestration.sensors import broken_sensors, connection_sensor
+from dativo_ingest.exceptions import ConfigurationError, DativoError, wrap_exception
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dativo_dagster.config.job import Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What one job adds to the code location."""
+
+    job: Job
+    assets: list[dg.AssetsDefinition]
+    checks: list[dg.AssetChecksDefinition]
+    sources: dict[dg.AssetKey, dg.AssetsDefinition]
+    ingest: dg.JobDefinition
+    schedule: dg.ScheduleDefinition | None
+
+
+def build_definitions(folder: Path) -> dg.Definitions:
+    """Make the definitions of all jobs in ``folder``. No network, no plugin and no row is touched."""
+    jobs, broken = _loaded(folder)
+    parts: list[Parts] = []
+    for job in jobs:
+        made = _built(job)
+        if isinstance(made, Parts):
+            parts.append(made)
+        else:
+            broken.append(Broken(file=job.path, name=_name(job.path, folder), error=made))
+    for each in broken:
+        dg.get_dagster_logger("dativo").error("%s is not loaded: %s", each.file, each.error.message)
+    return dg.Definitions(
+        assets=[*(asset for part in parts for asset in part.assets), *_sources(parts), *(b.asset() for b in broken)],
+        asset_checks=[*(check for part in parts for check in part.checks), *_connections(parts), *loads_checks(broken)],
+        jobs=[check_connections, discover_sources, *(part.ingest for part in parts)],
+        schedules=[part.schedule for part in parts if part.schedule],
+        sensors=_connection_sensors(parts) + broken_sensors(broken),
+        resources={"jobs": JobsResource(path=str(folder))},
+        executor=dg.in_process_executor,
+    )
+
+
+def _loaded(folder: Path) -> tuple[tuple[Job, ...], list[Broken]]:
+    try:
+        loaded = load_folder(folder)
+    except ConfigurationError as error:
+        return (), [Broken(file=folder, name=folder.name, error=error)]
+    return loaded.jobs, [Broken(file=p.path, name=_name(p.path, folder), error=p.error) for p in loaded.problems]
+
+
+def _name(path: Path, folder: Path) -> str:
+    """Name a job file as people see it in the folder; files in two subfolders may have one name."""
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+
+
+def _built(job: Job) -> Parts | DativoError:
+    try:
+        return build_job(job)
+    except Exception as error:  # noqa: BLE001 - the boundary of a job: its error is shown, the others live
+        return wrap_exception(error, ConfigurationError)
+
+
+def build_job(job: Job) -> Parts:
+    """Make what one job adds: an asset and a check step a stream, their sources, a Dagster job, perhaps a schedule.
+
+    The Dagster job is resolved here, among its own assets. Left to the code location, each job is searched for in the
+    assets of all jobs (25 s of CPU for 1,000 jobs instead of 3), and one that cannot be resolved takes all down.
+    """
+    assets = [stream_asset(job, stream) for stream in job.streams]
+    checks = [stream_checks(job, stream, asset) for stream, asset in zip(job.streams, assets, strict=True)]
+    sources = {spec.key: dg.AssetsDefinition(specs=[spec]) for spec in (source_spec(job, s) for s in job.streams)}
+    name = job_name(job)
+    ingest = dg.define_asset_job(
+        name,
+        selection=dg.AssetSelection.assets(*(asset.key for asset in assets)),
+        description=job.description or f"Ingest what {job.path.name} says.",
+        tags=valid_tags({**job.tags, "tenant": slug(job.tenant), "job": slug(job.name)}),
+    )
+    alone = dg.Definitions(
+        assets=[*assets, *sources.values()], asset_checks=checks, jobs=[ingest], executor=dg.in_process_executor
+    )
+    return Parts(
+        job=job,
+        assets=assets,
+        checks=checks,
+        sources=sources,
+        ingest=alone.resolve_job_def(name),
+        schedule=job_schedule(name, job.schedule) if job.schedule else None,
+    )
+
+
+def _sources(parts: Sequence[Parts]) -> list[dg.AssetsDefinition]:
+    """Give one external asset a source, however many jobs read it; a table of ours stays what it is."""
+    made = {asset.key for part in parts for asset in part.assets}
+    return [source for key, source in {k: s for p in parts for k, s in p.sources.items()}.items() if key not in made]
+
+
+def _by_tenant(parts: Sequence[Parts]) -> dict[str, list[Job]]:
+    tenants: dict[str, list[Job]] = defaultdict(list)
+    for part in parts:
+        tenants[part.job.tenant].append(part.job)
+    return tenants
+
+
+def _connections(parts: Sequence[Parts]) -> list[dg.AssetChecksDefinition]:
+    return [connection_check(key, ways) for key, ways in connections_of(part.job for part in parts).items()]
+
+
+def _connection_sensors(parts: Sequence[Parts]) -> list[dg.SensorDefinition]:
+    return [connection_sensor(tenant, connections_of(jobs)) for tenant, jobs in _by_tenant(parts).items()]

@@ -1,0 +1,167 @@
+"""Can the systems be reached, and what do they have? Two jobs for the whole code location, and asset checks.
+
+The outcome of a connection is the check ``connection`` on the external asset, whoever asked: the job, the UI's
+button on the check, or the tenant's sensor.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+import dagster as dg
+
+from dativo_dagster.config.job import Job, JobStream
+from dativo_dagster.config.load import load_job
+from dativo_dagster.orchestration.events import check_evaluation, check_result, log_check, streams_metadata
+from dativo_dagster.orchestration.naming import CONNECTION, source_key
+from dativo_dagster.orchestration.resources import JobsResource
+from dativo_ingest.exceptions import DativoError
+from dativo_ingest.model import CheckResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """One way to reach a source: the stream of a job that knows it."""
+
+    path: Path
+    stream: str
+
+    def check(self) -> CheckResult:
+        """Try to reach the source, with the job as its file is now."""
+        from dativo_dagster.pipeline.run import check_connection
+
+        try:
+            job = load_job(self.path, strict_environment=True)
+            return check_connection(job, job.stream(self.stream), "source")
+        except DativoError as error:
+            return refusal(error)
+
+
+def refusal(error: DativoError) -> CheckResult:
+    """Give an error as the outcome of a connection check."""
+    return CheckResult(
+        name=CONNECTION, passed=False, message=error.message, code=error.error_code, retryable=error.retryable
+    )
+
+
+def connections_of(jobs: Iterable[Job]) -> dict[dg.AssetKey, tuple[Connection, ...]]:
+    """Give the different ways to reach each source, by the key of its external asset."""
+    ways: dict[dg.AssetKey, dict[str, Connection]] = {}
+    for job in jobs:
+        for stream in job.streams:
+            options = repr((stream.source.connector, stream.source.options, stream.source.plugin))
+            way = Connection(path=job.path, stream=stream.name)
+            ways.setdefault(source_key(job, stream), {}).setdefault(options, way)
+    return {key: tuple(found.values()) for key, found in ways.items()}
+
+
+def check_all(ways: Sequence[Connection]) -> CheckResult:
+    """Check every way to reach a source; the first refusal is the answer."""
+    outcomes = [(way, way.check()) for way in ways]
+    refused = [(way, outcome) for way, outcome in outcomes if not outcome.passed]
+    way, outcome = (refused or outcomes)[0]
+    return CheckResult(
+        name=CONNECTION,
+        passed=outcome.passed,
+        message=outcome.message,
+        code=outcome.code,
+        retryable=outcome.retryable,
+        details={"job_file": str(way.path), "stream": way.stream, "ways": len(ways), "refused": len(refused)},
+    )
+
+
+def connection_check(key: dg.AssetKey, ways: Sequence[Connection]) -> dg.AssetChecksDefinition:
+    """Make the connection check of a source, for the UI to run; the sensor evaluates it as well.
+
+    One definition a source: Dagster copies all of a definition into every job next to any of its assets.
+    """
+
+    @dg.asset_check(asset=key, name=CONNECTION, description="The source can be reached.")
+    def check() -> dg.AssetCheckResult:
+        return check_result(key, check_all(ways))
+
+    return check
+
+
+class Choice(dg.Config):
+    """Which job to look at; all when left out."""
+
+    job: Optional[str] = None  # noqa: UP045 - Dagster evaluates the annotation, also on Python 3.10
+
+
+@dg.op(name="connections", out=dg.Out(dg.Nothing))
+def check_connections_op(context: dg.OpExecutionContext, config: Choice, jobs: JobsResource) -> dg.Output[None]:
+    """Reach source and target of every stream of the chosen jobs; the step fails when one refuses."""
+    from dativo_dagster.pipeline.run import check_connection
+
+    records = []
+    for job, stream in _streams(jobs, config.job):
+        for side in ("source", "target"):
+            check = check_connection(job, stream, side)
+            records.append(_record(job, stream, side, check))
+            if side == "source":
+                log_check(context, check_evaluation(source_key(job, stream), check))
+    return _judged("connections", records)
+
+
+@dg.op(name="discovery", out=dg.Out(dg.Nothing))
+def discover_sources_op(context: dg.OpExecutionContext, config: Choice, jobs: JobsResource) -> dg.Output[None]:
+    """List what the sources of the chosen jobs have, as observations of the external assets."""
+    from dativo_dagster.pipeline.run import discover
+
+    records = []
+    for job, stream in _streams(jobs, config.job):
+        try:
+            found = discover(job, stream)
+        except DativoError as error:
+            records.append(_record(job, stream, "source", refusal(error)))
+            continue
+        context.log_event(dg.AssetObservation(source_key(job, stream), metadata=streams_metadata(found)))
+        names = ", ".join(s.name for s in found)
+        records.append(_record(job, stream, "source", CheckResult(name="discovery", passed=True, message=names)))
+    return _judged("sources", records)
+
+
+def _streams(jobs: JobsResource, name: str | None) -> Iterator[tuple[Job, JobStream]]:
+    try:
+        chosen = jobs.chosen(name)
+    except DativoError as error:
+        raise dg.Failure(error.message, metadata={"code": error.error_code}, allow_retries=False) from error
+    return ((job, stream) for job in chosen for stream in job.streams)
+
+
+def _record(job: Job, stream: JobStream, side: str, check: CheckResult) -> dg.TableRecord:
+    return dg.TableRecord(
+        {
+            "tenant": job.tenant,
+            "job": job.name,
+            "stream": stream.name,
+            "side": side,
+            "passed": check.passed,
+            "code": check.code or "",
+            "message": check.message,
+        }
+    )
+
+
+def _judged(what: str, records: Sequence[dg.TableRecord]) -> dg.Output[None]:
+    refused = sum(not record.data["passed"] for record in records)
+    metadata: dict[str, Any] = {what: len(records), "refused": refused}
+    if records:
+        metadata["results"] = dg.MetadataValue.table(list(records))
+    if refused:
+        raise dg.Failure(f"{refused} of {len(records)} {what} refused", metadata=metadata, allow_retries=False)
+    return dg.Output(None, metadata=metadata)
+
+
+@dg.job(name="check_connections", description="Reach the source and the target of one job, or of all.")
+def check_connections() -> None:
+    """Run the one step."""
+    check_connections_op()
+
+
+@dg.job(name="discover_sources", description="List what the sources of one job, or of all, have to offer.")
+def discover_sources() -> None:
+    """Run the one step."""
+    discover_sources_op()

@@ -1,0 +1,68 @@
+"""Errors of ours as Dagster's decisions: run the step again, or fail it and say why. Called by every op."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from dativo_ingest.exceptions import DativoError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dativo_dagster.config.job import Retry
+
+
+def delay(retry: Retry, attempt: int, asked: float | None = None) -> float:
+    """Give the seconds to wait before retry number ``attempt`` (0 is the first).
+
+    The delay grows by the job's multiplier up to its cap. A source that asked for more gets what it asked for:
+    calling earlier would only be refused again.
+    """
+    backoff = min(retry.initial_delay_seconds * retry.backoff_multiplier**attempt, retry.max_delay_seconds)
+    return max(backoff, asked or 0.0)
+
+
+@contextmanager
+def as_dagster(context: dg.OpExecutionContext | dg.AssetCheckExecutionContext, retry: Retry) -> Iterator[None]:
+    """Turn an error of ours into a retry or a failure.
+
+    An error knows whether it may pass by itself; the job knows how often to try. Anything that is not ours goes
+    through as it is, a cancellation above all: the op has no Dagster retry policy, which would run a step again
+    after somebody terminated it.
+
+    Raises:
+        dagster.RetryRequested: The error is retryable and the job has retries left.
+        dagster.Failure: It is not, or has none.
+    """
+    try:
+        yield
+    except DativoError as error:
+        attempt = context.retry_number
+        if error.retryable and attempt < retry.max_retries:
+            wait = delay(retry, attempt, getattr(error, "retry_after", None))
+            context.log.warning("%s; retry %s of %s in %g s", error, attempt + 1, retry.max_retries, wait)
+            raise dg.RetryRequested(max_retries=retry.max_retries, seconds_to_wait=wait) from error
+        raise failure(error) from error
+
+
+def failure(error: DativoError) -> dg.Failure:
+    """Give an error as a failure that is not retried, with code and details as metadata."""
+    return dg.Failure(
+        description=error.message,
+        metadata={
+            "code": error.error_code,
+            "error": type(error).__name__,
+            "retryable": error.retryable,
+            "details": dg.MetadataValue.json(_json(error)),
+        },
+        allow_retries=False,
+    )
+
+
+def _json(error: DativoError) -> dict[str, object]:
+    import json
+
+    return dict(json.loads(json.dumps(error.details, default=str)))

@@ -1,0 +1,56 @@
+"""How code that runs finds its job: by the asset it runs for, or by name in the folder of jobs.
+
+Files are read again for every run, now with every environment variable required, so that a run does what the file
+says at that time; secrets never enter a definition.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from dativo_dagster.config.load import load_folder, load_job
+from dativo_ingest.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dativo_dagster.config.job import Job, JobStream
+
+JOB_FILE = "dativo/job_file"
+STREAM = "dativo/stream"
+
+
+class JobsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The folder of job files, for ops that are not about one asset."""
+
+    path: str
+
+    def chosen(self, name: str | None) -> Sequence[Job]:
+        """Give the job called ``name``, or all jobs that can be loaded.
+
+        Raises:
+            ConfigurationError: There is no job of that name; the message says what is wrong with a broken file.
+        """
+        folder = load_folder(Path(self.path), strict_environment=True)
+        jobs = [job for job in folder.jobs if name in (None, job.name)]
+        if name is not None and not jobs:
+            broken = "".join(f"\nNot loaded: {problem.message}" for problem in folder.problems)
+            known = ", ".join(sorted(job.name for job in folder.jobs)) or "none"
+            raise ConfigurationError(f"no job in {self.path} is called {name!r}; known are: {known}{broken}")
+        return jobs
+
+
+def stream_of(assets: dg.AssetsDefinition, key: dg.AssetKey, run_id: str) -> tuple[Job, JobStream]:
+    """Give the job and the stream that an asset stands for, read from the file that the asset names."""
+    metadata = assets.metadata_by_key[key]
+    job = _job(metadata[JOB_FILE].value, run_id)
+    return job, job.stream(metadata[STREAM])
+
+
+@lru_cache(maxsize=8)
+def _job(path: str, run_id: str) -> Job:  # noqa: ARG001 - one run sees one version of the file
+    return load_job(Path(path), strict_environment=True)
