@@ -7,12 +7,13 @@ them row by row. Records with too many or too few fields come in the column ``CO
 
 from __future__ import annotations
 
+import contextlib
 import re
-import struct
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 from itertools import islice
 from typing import IO
 
@@ -21,8 +22,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from dativo_dagster.formats.corrupt import Corrupt, corrupt_batch
-from dativo_dagster.formats.csv_chunks import Block, Chunks, Quoting, lines_in, scan
-from dativo_dagster.formats.text import undecodable, utf8
+from dativo_dagster.formats.csv_chunks import Block, Chunks, Quoting, scan
+from dativo_dagster.formats.text import check_utf8, lines_in, utf8
 from dativo_ingest.exceptions import ConfigurationError, ValidationError
 
 BLOCK_BYTES = 8 * 1024 * 1024
@@ -31,6 +32,7 @@ THREADS = 2
 
 # A record of the wrong length that we put behind each block. pyarrow reports it unless the block ended inside quotes.
 _SENTINEL = "\x02end of block\x03"
+_YEAR_1 = pa.scalar(date(1, 1, 1))
 _COLUMN = re.compile(r"In CSV column #(\d+)")
 
 
@@ -152,13 +154,14 @@ class _Parser:
     def __init__(self, name: str, dialect: Dialect, names: Sequence[str], hint: pa.Schema | None) -> None:
         self.name, self.dialect, self.names = name, dialect, list(names)
         self.sentinel = _SENTINEL if len(names) > 1 else _SENTINEL + dialect.delimiter + _SENTINEL
-        hinted = {f.name: _readable(f.type) for f in hint or ()}
-        self.types = {n: hinted.get(n, pa.string()) for n in names}
+        hinted = {f.name: f.type for f in hint or ()}
+        self.types = {n: _readable(hinted.get(n, pa.string())) for n in names}
+        self.integers = {n: hinted[n] for n in names if n in hinted and pa.types.is_integer(hinted[n])}
 
     def header(self, record: Block) -> list[str]:
         """Give the fields of one record as they are."""
         fields = record.data.count(self.dialect.quoting.delimiter) + 1  # or fewer, if some are inside quotes
-        self._check_text(record)
+        check_utf8(record.data, self.name, record.line, record.offset)
         data = record.data.rstrip(b"\r\n") + b"\n"
         table = pa_csv.read_csv(
             pa.py_buffer(data),
@@ -170,7 +173,7 @@ class _Parser:
 
     def parse(self, block: Block) -> list[pa.RecordBatch] | None:
         """Give the rows of a block, and behind them its corrupt records; None when it ends inside quotes."""
-        self._check_text(block)
+        check_utf8(block.data, self.name, block.line, block.offset)
         types = dict(self.types)
         while True:
             ragged: list[pa_csv.InvalidRow] = []
@@ -184,7 +187,7 @@ class _Parser:
             if doubtful := _doubtful(table):
                 types |= dict.fromkeys(doubtful, pa.string())
                 continue
-            batches = [b for b in table.to_batches() if b.num_rows]
+            batches = [b for b in self._with_integers(table).to_batches() if b.num_rows]
             return [*batches, self._corrupt(block, ragged)] if ragged else batches
 
     def _read(self, block: Block, types: dict[str, pa.DataType], ragged: list[pa_csv.InvalidRow]) -> pa.Table:
@@ -206,6 +209,15 @@ class _Parser:
                 check_utf8=False,  # done for the whole block
             ),
         )
+
+    def _with_integers(self, table: pa.Table) -> pa.Table:
+        """Make integers of text, where all of it is decimal digits: as integers, pyarrow would also read 0x1F."""
+        for name, kind in self.integers.items():
+            text = table.column(name)
+            if not any(pc.any(pc.match_substring(text, x)).as_py() for x in "xX"):
+                with contextlib.suppress(pa.ArrowInvalid):
+                    table = table.set_column(table.schema.get_field_index(name), name, text.cast(kind))
+        return table
 
     def _dialect(self, keep: object) -> pa_csv.ParseOptions:
         return pa_csv.ParseOptions(
@@ -229,20 +241,6 @@ class _Parser:
             raise ValidationError(
                 f"{self.name}:{block.line}: the records from here on are no CSV ({error})", "BAD_CSV"
             ) from error
-
-    def _check_text(self, block: Block) -> None:
-        """Refuse bytes that are not UTF-8. Looks at the whole block at once, pyarrow's own check at each value."""
-        size = pa.py_buffer(struct.pack("=ii", 0, len(block.data)))
-        try:
-            pa.Array.from_buffers(pa.binary(), 1, [None, size, pa.py_buffer(block.data)]).cast(pa.string())
-        except pa.ArrowInvalid:
-            try:
-                block.data.decode()
-            except UnicodeDecodeError as error:
-                line = block.line + lines_in(block.data[: error.start])
-                at = block.offset + error.start
-                raise undecodable(self.name, "utf-8", line, at, block.data[error.start]) from error
-            raise
 
     def _corrupt(self, block: Block, ragged: Sequence[pa_csv.InvalidRow]) -> pa.RecordBatch:
         starts = self._record_starts(block)
@@ -270,7 +268,6 @@ def _readable(wanted: pa.DataType) -> pa.DataType:
     """
     exact = (
         pa.types.is_boolean(wanted)
-        or pa.types.is_integer(wanted)
         or pa.types.is_float64(wanted)
         or pa.types.is_decimal(wanted)
         or pa.types.is_date32(wanted)
@@ -280,18 +277,23 @@ def _readable(wanted: pa.DataType) -> pa.DataType:
 
 
 def _doubtful(table: pa.Table) -> list[str]:
-    """Name the columns where pyarrow's parser took a text that the type cannot hold.
+    """Name the columns where pyarrow's parser took a text that the type cannot hold, or that validation refuses.
 
-    It makes infinity of 1e400, and keeps more digits than a decimal has when none is behind the point.
+    It makes infinity of 1e400, keeps more digits than a decimal has when none is behind the point, and knows a
+    year 0.
     """
     return [n for n, column in zip(table.column_names, table.columns, strict=True) if not _holds(column)]
 
 
 def _holds(column: pa.ChunkedArray) -> bool:
-    if pa.types.is_float64(column.type):
+    kind = column.type
+    if pa.types.is_float64(kind):
         return pc.all(pc.is_finite(column)).as_py() is not False
-    if pa.types.is_decimal(column.type):
-        digits = column.type.precision - column.type.scale
+    if pa.types.is_decimal(kind):
         ends = pc.min_max(column).as_py()
-        return ends["max"] is None or max(abs(ends["min"]), abs(ends["max"])) < 10**digits
+        return ends["max"] is None or max(abs(ends["min"]), abs(ends["max"])) < 10 ** (kind.precision - kind.scale)
+    if pa.types.is_date32(kind):
+        return pc.any(pc.less(column, _YEAR_1)).as_py() is not True
+    if pa.types.is_timestamp(kind) and kind.unit != "ns":  # nanoseconds begin in 1677
+        return pc.any(pc.less(column, _YEAR_1.cast(kind))).as_py() is not True
     return True

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from dativo_dagster.formats.text import lines_in
 from dativo_ingest.exceptions import ConfigurationError, ValidationError
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
@@ -223,11 +224,3 @@ class Chunks:
             "RECORD_TOO_LONG",
             {"file": self.name, "line": self.line, "offset": self.offset},
         )
-
-
-def lines_in(data: bytes) -> int:
-    r"""Count line ends: ``\n``, ``\r\n`` and a lone ``\r``."""
-    ends = data.count(b"\n")
-    if b"\r" in data:
-        ends += data.count(b"\r") - data.count(b"\r\n")
-    return ends
