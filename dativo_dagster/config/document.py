@@ -50,17 +50,21 @@ class Map(dict[str, Any]):
         self[key] = value
         self.marks[key] = marks
 
-    def copied(self, *names: str, but: Sequence[str] = ()) -> Map:
-        """Give a copy of the keys in ``names`` (all keys when empty), without those in ``but``."""
+    def only(self, *names: str) -> Map:
+        """Give a copy with the keys in ``names``, as far as they are there."""
         copy = Map(self.mark)
-        for key in names or self:
-            if key in self and key not in but:
+        for key in names:
+            if key in self:
                 copy.put(key, self[key], self.marks[key])
         return copy
 
+    def without(self, *names: str) -> Map:
+        """Give a copy without the keys in ``names``."""
+        return self.only(*(key for key in self if key not in names))
+
     def over(self, base: Map, *, levels: int = 1) -> Map:
         """Give ``base`` with every key of this mapping over it; mappings on both sides merge ``levels`` deep."""
-        merged = base.copied()
+        merged = base.without()
         merged.mark = self.mark
         for key, value in self.items():
             below = base.get(key)
@@ -276,8 +280,7 @@ class _Builder:
             raise _bad(self.mark(event), "a number of so many digits cannot be read; put it in quotes") from error
 
     def mark(self, event: yaml.Event) -> Mark:
-        at = event.start_mark
-        return Mark(self.path, at.line + 1, at.column + 1)
+        return _mark(self.path, event.start_mark)
 
 
 def _integer(text: str) -> int:
@@ -292,8 +295,7 @@ _NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = ((_
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str, path: str) -> ConfigurationError:
-    at: Any = error.problem_mark or error.context_mark
-    mark = Mark(path, at.line + 1, at.column + 1) if at else Mark(path)
+    mark = _mark(path, error.problem_mark or error.context_mark)
     lines = text.splitlines() or [""]
     line = lines[min(mark.line, len(lines)) - 1]
     blank = line[: len(line) - len(line.lstrip())]
@@ -301,6 +303,10 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, path: str) -> ConfigurationE
         return _bad(Mark(path, mark.line, blank.index("\t") + 1), "a tab indents this line; use spaces")
     why = error.problem or "cannot be read"
     return _bad(mark, f"this is not YAML: {why}{f' ({error.context})' if error.context else ''}")
+
+
+def _mark(path: str, at: Any) -> Mark:
+    return Mark(path, at.line + 1, at.column + 1) if at else Mark(path)
 
 
 def _at(before: str, path: str) -> Mark:

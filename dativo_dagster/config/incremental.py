@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dativo_dagster.config.job import Incremental
-from dativo_dagster.config.jobfile import IncrementalFile
+
+if TYPE_CHECKING:
+    from dativo_dagster.config.jobfile import IncrementalFile
 
 DEFAULTS = {
     "csv": "file_modified_time",

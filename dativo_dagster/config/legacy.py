@@ -70,7 +70,7 @@ class Legacy:
         if job is None or source is None or target is None:
             return None
         contract = self.contract(job.asset_path, root.marks["asset_path"][1])
-        short = root.copied(*_SAME)
+        short = root.only(*_SAME)
         for ours, theirs in (("tenant", "tenant_id"), ("contract", "asset_path"), ("retry", "retry_config")):
             if theirs in root:
                 short.put(ours, root[theirs], root.marks[theirs])
@@ -87,11 +87,11 @@ class Legacy:
         return Document(self.document.path, short)
 
     def _filled(self) -> Map:
-        root = self.document.data.copied()
+        root = self.document.data.without()
         for key in _PATHS:
             if isinstance(root.get(key), str):
                 root[key] = shell_style(root[key])
-        filled: Map = self.filler.fill(root.copied(but=("source", "target")), root.mark)
+        filled: Map = self.filler.fill(root.without("source", "target"), root.mark)
         for key in ("source", "target"):
             if root.get(key) is not None:
                 filled.put(key, root[key], root.marks[key])
@@ -117,6 +117,7 @@ class Legacy:
         if role == "source" and block and block.get("incremental"):
             merged.put("incremental", *self._incremental(block, recipe))
         mark = root.marks.get(role, root.marks[key])[0]
+        merged = merged.without(*(key for key, value in merged.items() if value is None))
         merged = self.filler.fill(merged, mark, (role,))
         model: type[LegacySource | LegacyTarget] = LegacySource if role == "source" else LegacyTarget
         known = validated(model, Document(self.document.path, merged), self.mistakes, within=(role,))
@@ -127,12 +128,13 @@ class Legacy:
 
     def _incremental(self, block: Map, recipe: Map) -> tuple[Any, tuple[Mark, Mark]]:
         """Give the recipe's increment with the job's over it."""
-        said, below, marks = block["incremental"], recipe.get("incremental"), block.marks["incremental"]
+        said, marks = block["incremental"], block.marks["incremental"]
         if not isinstance(said, Map):
             return said, marks
+        below = recipe.get("incremental") or Map(said.mark)
         merged = Map(said.mark)
-        for key, value in below.items() if isinstance(below, Map) else ():
-            merged.put(key.removesuffix("_default"), value, below.marks[key])
+        for key in below:
+            merged.put(key.removesuffix("_default"), below[key], below.marks[key])
         return said.over(merged), marks
 
     def _unknown(self, block: Map, role: Role, model: type[LegacySource | LegacyTarget]) -> None:
@@ -147,15 +149,13 @@ class Legacy:
 
     def _source(self, block: Map) -> Map:
         kind = block["type"]
-        short = block.copied("description", "incremental", "custom_reader")
+        short = block.only("description", "incremental", "custom_reader")
         for key in ("description", "incremental"):
             if not short.get(key):
                 short.pop(key, None)
         short.put("connector", kind, block.marks["type"])
         if block.get("custom_reader") or kind not in _FILES:
-            return block.copied(but=("type", "incremental", "description", "custom_reader", *_absent(block))).over(
-                short
-            )
+            return block.without("type", "incremental").over(short)
         for key in ("files", "connection"):
             if block.get(key):
                 short.put(key, block[key], block.marks[key])
@@ -166,11 +166,9 @@ class Legacy:
         return short
 
     def _dialect(self, block: Map, short: Map) -> None:
-        engine = block.get("engine")
-        options = engine.get("options") if isinstance(engine, Map) else None
-        nested = options.get("native") if isinstance(options, Map) else None
-        for level in (nested, options):
-            for key in _DIALECT if isinstance(level, Map) else ():
+        options = _map(_map(block, "engine"), "options")
+        for level in (_map(options, "native"), options):
+            for key in _DIALECT:
                 if level.get(key) is not None:
                     short.put(key, level[key], level.marks[key])
         if "chunk_size" in short:
@@ -182,37 +180,39 @@ class Legacy:
             short.put("null_values", nulls, (block.mark, block.mark))
 
     def _target(self, block: Map, tenant: str, contract: Contract | None) -> Map:
-        mark = block.mark
-        short = block.copied(
-            "partitioning", "custom_writer", "description", "warehouse", "branch", "catalog", "connection"
-        )
-        for key in _absent(short):
-            del short[key]
-        kind = block["type"]
-        lake = not short.get("catalog") and not short.get("custom_writer")
-        connector = kind if kind in _LAKES else "parquet" if lake else kind
-        short.put("connector", connector, block.marks["type"])
-        if block.get("parquet_target_size_mb"):
-            short.put("file_size_mb", block["parquet_target_size_mb"], block.marks["parquet_target_size_mb"])
         for key in _UNUSED["target"]:
             if block.get(key):
                 self._note(block.marks[key][0], f"target.{key} has no effect: files are Parquet")
-        if short.get("custom_writer"):
-            short = block.copied("engine", "file_format", "markdown_kv_storage").over(short)
-        elif not lake:
-            short.put("connector", "iceberg", block.marks["type"])
-            if "branch" not in short:
-                short.put("branch", tenant, (mark, mark))
+        if block.get("custom_writer"):
+            short = block.without("type", "parquet_target_size_mb")
+            kind = block["type"]
+        elif block.get("catalog"):
+            short, kind = self._iceberg(block, tenant), "iceberg"
+        else:
+            short, kind = block.only("description", "partitioning", "connection"), block["type"]
+            kind = kind if kind in _LAKES else "parquet"
+        short.put("connector", kind, block.marks["type"])
+        if block.get("parquet_target_size_mb"):
+            short.put("file_size_mb", block["parquet_target_size_mb"], block.marks["parquet_target_size_mb"])
         if contract:
-            parts = [contract.domain or "default", contract.data_product or "default", contract.name]
-            named = [re.sub(r"[^\w-]", "_", part) for part in (parts if lake else (parts[0], parts[2]))]
-            short.put("table", ".".join(named), (mark, mark))
-            if lake:
-                short.put("path", self._lake(block, parts), (mark, mark))
-        if lake:
-            for key in ("warehouse", "branch", "catalog"):
-                short.pop(key, None)
+            self._place(short, block, contract)
         return short
+
+    def _iceberg(self, block: Map, tenant: str) -> Map:
+        short = block.only("description", "partitioning", "connection", "catalog", "warehouse", "branch")
+        if "branch" not in short:
+            short.put("branch", tenant, (block.mark, block.mark))
+        return short
+
+    def _place(self, short: Map, block: Map, contract: Contract) -> None:
+        """Name the table as the earlier system laid it out; one without a catalog is a folder of its own."""
+        marks = (block.mark, block.mark)
+        parts = [contract.domain or "default", contract.data_product or "default", contract.name]
+        if short["connector"] != "iceberg":
+            short.put("path", self._lake(block, parts), marks)
+        else:
+            del parts[1]
+        short.put("table", ".".join(re.sub(r"[^\w-]", "_", part) for part in parts), marks)
 
     def _lake(self, block: Map, parts: list[str]) -> str:
         """Give the folder of a table: ``s3://bucket/domain/product/table``."""
@@ -270,5 +270,6 @@ _IDENTITY: Mapping[str, frozenset[str]] = {
 }
 
 
-def _absent(block: Map) -> tuple[str, ...]:
-    return tuple(key for key, value in block.items() if value is None)
+def _map(block: Map, key: str) -> Map:
+    found = block.get(key)
+    return found if isinstance(found, Map) else Map(block.mark)

@@ -12,19 +12,21 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.config import contractfile
-from dativo_dagster.config.contract import Contract
 from dativo_dagster.config.document import Document, Map, Mark, read_document
 from dativo_dagster.config.interpolate import Filler
-from dativo_dagster.config.job import Job
 from dativo_dagster.config.jobfile import is_job, is_legacy
 from dativo_dagster.config.legacy import Legacy, may_wait
 from dativo_dagster.config.mistakes import Mistakes
 from dativo_dagster.config.normal import Normal, Place
 from dativo_dagster.config.paths import resolve_path
 from dativo_ingest.exceptions import ConfigurationError, DativoError, wrap_exception
+
+if TYPE_CHECKING:
+    from dativo_dagster.config.contract import Contract
+    from dativo_dagster.config.job import Job
 
 __all__ = ["LoadedFolder", "Problem", "job_files", "load_folder", "load_job", "parse_job", "resolve_path"]
 
@@ -87,12 +89,11 @@ def load_folder(
     jobs: list[Job] = []
     problems: list[Problem] = []
     for path in job_files(folder):
-        try:
-            document = read_document(path)
-            if is_job(document.data):
-                jobs.append(loading.job(document))
-        except Exception as error:  # noqa: BLE001 - the boundary of a file: whatever it is, the others load
-            problems.append(Problem(path, wrap_exception(error, ConfigurationError)))
+        found = loading.attempt(path)
+        if isinstance(found, Problem):
+            problems.append(found)
+        elif found is not None:
+            jobs.append(found)
     rivals = dict(_rivals(jobs))
     problems += [Problem(path, error) for path, error in rivals.items()]
     return LoadedFolder(
@@ -126,6 +127,14 @@ class _Loading:
     environment: Mapping[str, str]
     strict: bool
     contracts: dict[tuple[Path, str | None], Contract | DativoError] = field(default_factory=dict)
+
+    def attempt(self, path: Path) -> Job | Problem | None:
+        """Give the job in a file, None when it holds something else."""
+        try:
+            document = read_document(path)
+            return self.job(document) if is_job(document.data) else None
+        except Exception as error:  # noqa: BLE001 - the boundary of a file: whatever it is, the others load
+            return Problem(path, wrap_exception(error, ConfigurationError))
 
     def job(self, document: Document) -> Job:
         mistakes, path = Mistakes(), document.path

@@ -20,19 +20,23 @@ _SHORTEST_SECRET = 4
 
 
 class Mistakes:
-    """A list of mistakes that fills while a file is read; the same mistake at the same place counts once."""
+    """A list of mistakes that fills while a file is read; the same mistake at the same place counts once.
 
-    def __init__(self) -> None:
+    ``code`` is that of the error, when no mistake says its own or several differ.
+    """
+
+    def __init__(self, code: str = "BAD_JOB") -> None:
+        self.code = code
         self._found: dict[tuple[str, int, int, str], str] = {}
         self.secret: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self._found)
 
-    def add(self, mark: Mark, location: Location, why: str, code: str = "BAD_JOB") -> None:
+    def add(self, mark: Mark, location: Location, why: str, code: str | None = None) -> None:
         """Note one mistake at ``mark``."""
         field = dotted(location)
-        self._found.setdefault((*mark, f"{mark}: {field}{': ' if field else ''}{self._masked(why)}"), code)
+        self._found.setdefault((*mark, f"{mark}: {field}{': ' if field else ''}{self._masked(why)}"), code or self.code)
 
     def take(self, error: DativoError, mark: Mark) -> None:
         """Note an error that names its own place, found while reading what ``mark`` names."""
@@ -44,7 +48,7 @@ class Mistakes:
             return
         lines = [text for *_, text in sorted(self._found)]
         codes = set(self._found.values())
-        code = codes.pop() if len(codes) == 1 else "BAD_JOB"
+        code = codes.pop() if len(codes) == 1 else self.code
         raise ConfigurationError("\n".join(lines), code, {"count": len(lines)})
 
     def _masked(self, why: str) -> str:
@@ -88,13 +92,18 @@ def explained(
             continue  # of two shapes that a block may have it is the other one, which has a mistake inside
         if found["type"] == "extra_forbidden":
             names = [*_names(model, location[:-1]), *(known if len(location) == 1 else ())]
-            yield location, f"unknown key {location[-1]!r}; {nearest(str(location[-1]), names)}", True
+            yield location, unknown_key(str(location[-1]), names), True
         elif found["type"] == "missing":
             yield location[:-1], f"{location[-1]!r} is missing", True
         elif found["type"] == "literal_error" and isinstance(found["input"], str):
             yield location, f"{found['input']!r} is not one of {found['ctx']['expected']}", False
         else:
             yield location, _said(found["msg"]), False
+
+
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """Say that ``key`` is unknown, and which known one was probably meant."""
+    return f"unknown key {key!r}; {nearest(key, known)}"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -140,12 +149,14 @@ def _names(model: type[BaseModel], location: Location) -> list[str]:
     models = [model]
     for part in location:
         fields = [f for m in models for name, f in m.model_fields.items() if part in (name, f.alias)]
-        models = [m for f in fields for m in _models(f.annotation)] or models
+        models = [m for f in fields for m in models_in(f.annotation)] or models
     return [f.alias or name for m in models for name, f in m.model_fields.items()]
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Give the models in a type, such as ``Item`` in ``list[Item] | None``."""
+    """Find the models in the annotation of a field."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in typing.get_args(annotation):
-        yield from _models(argument)
+        yield from models_in(argument)

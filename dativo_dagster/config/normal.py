@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from dativo_dagster import registry
-from dativo_dagster.config.contract import Contract
 from dativo_dagster.config.document import Document, Map, Mark
 from dativo_dagster.config.incremental import DEFAULTS, incremental_of
 from dativo_dagster.config.job import Evolution, Job, JobStream, Retry, Schedule, Source, Target, Validation
 from dativo_dagster.config.jobfile import JobFile, RetryFile, SourceFile, StreamFile, TargetFile, ValidationFile
 from dativo_dagster.config.mistakes import Mistakes, explained, nearest, validated
 from dativo_ingest.exceptions import DativoError
+
+if TYPE_CHECKING:
+    from dativo_dagster.config.contract import Contract
 
 Place = tuple["str | int", ...]
 _SHELF: dict[str, registry.Kind] = {"source": "connectors", "target": "tables"}
@@ -77,7 +79,7 @@ class Normal:
         if "streams" not in root:
             yield self._stream(root, (), str(root.get("name") or self.document.path.stem))
             return
-        shared = root.copied("source", "target", "contract", "validation")
+        shared = root.only("source", "target", "contract", "validation")
         for i, own in enumerate(root["streams"] if isinstance(root["streams"], list) else ()):
             if not isinstance(own, Map):
                 continue  # the model of the job says so
@@ -169,7 +171,7 @@ class Normal:
         """Give the options of a connector or table, held against its own model; a plugin's are its own affair."""
         side = str(at[-1])
         own = (SourceFile if side == "source" else TargetFile).model_fields
-        options = block.copied(but=tuple(own))
+        options = block.without(*own)
         connector = block.get("connector")
         if not isinstance(connector, str) or block.get("custom_reader") or block.get("custom_writer"):
             pass
