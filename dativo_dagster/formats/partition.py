@@ -27,6 +27,7 @@ INGEST_DATE = "ingest_date"
 NULL_PATH = "__HIVE_DEFAULT_PARTITION__"
 _GRAMMAR = re.compile(r"(identity|year|month|day|hour|bucket|truncate)(?:\[(\d+)\])?")
 _EPOCH = date(1970, 1, 1)
+_INGEST_FIELD = pa.field(INGEST_DATE, pa.date32())
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,16 @@ def virtual(partitioning: Sequence[Partition], columns: Sequence[str]) -> bool:
     return INGEST_DATE not in columns and any(p.column == INGEST_DATE for p in partitioning)
 
 
+def dated(batch: pa.RecordBatch, run_date: date) -> pa.RecordBatch:
+    """Add the virtual ``ingest_date`` to a batch."""
+    return batch.append_column(_INGEST_FIELD, pa.repeat(pa.scalar(run_date, pa.date32()), batch.num_rows))
+
+
+def dated_schema(schema: pa.Schema) -> pa.Schema:
+    """Add the virtual ``ingest_date`` to a schema."""
+    return schema.append(_INGEST_FIELD)
+
+
 def split(batch: pa.RecordBatch, partitioning: Sequence[Partition]) -> Iterator[tuple[tuple[Any, ...], pa.RecordBatch]]:
     """Cut a batch into one part a partition; rows of a partition keep their order.
 
@@ -123,12 +134,16 @@ def split(batch: pa.RecordBatch, partitioning: Sequence[Partition]) -> Iterator[
         start = end
 
 
+def texts(partitioning: Sequence[Partition], values: Sequence[Any]) -> dict[str, str | None]:
+    """Give the values of a partition as text, by the names of its fields."""
+    return {p.name: Transform.parse(p.transform).text(v) for p, v in zip(partitioning, values, strict=True)}
+
+
 def folder(partitioning: Sequence[Partition], values: Sequence[Any]) -> str:
     """Give the folder of a partition, ``country=DE/day=2026-01-05/``, as Hive names it; empty without partitioning."""
-    texts = [Transform.parse(p.transform).text(v) for p, v in zip(partitioning, values, strict=True)]
     return "".join(
-        f"{quote_plus(p.name)}={NULL_PATH if t is None else quote_plus(t)}/"
-        for p, t in zip(partitioning, texts, strict=True)
+        f"{quote_plus(name)}={NULL_PATH if text is None else quote_plus(text)}/"
+        for name, text in texts(partitioning, values).items()
     )
 
 

@@ -6,6 +6,7 @@ with many small partitions never has more than one file open. A file name is nev
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,7 @@ ROW_GROUP_BYTES = 32 * 1024 * 1024
 ROW_GROUP_ROWS = 1024 * 1024
 WAITING_BYTES = 64 * 1024 * 1024
 OPEN_FILES = 32
+OURS = re.compile(r"[0-9a-f]{8,}(-[0-9a-f]{8})?-.+-\d{5}-[0-9a-f]{8}\.parquet")
 Values = tuple[Any, ...]
 
 
@@ -34,7 +36,7 @@ Values = tuple[Any, ...]
 class Layout:
     """Where files go and how they are cut; one for all units of a commit.
 
-    ``base`` ends with a slash. ``names`` are the columns whose NaN values are counted.
+    ``base`` ends with a slash. ``keep`` are the columns that go into the files, in the order of ``schema``.
     """
 
     storage: Storage
@@ -77,13 +79,13 @@ class Rolling:
 
     Args:
         layout: Where and how.
-        stem: What every file name starts with; the attempt is added, so that a repeated or concurrent attempt
-            never touches the files of another, which may be committed already.
+        token: The commit that the files are for.
+        unit: The unit that they come from, with a name that is safe and unique within the commit.
     """
 
-    def __init__(self, layout: Layout, stem: str) -> None:
+    def __init__(self, layout: Layout, token: str, unit: str) -> None:
         self.layout = layout
-        self.stem = stem
+        self.stem = f"{token}-{re.sub(r'[^A-Za-z0-9_.-]', '_', unit)}"
         self.attempt = secrets.token_hex(4)
         self.ordinal = 0
         self.parts: OrderedDict[Values, _Open] = OrderedDict()
@@ -111,7 +113,11 @@ class Rolling:
         return self.finished
 
     def name(self) -> str:
-        """Give the next file name: what it belongs to, its ordinal, and the attempt that wrote it."""
+        """Give the next file name, ``{token}-{unit}-{ordinal}-{attempt}.parquet``; `OURS` knows such names.
+
+        The attempt is random: a repeated or concurrent attempt must never touch the files of another, which may
+        be committed already. The rest is the same in every attempt.
+        """
         self.ordinal += 1
         return f"{self.stem}-{self.ordinal:05d}-{self.attempt}.parquet"
 

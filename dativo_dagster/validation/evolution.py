@@ -17,6 +17,7 @@ narrow, incompatible  every other change of a type: refused, there is no setting
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,15 @@ def diff(wanted: Sequence[Column], have: Sequence[Column], policy: Evolution) ->
         found += _typed(name, lt.parse_type(old[name].type), lt.parse_type(column.type), policy)
         found += _nullable(name, old[name], column, policy)
     return tuple(found)
+
+
+def promised(wanted: Sequence[Column], have: Sequence[Column]) -> tuple[Column, ...]:
+    """Give the columns of a table after the changes: nullable also where only an earlier row may be NULL."""
+    old = {c.name: c for c in have}
+    return tuple(
+        dataclasses.replace(c, nullable=c.nullable or (bool(have) and (c.name not in old or old[c.name].nullable)))
+        for c in wanted
+    )
 
 
 def refuse(changes: Iterable[SchemaChange], table: str) -> None:

@@ -8,8 +8,6 @@ commit landed, and one that lands late fails, because every commit names the sna
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -19,6 +17,7 @@ from pyiceberg import exceptions as theirs
 from pyiceberg.manifest import ManifestContent
 from pyiceberg.table.snapshots import ancestors_of
 
+from dativo_dagster.state.patience import tries
 from dativo_dagster.tables.iceberg.schema import agree, changes, evolve, wanted
 from dativo_dagster.tables.iceberg.write import Shape, committed_file
 from dativo_dagster.validation import evolution
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 TOKEN = "dativo.commit-token"  # noqa: S105 - a key, not a secret
 STATE = "dativo.state."
 NO_RETRY = {"commit.retry.num-retries": "0"}
-PATIENCE_SECONDS = 120.0
-LONGEST_WAIT_SECONDS = 5.0
 UNCLEAR_TRIES = 5
 REFUSED = (
     theirs.BadRequestError,
@@ -78,7 +75,7 @@ class Commit:
         sent: set[int | None] = set()
         unclear: list[Exception] = []
         conflict: Exception | None = None
-        for _ in _tries():
+        for _ in tries():
             try:
                 table = self.load()
             except DativoError as error:
@@ -223,12 +220,3 @@ def live_files(table: IcebergTable) -> Iterator[IcebergFile]:
         if manifest.content == ManifestContent.DATA:
             for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
                 yield entry.data_file
-
-
-def _tries() -> Iterator[None]:
-    """Tick at once, then after random, growing waits (full jitter), until the patience is at its end."""
-    started, wait = time.monotonic(), 0.1
-    while time.monotonic() - started < PATIENCE_SECONDS:
-        yield
-        time.sleep(random.uniform(0, wait))  # noqa: S311 - jitter
-        wait = min(2 * wait, LONGEST_WAIT_SECONDS)

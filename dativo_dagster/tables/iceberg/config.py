@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dativo_ingest.exceptions import (
     AuthenticationError,
@@ -24,12 +26,13 @@ if TYPE_CHECKING:
 EMBEDDED_ENV = "DATIVO_WAREHOUSE"
 EMBEDDED_FOLDER = ".dativo/warehouse"
 SQLITE_WAIT_SECONDS = 30
+PLAIN_PROPERTIES = {"credential", "token", "scope", "audience", "resource", "ref", "prefix", "cert", "auth", "echo"}
 
 
 class Catalog(BaseModel):
-    """An Iceberg catalog. ``properties`` go to pyiceberg as they are (OAuth, SigV4, Glue, TLS, ...)."""
+    """An Iceberg catalog. Further keys are properties of pyiceberg and go to it as they are: OAuth, SigV4, Glue, ..."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="allow")
 
     name: str = Field(default="dativo", description="Name of the catalog; the SQL catalog keeps tables by it.")
     type: Literal["sql", "rest", "glue"] | None = Field(default=None, description="Told by `uri` when left out.")
@@ -39,7 +42,23 @@ class Catalog(BaseModel):
     warehouse: str | None = Field(
         default=None, description="Where tables go: a folder, s3://bucket/... or gs://bucket/..."
     )
-    properties: dict[str, str] = Field(default_factory=dict)
+    properties: dict[str, Any] = Field(default_factory=dict, description="The same as further keys, kept apart.")
+
+    @model_validator(mode="after")
+    def _no_typos(self) -> Catalog:
+        """Take for a property what has the form of one, so that a misspelt key of ours is not lost among them."""
+        for key in self.model_extra or {}:
+            if not re.search(r"[.-]", key) and key not in PLAIN_PROPERTIES:
+                near = difflib.get_close_matches(key, type(self).model_fields, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else "if pyiceberg knows it, put it under `properties`"
+                raise ValueError(f"unknown key {key!r}; {hint}")
+        return self
+
+    @property
+    def all_properties(self) -> dict[str, str]:
+        """Give every property, however it was written; pyiceberg wants them as text."""
+        said = {**(self.model_extra or {}), **self.properties}
+        return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in said.items()}
 
 
 class Config(BaseModel):
@@ -71,7 +90,7 @@ def resolve(config: Config) -> Catalog:
         said = Catalog(uri=said) if ":" in said else _named(said, config)
     found = said or Catalog()
     warehouse = config.warehouse or found.warehouse
-    properties = found.properties | ({"ref": config.branch} if config.branch else {})
+    properties = found.all_properties | ({"ref": config.branch} if config.branch else {})
     if found.uri is None and found.type in {None, "sql"}:
         home = Path(os.environ.get(EMBEDDED_ENV) or EMBEDDED_FOLDER).absolute()
         bucket = _bucket(config.connection)

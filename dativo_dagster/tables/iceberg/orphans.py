@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pyiceberg.manifest import ManifestContent
 
+from dativo_dagster.formats.rolling import OURS
 from dativo_ingest.model import DataFile
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
 
     from dativo_dagster.storage import Storage
-
-OURS = re.compile(r"[0-9a-f]{8,}(-[0-9a-f]{8})?-.+-\d{5}-[0-9a-f]{8}\.parquet")
 
 
 def orphans(storage: Storage, location: str, table: IcebergTable | None, older_than: datetime) -> list[DataFile]:

@@ -5,14 +5,12 @@ Statistics come from the Parquet footer while it is still in memory, so that a c
 
 from __future__ import annotations
 
-import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from pyiceberg.conversions import from_bytes, to_bytes
 from pyiceberg.io.pyarrow import (
     compute_statistics_plan,
@@ -24,7 +22,7 @@ from pyiceberg.manifest import DataFileContent, FileFormat
 from pyiceberg.partitioning import PartitionSpec, partition_record_value
 from pyiceberg.typedef import Record
 
-from dativo_dagster.formats.partition import INGEST_DATE, Transform
+from dativo_dagster.formats import partition
 from dativo_dagster.formats.rolling import Finished, Layout, Rolling
 from dativo_ingest.model import DataFile
 
@@ -64,30 +62,23 @@ class Writer:
         Raises:
             CommitError: ``WRITE_FAILED``; no file of the unit is left.
         """
-        rolling = Rolling(self.layout, f"{self.token}-{safe_name(name)}")
-        return [self._described(f) for f in rolling.write(self._dated(b) for b in batches)]
+        dated = batches if self.run_date is None else (partition.dated(b, self.run_date) for b in batches)
+        return [self._described(f) for f in Rolling(self.layout, self.token, name).write(dated)]
 
     def abort(self, files: Sequence[DataFile]) -> None:
         """Remove files that will not be committed."""
         for file in files:
             self.layout.storage.delete(file.path)
 
-    def _dated(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        if self.run_date is None:
-            return batch
-        today = pa.repeat(pa.scalar(self.run_date, pa.date32()), batch.num_rows)
-        return batch.append_column(pa.field(INGEST_DATE, pa.date32()), today)
-
     def _described(self, file: Finished) -> DataFile:
         found = data_file_statistics_from_parquet_metadata(file.footer, self.plan, self.ids).to_serialized_dict()
         nans = {self.shape.schema.find_field(name).field_id: count for name, count in file.nans.items()}
         counts = {key: found[key] or {} for key in COUNTS} | {"nan_value_counts": nans}
-        fields = self.layout.partitioning
         return DataFile(
             path=file.path,
             rows=file.rows,
             bytes=file.bytes,
-            partition={p.name: Transform.parse(p.transform).text(v) for p, v in zip(fields, file.values, strict=True)},
+            partition=partition.texts(self.layout.partitioning, file.values),
             statistics={
                 **{key: {str(k): v for k, v in values.items()} for key, values in counts.items()},
                 **{key: {str(k): b64encode(v).decode() for k, v in (found[key] or {}).items()} for key in BOUNDS},
@@ -146,8 +137,3 @@ def committed_file(file: DataFile, shape: Shape, spec_id: int) -> IcebergFile:
     )
     made.spec_id = spec_id
     return made
-
-
-def safe_name(name: str) -> str:
-    """Give a unit's name in letters that every store takes."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)

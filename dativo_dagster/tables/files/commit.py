@@ -1,0 +1,169 @@
+"""The commit of a folder of files: segment first, then the head under a condition, exactly once."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from dativo_dagster.state.patience import tries
+from dativo_dagster.storage import local_path
+from dativo_dagster.tables.files.manifest import HEAD, SEGMENTS, STAGING, Files, Head, Segment, segment
+from dativo_dagster.validation import evolution
+from dativo_ingest.exceptions import CommitError, DativoError
+from dativo_ingest.model import Column, DataFile, Snapshot, Staged, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dativo_dagster.storage import Storage
+
+
+@dataclass
+class Folder:
+    """A table's folder and the few things that are read and written in it."""
+
+    storage: Storage
+    location: str
+
+    @property
+    def local(self) -> bool:
+        """Say whether files can be renamed."""
+        return self.location.startswith("file:")
+
+    def head(self) -> tuple[Head | None, str]:
+        """Give the head with the etag under which it may be replaced; None and nothing when there is none."""
+        found = self.storage.find(f"{self.location}/{HEAD}")
+        if found is None:
+            return None, ""
+        with self.storage.open_read(found.path, etag=found.etag) as stream:
+            return Head.loads(stream.read().decode()), found.etag
+
+    def files(self, segments: Sequence[Segment]) -> list[DataFile]:
+        """Give the files of segments."""
+        return [f for s in segments for f in Files.loads(self.storage.read(f"{self.location}/{s.path}").decode()).files]
+
+    def write(self, token: str, commit: int, files: Sequence[DataFile]) -> Segment:
+        """Write a segment file. Its name is never used again."""
+        path = f"{SEGMENTS}/{token}-{secrets.token_hex(4)}.json"
+        self.storage.write(f"{self.location}/{path}", Files(files=tuple(files)).dumps().encode())
+        return segment(path, token, commit, files)
+
+    def publish(self, file: DataFile) -> DataFile:
+        """Give a staged file the path that it has from the commit on, relative to the folder; moves it on a disk.
+
+        May be repeated: a commit that is tried again finds some files moved already.
+        """
+        path = file.path.removeprefix(f"{self.location}/")
+        if self.local and path.startswith(STAGING):
+            old, path = path, path.removeprefix(f"{STAGING}/")
+            source, target = local_path(f"{self.location}/{old}"), local_path(f"{self.location}/{path}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.exists() or not target.exists():
+                source.rename(target)
+        return dataclasses.replace(file, path=path)
+
+
+@dataclass
+class Commit:
+    """One commit on its way. ``refuse`` raises when the head does not agree with the job."""
+
+    folder: Folder
+    staged: Staged
+    new: Head
+    refuse: Callable[[Head], None]
+    columns: Sequence[Column]
+    ours: set[str] = field(default_factory=set)
+
+    def run(self) -> Snapshot:
+        """Commit, or find that it is done.
+
+        Raises:
+            CommitError: ``COMMIT_CONFLICT`` or ``COMMIT_UNKNOWN`` after too many tries, both retryable.
+        """
+        last: DativoError | None = None
+        for _ in tries():
+            done, last = self._try()
+            if done is not None:
+                return done
+        why = "others keep committing to it" if last is None else f"it cannot be written ({last.message})"
+        raise CommitError(
+            f"table {self.folder.location}: {why}; the files are written, and running again repeats nothing that "
+            "landed",
+            "COMMIT_CONFLICT" if last is None else "COMMIT_UNKNOWN",
+            {"table": self.folder.location, "token": self.staged.token},
+            retryable=True,
+        ) from last
+
+    def _try(self) -> tuple[Snapshot | None, DativoError | None]:
+        """Commit once; neither a snapshot nor an error says that somebody else was faster."""
+        token, place = self.staged.token, self.folder.location
+        try:
+            head, etag = self.folder.head()
+            if head is not None and token in head.tokens:
+                return head.snapshot(token, place, fresh=any(s.path in self.ours for s in head.segments)), None
+            if head is not None:
+                self.refuse(head)
+            after, gone = self._next(head or self.new)
+            self.ours |= {s.path for s in after.segments if s.token == token}
+            if not self._put(after, etag):
+                return None, None
+            self._clean(gone)
+            return after.snapshot(token, place, fresh=True), None
+        except DativoError as error:
+            if not error.retryable:
+                raise
+            return None, error
+
+    def _next(self, head: Head) -> tuple[Head, list[DataFile]]:
+        """Give the head after this commit, and the files that it no longer has."""
+        files = [self.folder.publish(f) for f in self.staged.files]
+        kept, gone = self._kept(head, files)
+        number, token = head.commit + 1, self.staged.token
+        state = State(
+            token=token,
+            cursor=self.staged.cursor,
+            snapshot=str(number),
+            committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        )
+        segments = [*kept, self.folder.write(token, number, files)] if files else kept
+        columns = evolution.promised(self.columns, head.columns)
+        after = head.next(segments=segments, token=token, key=self.staged.key, state=state, columns=columns)
+        return dataclasses.replace(after, properties=self.new.properties), gone
+
+    def _kept(self, head: Head, new: Sequence[DataFile]) -> tuple[list[Segment], list[DataFile]]:
+        """Give the segments that stay, and the files that the new ones replace."""
+        if self.staged.mode == "append":
+            return list(head.segments), []
+        if self.staged.mode == "overwrite":
+            return [], self.folder.files(head.segments)
+        replaced = {_partition(f) for f in new}
+        kept: list[Segment] = []
+        gone: list[DataFile] = []
+        for old in head.segments:
+            files = self.folder.files([old])
+            stay = [f for f in files if _partition(f) not in replaced]
+            gone += [f for f in files if _partition(f) in replaced]
+            if len(stay) == len(files):
+                kept.append(old)
+            elif stay:
+                kept.append(self.folder.write(old.token, old.commit, stay))
+        return kept, gone
+
+    def _put(self, head: Head, etag: str) -> bool:
+        path, data = f"{self.folder.location}/{HEAD}", head.dumps().encode()
+        if etag:
+            return self.folder.storage.put_if_match(path, data, etag)
+        return self.folder.storage.put_if_absent(path, data)
+
+    def _clean(self, gone: Sequence[DataFile]) -> None:
+        """Remove replaced files, so that readers of the plain folder do not see their rows twice."""
+        for file in gone:
+            self.folder.storage.delete(f"{self.folder.location}/{file.path}")
+
+
+def _partition(file: DataFile) -> tuple[tuple[str, str | None], ...]:
+    return tuple((name, file.partition[name]) for name in sorted(file.partition))

@@ -1,0 +1,269 @@
+"""One folder of Parquet files as the pipeline sees it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.tables.files.config import Config, location
+from dativo_ingest.exceptions import ConfigurationError, DativoError
+from dativo_ingest.model import CheckResult, Column, DataFile, SchemaChange, Snapshot, Staged, State
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pyarrow as pa
+
+    from dativo_dagster.config.job import TableSpec
+    from dativo_dagster.formats.rolling import Layout
+    from dativo_dagster.storage import Storage
+    from dativo_dagster.tables.files.commit import Folder
+    from dativo_dagster.tables.files.manifest import Head
+
+
+class Table:
+    """Parquet files in a folder, or the place where they will be."""
+
+    def __init__(self, config: Config, spec: TableSpec) -> None:
+        self.identifier = spec.identifier
+        self.config = config
+        self.spec = spec
+        self._location = location(config, spec)
+
+    def check(self) -> CheckResult:
+        """Write and delete an object where the files go."""
+        probe = f"{self._location}/_dativo/check-{secrets.token_hex(4)}"
+        try:
+            self._storage.write(probe, b"")
+            self._storage.delete(probe)
+        except DativoError as error:
+            return CheckResult(
+                name="target",
+                passed=False,
+                message=error.message,
+                code=error.error_code,
+                retryable=error.retryable,
+                details=error.details,
+            )
+        message = f"{self._location} can be written"
+        return CheckResult(name="target", passed=True, message=message, details={"uri": self._location})
+
+    def location(self) -> str:
+        """Give the absolute URI of the folder, without a slash at the end."""
+        return self._location
+
+    def state(self, key: str) -> State | None:
+        """Give what the manifest remembers of the stream ``key``."""
+        head = self._head()
+        return head.stream(key) if head is not None else None
+
+    def committed(self, token: str) -> Snapshot | None:
+        """Give the commit of ``token``, if there is one."""
+        head = self._head()
+        return head.snapshot(token, self._location, fresh=False) if head is not None and token in head.tokens else None
+
+    def changes(self) -> Sequence[SchemaChange]:
+        """Compare the contract with the manifest. Files have no field ids: a rename is a drop and an add."""
+        head = self._head()
+        return () if head is None else self._changes(head)
+
+    def writer(self, token: str) -> Writer:
+        """Open the writing half for one commit.
+
+        Raises:
+            ConfigurationError: ``SCHEMA_CHANGE_REFUSED``, ``PARTITIONING_DIFFERS``, ``BAD_PARTITION``.
+        """
+        from dativo_dagster.formats import partition
+        from dativo_dagster.formats.rolling import Layout
+        from dativo_dagster.tables.files.manifest import STAGING
+        from dativo_dagster.validation.typemap import arrow_schema
+
+        head = self._head()
+        if head is not None:
+            self._refuse(head)
+        schema = arrow_schema(self.spec.contract)
+        virtual = partition.virtual(self.spec.partitioning, schema.names)
+        partition.check(self.spec.partitioning, partition.dated_schema(schema) if virtual else schema)
+        layout = Layout(
+            storage=self._storage,
+            base=f"{self._location}/{STAGING + '/' if self._folder.local else ''}",
+            schema=schema,
+            partitioning=self.spec.partitioning,
+            file_size_bytes=self.spec.file_size_bytes,
+            compression=self.spec.compression,
+            keep=schema.names,
+        )
+        return Writer(layout, token, self.spec.run_date if virtual else None)
+
+    def prepared(self) -> dict[str, Any]:
+        """Give what `commit` must know beside the files: nothing."""
+        return {}
+
+    def commit(self, staged: Staged) -> Snapshot:
+        """Make the files, the cursor and the token part of the manifest in one step, exactly once."""
+        from dativo_dagster.tables.files.commit import Commit
+        from dativo_dagster.tables.files.manifest import Head
+
+        new = Head(table=self.identifier, partitioning=self._partitioning(), properties=dict(self.spec.properties))
+        columns = self._columns()
+        return Commit(folder=self._folder, staged=staged, new=new, refuse=self._refuse, columns=columns).run()
+
+    def columns(self) -> Sequence[Column]:
+        """Give the columns of the last commit."""
+        head = self._head()
+        return head.columns if head is not None else ()
+
+    def preview(self, limit: int) -> pa.Table:
+        """Give the first rows."""
+        import pyarrow as pa
+
+        head = self._head()
+        if head is None:
+            return pa.table({})
+        rows: list[pa.RecordBatch] = []
+        for batch in self._read(head):
+            rows.append(batch.slice(0, limit - sum(r.num_rows for r in rows)))
+            if sum(r.num_rows for r in rows) >= limit:
+                break
+        return pa.Table.from_batches(rows, _schema(head.columns))
+
+    def scan(self) -> Iterator[pa.RecordBatch]:
+        """Yield all rows, by the manifest."""
+        head = self._head()
+        return self._read(head) if head is not None else iter(())
+
+    def orphans(self, older_than: datetime) -> Sequence[DataFile]:
+        """Find files of ours that the manifest does not name and that were written before ``older_than``."""
+        from dativo_dagster.formats.rolling import OURS
+        from dativo_dagster.tables.files.manifest import SEGMENTS
+
+        found = [
+            f
+            for f in self._storage.list(f"{self._location}/")
+            if f.modified < older_than
+            and (OURS.fullmatch(f.path.rpartition("/")[2]) or f.path.startswith(f"{self._location}/{SEGMENTS}/"))
+        ]
+        head = self._head()
+        segments = head.segments if head is not None else ()
+        known = {s.path for s in segments} | {f.path for f in self._folder.files(segments)}
+        return [
+            DataFile(path=f.path, rows=0, bytes=f.size)
+            for f in found
+            if f.path.removeprefix(f"{self._location}/") not in known
+        ]
+
+    def remove(self, files: Sequence[DataFile]) -> None:
+        """Delete files that `orphans` found."""
+        for file in files:
+            self._storage.delete(file.path)
+
+    @cached_property
+    def _storage(self) -> Storage:
+        from dativo_dagster.storage import Storage
+
+        return Storage.open(self._location, self.config.connection)
+
+    @cached_property
+    def _folder(self) -> Folder:
+        from dativo_dagster.tables.files.commit import Folder
+
+        return Folder(self._storage, self._location)
+
+    def _head(self) -> Head | None:
+        return self._folder.head()[0]
+
+    def _partitioning(self) -> tuple[str, ...]:
+        return tuple(f"{p.column} ({p.transform})" for p in self.spec.partitioning)
+
+    def _columns(self) -> tuple[Column, ...]:
+        from dativo_dagster.formats import partition
+
+        fields = self.spec.contract.fields
+        columns = [
+            Column(name=f.name, type=str(f.type), nullable=not f.required, description=f.description) for f in fields
+        ]
+        if partition.virtual(self.spec.partitioning, [f.name for f in fields]):
+            columns.append(Column(name=partition.INGEST_DATE, type="date", description="UTC date of the run"))
+        return tuple(columns)
+
+    def _changes(self, head: Head) -> tuple[SchemaChange, ...]:
+        import dataclasses
+
+        from dativo_dagster.validation import evolution
+
+        policy = dataclasses.replace(self.spec.evolution, rename={})
+        return evolution.diff(self._columns(), head.columns, policy)
+
+    def _refuse(self, head: Head) -> None:
+        from dativo_dagster.validation import evolution
+
+        if head.partitioning != self._partitioning():
+            raise ConfigurationError(
+                f"table {self._location} is partitioned by {', '.join(head.partitioning) or 'nothing'} and the job "
+                f"says {', '.join(self._partitioning()) or 'nothing'}; say what the table has, or write to a new folder",
+                "PARTITIONING_DIFFERS",
+            )
+        evolution.refuse(self._changes(head), self._location)
+
+    def _read(self, head: Head) -> Iterator[pa.RecordBatch]:
+        import pyarrow.parquet as pq
+
+        schema = _schema(head.columns)
+        for file in self._folder.files(head.segments):
+            with self._storage.open_read(f"{self._location}/{file.path}") as stream:
+                for batch in pq.ParquetFile(stream).iter_batches():
+                    yield _fitted(batch, schema, file)
+
+
+class Writer:
+    """Writes files for one commit; units may be written at once, from many threads."""
+
+    def __init__(self, layout: Layout, token: str, run_date: Any) -> None:
+        self.layout = layout
+        self.token = token
+        self.run_date = run_date
+
+    def write(self, batches: Iterable[Any], name: str) -> list[DataFile]:
+        """Write the batches of one unit; the manifest does not name the files yet.
+
+        Raises:
+            CommitError: ``WRITE_FAILED``; no file of the unit is left.
+        """
+        from dativo_dagster.formats import partition
+        from dativo_dagster.formats.rolling import Rolling
+
+        dated = batches if self.run_date is None else (partition.dated(b, self.run_date) for b in batches)
+        fields = self.layout.partitioning
+        return [
+            DataFile(path=f.path, rows=f.rows, bytes=f.bytes, partition=partition.texts(fields, f.values))
+            for f in Rolling(self.layout, self.token, name).write(dated)
+        ]
+
+    def abort(self, files: Sequence[DataFile]) -> None:
+        """Remove files that will not be committed."""
+        for file in files:
+            self.layout.storage.delete(file.path)
+
+
+def _schema(columns: Sequence[Column]) -> pa.Schema:
+    import pyarrow as pa
+
+    from dativo_dagster.config.types import parse_type
+    from dativo_dagster.validation.typemap import arrow_field
+
+    return pa.schema([arrow_field(c.name, parse_type(c.type)) for c in columns])
+
+
+def _fitted(batch: pa.RecordBatch, schema: pa.Schema, file: DataFile) -> pa.RecordBatch:
+    """Give the rows of a file that an earlier contract wrote in the columns of today."""
+    import pyarrow as pa
+
+    def column(field: pa.Field) -> pa.Array:
+        if field.name in batch.schema.names:
+            return batch.column(field.name).cast(field.type)
+        value = pa.scalar(file.partition.get(field.name)).cast(field.type)
+        return pa.repeat(value, batch.num_rows)
+
+    return pa.RecordBatch.from_arrays([column(f) for f in schema], schema=schema)
