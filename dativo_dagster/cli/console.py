@@ -60,7 +60,7 @@ class Console:
         names = [name.removeprefix(">") for name in header]
         body = [list(row) for row in rows]
         widths = [max(len(row[i]) for row in [names, *body]) for i in range(len(names))]
-        for i, row in enumerate([names, *body]):
+        for i, row in enumerate([names, *body] if any(names) else body, start=0 if any(names) else 1):
             cells = (
                 cell.rjust(width) if right else cell.ljust(width)
                 for cell, width, right in zip(row, widths, numbers, strict=True)

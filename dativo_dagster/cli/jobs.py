@@ -121,10 +121,12 @@ def load_for_run(job: Job, args: argparse.Namespace, console: Console) -> Job:
     import logging
 
     from dativo_dagster.config.load import load_job
+    from dativo_dagster.pipeline.imports import spare_pandas
     from dativo_dagster.pipeline.secrets import SecretOptions, run_environment
     from dativo_dagster.secrets import literals
     from dativo_dagster.telemetry import configure_logging, event
 
+    spare_pandas()
     options = SecretOptions(manager=args.secret_manager, config=args.secret_manager_config, folder=args.secrets_dir)
     secrets = options.load(job.tenant)
     verbose = getattr(args, "verbose", False)
