@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, cast
 
@@ -64,7 +65,7 @@ def open_table(job: Job, stream: JobStream) -> Table:
     module = registry.load("tables", target.connector)
     spec = TableSpec(
         identifier=target.table,
-        contract=stream.contract,
+        contract=_as_stored(stream),
         base=job.path.parent,
         run_date=datetime.now(timezone.utc).date(),
         mode=target.mode,
@@ -75,6 +76,13 @@ def open_table(job: Job, stream: JobStream) -> Table:
         properties=derive_tags(stream.contract, **job.governance),
     )
     return cast("Table", module.Table(module.Config.model_validate(dict(target.options)), spec))
+
+
+def _as_stored(stream: JobStream) -> Contract:
+    """Give the contract as the table has it: in `warn` mode a required value may be missing and is then NULL."""
+    if stream.validation.mode != "warn":
+        return stream.contract
+    return replace(stream.contract, fields=tuple(replace(f, required=False) for f in stream.contract.fields))
 
 
 def open_quarantine(job: Job, stream: JobStream, table: Table) -> Table:

@@ -202,7 +202,7 @@ class Table:
         if head.partitioning != self._partitioning():
             raise ConfigurationError(
                 f"table {self._location} is partitioned by {', '.join(head.partitioning) or 'nothing'} and the job "
-                f"says {', '.join(self._partitioning()) or 'nothing'}; say what the table has, or write to a new folder",
+                f"says {', '.join(self._partitioning()) or 'nothing'}; say what the table has, or use a new folder",
                 "PARTITIONING_DIFFERS",
             )
         evolution.refuse(self._changes(head), self._location)
