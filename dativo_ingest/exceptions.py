@@ -217,17 +217,69 @@ CODES: dict[str, tuple[str, str]] = {
         "The other side refused the credentials.",
         "Check user, key or token, and that the secret it comes from is the current one.",
     ),
+    "BAD_CONTRACT": (
+        "A contract file says something that cannot be.",
+        "Go to each file, line and column in the message and change what it names.",
+    ),
     "BAD_JOB": (
         "A job file says something that cannot be.",
         "Go to each file, line and column in the message and change what it names; `dativo validate` looks again.",
+    ),
+    "BAD_PARTITION": (
+        "A partition field names no column, or a transform that the column's type does not have.",
+        "Compare `target.partitioning` with the columns of the contract.",
+    ),
+    "BAD_RULE": (
+        "A rule of a contract does not fit the type of its column.",
+        "Change the rule or the type as the message says; patterns are RE2.",
+    ),
+    "BAD_TABLE_NAME": (
+        "An Iceberg table is named namespace.table.",
+        "Write `target.table` as namespace.table.",
+    ),
+    "BAD_TRANSFORM": (
+        "A partition transform is unknown.",
+        "Use identity, year, month, day, hour, bucket[n] or truncate[n].",
+    ),
+    "BAD_TYPE": (
+        "A contract names a type that there is not.",
+        "Take the type that the message proposes.",
     ),
     "BAD_YAML": (
         "A file is not YAML that we read: its syntax, a key twice, or a size beyond all reason.",
         "Go to the file, line and column in the message.",
     ),
+    "CATALOG_FAILED": (
+        "The Iceberg catalog answered with an error.",
+        "Read the catalog's own message; `dativo check` repeats the question.",
+    ),
+    "CATALOG_INCOMPLETE": (
+        "The Iceberg catalog is not described completely.",
+        "Add what the message names under `target.catalog`.",
+    ),
+    "CATALOG_UNAVAILABLE": (
+        "The Iceberg catalog answers with a server error.",
+        "Nothing: the run tries again. Look at the catalog's log if it lasts.",
+    ),
+    "CATALOG_UNREACHABLE": (
+        "The Iceberg catalog cannot be reached.",
+        "Check `target.catalog.uri` and the network.",
+    ),
+    "COMMIT_CONFLICT": (
+        "Others commit to the table so often that the run's own commit never came through.",
+        "Run again; nothing is written twice. Let fewer jobs write to one table at once.",
+    ),
     "COMMIT_FAILED": (
         "The target did not take the commit; nothing of the run is visible.",
         "Read the cause in the message; run the job again, it repeats nothing that landed.",
+    ),
+    "COMMIT_REFUSED": (
+        "The catalog refuses the commit.",
+        "Read its message: permissions, or a table that was dropped meanwhile.",
+    ),
+    "COMMIT_UNKNOWN": (
+        "The catalog was lost during the commit, so nobody knows yet whether it landed.",
+        "Run again: the token in the table tells, and nothing is written twice.",
     ),
     "CONFIGURATION_ERROR": (
         "A job, recipe or contract says something that cannot be.",
@@ -237,13 +289,25 @@ CODES: dict[str, tuple[str, str]] = {
         "The system cannot be reached.",
         "Check host, port and network; `dativo check` tells which side.",
     ),
+    "DUPLICATE_COLUMN": (
+        "The source has two columns with one name.",
+        "Give each column of the source its own name.",
+    ),
     "DUPLICATE_JOB": (
         "Two jobs of a tenant have one name, or two streams one table; neither is loaded.",
         "Both files are in the message: rename one, or give it another `target.table`.",
     ),
+    "NO_LOGICAL_TYPE": (
+        "The source has a column of a type that no contract can say.",
+        "Convert the column at the source, or leave it out.",
+    ),
     "NO_SUCH_FILE": (
         "A file that is named, on the command line or in another file, cannot be read.",
         "Mend the path: it starts at the working directory, or else at the file that names it.",
+    ),
+    "PARTITIONING_DIFFERS": (
+        "The table is partitioned in another way than the job says.",
+        "Say in the job what the table has, or write to a new table.",
     ),
     "PLUGIN_ERROR": ("A plugin broke its own contract or crashed.", "Read the plugin's own message in the details."),
     "PLUGIN_VERSION_INCOMPATIBLE": (
@@ -257,6 +321,14 @@ CODES: dict[str, tuple[str, str]] = {
     "SANDBOX_ERROR": (
         "The sandbox around a plugin failed or had to be ended.",
         "Look at the limits in the message: memory, time or a refused call.",
+    ),
+    "SCHEMA_CHANGE_REFUSED": (
+        "The contract asks for changes of the table that the job does not allow.",
+        "Mend the contract, or set what the message names under `target.evolution`.",
+    ),
+    "SCHEMA_MOVED": (
+        "Somebody changed the table's schema while the run wrote its files.",
+        "Nothing: the run plans and writes again.",
     ),
     "SECRET_AMBIGUOUS": (
         "Two secrets give one name different values.",
@@ -274,7 +346,19 @@ CODES: dict[str, tuple[str, str]] = {
         "The secret manager has no such secret, or none for this tenant.",
         "Create it, or correct its name, path or version in the configuration.",
     ),
+    "TABLE_ROLLED_BACK": (
+        "The table was rolled back behind the last commit of this stream, its cursor was not.",
+        "Remove the property that the message names to read the source from its beginning, or correct it.",
+    ),
     "TRANSIENT_ERROR": ("Something passing.", "Nothing: the run tries again."),
+    "TYPE_UNSUPPORTED": (
+        "The table format cannot hold a column of the contract without loss.",
+        "Choose the type that the message proposes.",
+    ),
+    "UNKNOWN_COLUMNS": (
+        "The source has columns that the contract does not, and validation is strict.",
+        "Add them to the contract, take them out of the source, or set `validation: quarantine`.",
+    ),
     "UNSET_VARIABLE": (
         "A file uses an environment variable that is not set and has no default.",
         "Set the variable, or write a default: `${NAME:-default}`. A dollar sign by itself is written `$$`.",
@@ -310,5 +394,9 @@ CODES: dict[str, tuple[str, str]] = {
     "UNKNOWN_TABLE": (
         "No table format has that name.",
         "Use the name that the message proposes.",
+    ),
+    "WRITE_FAILED": (
+        "Rows could not be written as Parquet.",
+        "The cause is in the log of the step; nothing of the unit was left.",
     ),
 }

@@ -6,9 +6,8 @@ read and never used stay readable, and each promise in them ends up in ``Contrac
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -16,7 +15,11 @@ from dativo_dagster.config import contract as model
 from dativo_dagster.config.types import parse_type
 from dativo_ingest.exceptions import ConfigurationError
 
-Bound = bool | int | float | str | dt.datetime | dt.date | dt.time
+if TYPE_CHECKING:
+    from dativo_dagster.config.document import Document, Map
+    from dativo_dagster.config.mistakes import Mistakes
+
+Bound = bool | int | float | str
 
 
 class _Block(BaseModel):
@@ -132,8 +135,10 @@ class FlatContract(_Block):
     target: dict[str, Any] | None = Field(default=None, description="Of the earlier system, which ignored it.")
 
 
-def from_flat(flat: FlatContract, *, name: str) -> model.Contract:
-    """Make the contract; ``name`` serves when the file says none."""
+def from_flat(flat: FlatContract, document: Document, mistakes: Mistakes, *, name: str) -> model.Contract:
+    """Make the contract and note rules that cannot hold; ``name`` serves when the file says none."""
+    for i, key, why in _misfits(flat.columns):
+        mistakes.add(document.mark(("schema", i, key), key=True), ("schema", i, key), why)
     team, compliance = flat.team, flat.compliance or FlatCompliance()
     return model.Contract(
         name=flat.name or flat.object or name,
@@ -161,25 +166,25 @@ def from_flat(flat: FlatContract, *, name: str) -> model.Contract:
     )
 
 
-def unnest(data: Mapping[str, Any]) -> dict[str, Any]:
+def unnest(data: Map) -> Map:
     """Turn the nested form (root ``asset``) into the flat one, as the earlier system did at load."""
-    flat = dict(data["asset"])
-    governance = dict(flat.pop("governance", None) or {})
-    if "owner" in governance:
-        flat.setdefault("team", {"owner": governance.pop("owner")})
-    if "tags" in governance:
-        flat.setdefault("tags", governance.pop("tags"))
-    compliance = {k: governance.pop(k) for k in ("classification", "regulations", "retention_days") if k in governance}
-    if isinstance(compliance.get("classification"), str):
-        compliance["classification"] = [compliance["classification"]]
-    if compliance:
-        flat["compliance"] = {**(flat.get("compliance") or {}), **compliance}
-    return flat | ({"governance": governance} if governance else {})
-
-
-def json_value(value: object) -> Any:
-    """Give a bound as JSON: dates and times, which YAML reads by itself, in ISO 8601."""
-    return value.isoformat() if isinstance(value, (dt.date, dt.time)) else value
+    asset: Map = data["asset"]
+    flat, governance = asset.without("governance"), asset.get("governance")
+    if not isinstance(governance, type(asset)):
+        return flat if governance is None else asset
+    marks = asset.marks["governance"]
+    if "owner" in governance and "team" not in flat:
+        flat.put("team", governance.only("owner"), marks)
+    if "tags" in governance and "tags" not in flat:
+        flat.put("tags", governance["tags"], governance.marks["tags"])
+    if compliance := governance.only("classification", "regulations", "retention_days"):
+        if isinstance(compliance.get("classification"), str):
+            compliance["classification"] = [compliance["classification"]]
+        before = flat.get("compliance")
+        flat.put("compliance", compliance.over(before) if before else compliance, marks)
+    if rest := governance.without("owner", "tags", "classification", "regulations", "retention_days"):
+        flat.put("governance", rest, marks)
+    return flat
 
 
 def _description(said: FlatDescription | str | None) -> str:
@@ -207,10 +212,9 @@ def _rules(column: FlatColumn) -> Iterator[model.Rule]:
     if column.unique:
         yield model.Rule(kind="unique", column=column.name)
     if column.enum is not None:
-        values = [json_value(v) for v in column.enum]
-        yield model.Rule(kind="enum", column=column.name, parameters={"values": values})
+        yield model.Rule(kind="enum", column=column.name, parameters={"values": column.enum})
     bounds = ("minimum", "maximum", "exclusive_minimum", "exclusive_maximum")
-    if given := {b: json_value(v) for b in bounds if (v := getattr(column, b)) is not None}:
+    if given := {b: v for b in bounds if (v := getattr(column, b)) is not None}:
         yield model.Rule(kind="range", column=column.name, parameters=given)
     lengths = {"minimum": column.min_length, "maximum": column.max_length}
     if given := {b: v for b, v in lengths.items() if v is not None}:
@@ -224,3 +228,29 @@ def _unsupported(flat: FlatContract) -> Iterator[str]:
         return
     for i, expectation in enumerate(flat.data_quality.expectations):
         yield f"data_quality.expectations[{i}]: {str(expectation)[:120]}"
+
+
+_PAIRS = (("minimum", "maximum"), ("exclusive_minimum", "exclusive_maximum"), ("min_length", "max_length"))
+_FITS = {
+    "pattern": ("string",),
+    "min_length": ("string", "binary", "list", "map"),
+    "max_length": ("string", "binary", "list", "map"),
+    "timezone": ("timestamptz",),
+}
+
+
+def _misfits(columns: list[FlatColumn]) -> Iterator[tuple[int, str, str]]:
+    """Find what no type and no data can keep; `validation.compile` looks at the values of rules."""
+    names: set[str] = set()
+    for i, column in enumerate(columns):
+        if column.name in names:
+            yield i, "name", f"the column {column.name!r} is there already; a name is given once"
+        names.add(column.name)
+        kind = str(parse_type(column.type)).partition("[")[0].partition("<")[0]
+        for key, kinds in _FITS.items():
+            if getattr(column, key) is not None and kind not in kinds:
+                yield i, key, f"a {kind} has no {key}; it is for {', '.join(kinds)}"
+        for low, high in _PAIRS:
+            least, most = getattr(column, low), getattr(column, high)
+            if type(least) is type(most) and least is not None and least > most:
+                yield i, low, f"{least} is more than {high} {most}, so no value could be right"

@@ -84,11 +84,12 @@ def explained(
     A value with a variable that is not set yet is nobody's mistake. ``known`` names keys beside those of the model.
     """
     errors = error.errors(include_url=False)
-    places = [_real(found["loc"], data) for found in errors]
+    places = [_real(found["loc"], data, missing=found["type"] == "missing") for found in errors]
+    inside = [place for found, place in zip(errors, places, strict=True) if not found["type"].endswith("_type")]
     for found, location in zip(errors, places, strict=True):
         if _open(found["input"]) and found["type"] not in {"extra_forbidden", "missing"}:
             continue
-        if found["type"].endswith("_type") and any(p[: len(location)] == location != p for p in places):
+        if found["type"].endswith("_type") and any(place[: len(location)] == location for place in inside):
             continue  # of two shapes that a block may have it is the other one, which has a mistake inside
         if found["type"] == "extra_forbidden":
             names = [*_names(model, location[:-1]), *(known if len(location) == 1 else ())]
@@ -124,15 +125,16 @@ def _said(message: str) -> str:
     return message[0].lower() + message[1:] if message.startswith("Input ") else message
 
 
-def _real(location: Iterable[int | str], data: Any) -> tuple[int | str, ...]:
+def _real(location: Iterable[int | str], data: Any, *, missing: bool) -> tuple[int | str, ...]:
     """Leave out the names of validators and of union members that pydantic puts into a location."""
     parts, real = list(location), []
-    for i, part in enumerate(parts):
+    if missing:
+        return (*_real(parts[:-1], data, missing=False), parts[-1])
+    for part in parts:
         try:
             data = data[part]
         except (KeyError, IndexError, TypeError):
-            if i < len(parts) - 1 or not isinstance(data, Mapping):
-                continue
+            continue
         real.append(part)
     return tuple(real)
 
@@ -155,7 +157,6 @@ def _names(model: type[BaseModel], location: Location) -> list[str]:
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
     """Give the models in a type, such as ``Item`` in ``list[Item] | None``."""
-    """Find the models in the annotation of a field."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in typing.get_args(annotation):

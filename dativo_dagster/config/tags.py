@@ -47,9 +47,7 @@ def _asset(contract: Contract) -> Iterator[tuple[str, str]]:
         yield f"asset.{key}", _text(getattr(contract, key))
 
 
-def _classes(
-    contract: Contract, source: Mapping[str, str], overrides: Mapping[str, str]
-) -> Iterator[tuple[str, str]]:
+def _classes(contract: Contract, source: Mapping[str, str], overrides: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     default = overrides.get("default", next(iter(contract.classification), None))
     yield "classification.default", _text(default).lower()
     declared = {f.name: f.classification for f in contract.fields if f.classification}
