@@ -10,6 +10,7 @@ import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dativo_dagster.formats.partition import folder, split
-from dativo_ingest.exceptions import CommitError, wrap_exception
+from dativo_ingest.exceptions import CommitError, DativoError
 
 if TYPE_CHECKING:
     from dativo_dagster.config.job import Partition
@@ -107,8 +108,11 @@ class Rolling:
                 self._close(part)
         except BaseException as error:
             self._discard()
-            if isinstance(error, (pa.ArrowException, OSError)):
-                raise wrap_exception(error, CommitError, f"cannot write {self.layout.base}: {error}") from error
+            if isinstance(error, pa.ArrowException):  # its message may hold a value of a row: the cause keeps it
+                raise CommitError(
+                    f"cannot write {self.stem} below {self.layout.base} as Parquet ({type(error).__name__})",
+                    "WRITE_FAILED",
+                ) from error
             raise
         return self.finished
 
@@ -183,8 +187,11 @@ class Rolling:
         part.nans = {}
 
     def _discard(self) -> None:
+        """Leave no file; what cannot be deleted now is an orphan like any other, and the first error matters more."""
         for part in self.parts.values():
-            if part.stream is not None:
+            if part.stream is not None and part.writer is not None:
+                part.writer.is_open = False  # or it would write its footer into the closed stream when collected
                 part.stream.abort()
         for done in self.finished:
-            self.layout.storage.delete(done.path)
+            with suppress(DativoError):
+                self.layout.storage.delete(done.path)
