@@ -6,7 +6,9 @@ in different processes with nothing between them but small JSON.
 
 from __future__ import annotations
 
+import dataclasses
 import time
+import traceback
 import uuid
 from typing import TYPE_CHECKING
 
@@ -127,8 +129,6 @@ def _finish(
 
 def with_checks(stream: JobStream, result: StreamResult) -> StreamResult:
     """Add what every check on the shelf says of a result."""
-    import dataclasses
-
     outcomes = [
         outcome
         for name in registry.entries("checks")
@@ -162,7 +162,7 @@ def run_job(
             continue
         try:
             results.append(run_stream(job, stream, run_id=run_id, report=report))
-        except DativoError as error:
+        except Exception as error:  # noqa: BLE001 - the border between streams: reported in the result, never lost
             results.append(failed(job, stream, error))
     return JobResult(
         job=job.name,
@@ -174,7 +174,10 @@ def run_job(
 
 
 def failed(job: Job, stream: JobStream, error: BaseException) -> StreamResult:
-    """Give the result of a stream that ended in an error."""
+    """Give the result of a stream that ended in an error; a foreign one keeps its traceback in the details."""
+    ours = wrap_exception(error)
+    if ours is not error:
+        ours.details["traceback"] = "".join(traceback.format_exception(error))
     return StreamResult(
         job=job.name,
         tenant=job.tenant,
@@ -182,7 +185,7 @@ def failed(job: Job, stream: JobStream, error: BaseException) -> StreamResult:
         table=stream.target.table,
         status="failed",
         mode=stream.target.mode,
-        error=wrap_exception(error).to_dict(),
+        error=ours.to_dict(),
     )
 
 
