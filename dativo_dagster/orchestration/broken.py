@@ -32,9 +32,9 @@ class Broken:
         """Give the failed check ``loads``."""
         return CheckResult(name=LOADS, passed=False, message=self.error.message, code=self.error.error_code)
 
-    def asset(self) -> dg.AssetsDefinition:
+    def spec(self) -> dg.AssetSpec:
         """Make the asset: its description is the error."""
-        spec = dg.AssetSpec(
+        return dg.AssetSpec(
             self.key,
             description=f"This job file cannot be loaded.\n\n```\n{self.error.message}\n```",
             group_name=BROKEN,
@@ -45,7 +45,6 @@ class Broken:
                 "file": dg.MetadataValue.path(self.file),
             },
         )
-        return dg.AssetsDefinition(specs=[spec])
 
 
 def loads_checks(broken: Sequence[Broken]) -> list[dg.AssetChecksDefinition]:

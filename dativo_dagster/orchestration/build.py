@@ -41,7 +41,7 @@ class Parts:
     job: Job
     assets: list[dg.AssetsDefinition]
     checks: list[dg.AssetChecksDefinition]
-    sources: dict[dg.AssetKey, dg.AssetsDefinition]
+    sources: dict[dg.AssetKey, dg.AssetSpec]
     ingest: dg.JobDefinition
     schedule: dg.ScheduleDefinition | None
 
@@ -59,7 +59,7 @@ def build_definitions(folder: Path) -> dg.Definitions:
     for each in broken:
         dg.get_dagster_logger("dativo").error("%s is not loaded: %s", each.file, each.error.message)
     return dg.Definitions(
-        assets=[*(asset for part in parts for asset in part.assets), *_sources(parts), *(b.asset() for b in broken)],
+        assets=[*(asset for part in parts for asset in part.assets), *_sources(parts), *(b.spec() for b in broken)],
         asset_checks=[*(check for part in parts for check in part.checks), *_connections(parts), *loads_checks(broken)],
         jobs=[check_connections, discover_sources, *(part.ingest for part in parts)],
         schedules=[part.schedule for part in parts if part.schedule],
@@ -97,7 +97,7 @@ def build_job(job: Job) -> Parts:
     """
     assets = [stream_asset(job, stream) for stream in job.streams]
     checks = [stream_checks(job, stream, asset) for stream, asset in zip(job.streams, assets, strict=True)]
-    sources = {spec.key: dg.AssetsDefinition(specs=[spec]) for spec in (source_spec(job, s) for s in job.streams)}
+    sources = {spec.key: spec for spec in (source_spec(job, stream) for stream in job.streams)}
     name = job_name(job)
     ingest = dg.define_asset_job(
         name,
@@ -118,10 +118,10 @@ def build_job(job: Job) -> Parts:
     )
 
 
-def _sources(parts: Sequence[Parts]) -> list[dg.AssetsDefinition]:
+def _sources(parts: Sequence[Parts]) -> list[dg.AssetSpec]:
     """Give one external asset a source, however many jobs read it; a table of ours stays what it is."""
     made = {asset.key for part in parts for asset in part.assets}
-    return [source for key, source in {k: s for p in parts for k, s in p.sources.items()}.items() if key not in made]
+    return [spec for key, spec in {k: s for p in parts for k, s in p.sources.items()}.items() if key not in made]
 
 
 def _by_tenant(parts: Sequence[Parts]) -> dict[str, list[Job]]:

@@ -72,10 +72,7 @@ def check_all(ways: Sequence[Connection]) -> CheckResult:
 
 
 def connection_check(key: dg.AssetKey, ways: Sequence[Connection]) -> dg.AssetChecksDefinition:
-    """Make the connection check of a source, for the UI to run; the sensor evaluates it as well.
-
-    One definition a source: Dagster copies all of a definition into every job next to any of its assets.
-    """
+    """Make the connection check of a source, for the UI to run; the sensor evaluates it as well."""
 
     @dg.asset_check(asset=key, name=CONNECTION, description="The source can be reached.")
     def check() -> dg.AssetCheckResult:

@@ -21,8 +21,12 @@ def delay(retry: Retry, attempt: int, asked: float | None = None) -> float:
     The delay grows by the job's multiplier up to its cap. A source that asked for more gets what it asked for:
     calling earlier would only be refused again.
     """
-    backoff = min(retry.initial_delay_seconds * retry.backoff_multiplier**attempt, retry.max_delay_seconds)
-    return max(backoff, asked or 0.0)
+    wait, cap = retry.initial_delay_seconds, retry.max_delay_seconds
+    for _ in range(attempt):
+        if wait >= cap:
+            break
+        wait *= retry.backoff_multiplier
+    return max(min(wait, cap), asked or 0.0)
 
 
 @contextmanager

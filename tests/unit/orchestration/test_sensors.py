@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import dagster as dg
+
+from dativo_dagster.orchestration import sensors
+from dativo_dagster.orchestration.build import build_definitions
+from dativo_dagster.orchestration.sensors import AT_ONCE, REPEAT_SECONDS, Memory, ask, walk
+from dativo_ingest.model import CheckResult
+
+FINE = CheckResult(name="connection", passed=True)
+DOWN = CheckResult(name="connection", passed=False, message="refused")
+
+
+def tick(folder, cursor=None, name="connections__acme"):
+    sensor = build_definitions(folder).resolve_sensor_def(name)
+    with dg.build_sensor_context(cursor=cursor) as context:
+        return sensor.evaluate_tick(context)
+
+
+def test_a_tick_evaluates_the_connection_of_every_source_without_a_run(folder, write_job):
+    write_job("orders")
+    write_job("returns")
+    (folder / "data" / "returns.csv").unlink()
+    done = tick(folder)
+    outcomes = {event.asset_key.path[-1]: event.passed for event in done.asset_events}
+    assert outcomes == {"orders_csv": True, "returns_csv": False}
+    assert not done.run_requests
+
+
+def test_an_outcome_is_reported_again_only_when_it_changes(folder, write_job):
+    write_job()
+    first = tick(folder)
+    second = tick(folder, first.cursor)
+    (folder / "data" / "orders.csv").unlink()
+    third = tick(folder, second.cursor)
+    assert [len(t.asset_events) for t in (first, second, third)] == [1, 0, 1]
+
+
+def test_an_unchanged_outcome_is_reported_from_time_to_time():
+    memory = Memory()
+    news = [memory.is_news("a", FINE, now) for now in (1.0, 2.0, REPEAT_SECONDS + 2)]
+    assert news == [True, False, True]
+    assert memory.is_news("a", DOWN, REPEAT_SECONDS + 3)
+
+
+def test_a_tick_goes_on_where_the_last_one_ran_out_of_time():
+    names = [f"{n:02}" for n in range(AT_ONCE + 3)]
+    now = iter([0.0, 0.0, 1000.0])
+    memory = Memory()
+    first = walk(dict.fromkeys(names, (None, ())), memory, lambda _: FINE, clock=lambda: next(now))
+    assert [name for name, _ in first] == names[:AT_ONCE]
+    again = Memory.loads(memory.dumps())
+    second = walk(dict.fromkeys(names, (None, ())), again, lambda _: FINE)
+    assert [name for name, _ in second][:3] == names[AT_ONCE:]
+    assert len(second) == len(names)
+
+
+def test_a_source_that_never_answers_is_a_refusal_and_holds_nobody_up():
+    never = threading.Event()
+    answer = ask(lambda: never.wait() and FINE)
+    outcome = answer(0.0)
+    never.set()
+    assert not outcome.passed
+    assert outcome.code == "CONNECTION_FAILED"
+    assert "no answer" in outcome.message
+
+
+def test_an_error_nobody_expected_is_a_refusal():
+    outcome = ask(lambda: 1 / 0)(time.monotonic() + 5)
+    assert not outcome.passed
+    assert "ZeroDivisionError" in outcome.message
+
+
+def test_broken_files_are_reported_once_as_failed_checks(folder):
+    (folder / "bad.yaml").write_text("source: {}\n")
+    first = tick(folder, name="broken_jobs")
+    (event,) = first.asset_events
+    assert (event.check_name, event.passed) == ("loads", False)
+    assert "bad.yaml" in event.description
+    assert tick(folder, first.cursor, name="broken_jobs").skip_message
+
+
+def test_a_tick_ends_before_dagster_ends_it():
+    assert sensors.TICK_SECONDS + sensors.CHECK_SECONDS < 60
