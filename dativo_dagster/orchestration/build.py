@@ -16,8 +16,9 @@ from dativo_dagster.orchestration.assets import source_spec, stream_asset, valid
 from dativo_dagster.orchestration.broken import Broken, loads_checks
 from dativo_dagster.orchestration.checks import stream_checks
 from dativo_dagster.orchestration.connections import (
+    Connection,
     check_connections,
-    connection_check,
+    connection_checks,
     connections_of,
     discover_sources,
 )
@@ -56,14 +57,22 @@ def build_definitions(folder: Path) -> dg.Definitions:
             parts.append(made)
         else:
             broken.append(Broken(file=job.path, name=_name(job.path, folder), error=made))
+    sources = _by_tenant(parts)
     for each in broken:
         dg.get_dagster_logger("dativo").error("%s is not loaded: %s", each.file, each.error.message)
     return dg.Definitions(
         assets=[*(asset for part in parts for asset in part.assets), *_sources(parts), *(b.spec() for b in broken)],
-        asset_checks=[*(check for part in parts for check in part.checks), *_connections(parts), *loads_checks(broken)],
+        asset_checks=[
+            *(check for part in parts for check in part.checks),
+            *(connection_checks(tenant, found) for tenant, found in sources.items()),
+            *loads_checks(broken),
+        ],
         jobs=[check_connections, discover_sources, *(part.ingest for part in parts)],
         schedules=[part.schedule for part in parts if part.schedule],
-        sensors=_connection_sensors(parts) + broken_sensors(broken),
+        sensors=[
+            *(connection_sensor(tenant, found) for tenant, found in sources.items()),
+            *broken_sensors(broken),
+        ],
         resources={"jobs": JobsResource(path=str(folder))},
         executor=dg.in_process_executor,
     )
@@ -124,16 +133,8 @@ def _sources(parts: Sequence[Parts]) -> list[dg.AssetSpec]:
     return [spec for key, spec in {k: s for p in parts for k, s in p.sources.items()}.items() if key not in made]
 
 
-def _by_tenant(parts: Sequence[Parts]) -> dict[str, list[Job]]:
+def _by_tenant(parts: Sequence[Parts]) -> dict[str, dict[dg.AssetKey, tuple[Connection, ...]]]:
     tenants: dict[str, list[Job]] = defaultdict(list)
     for part in parts:
         tenants[part.job.tenant].append(part.job)
-    return tenants
-
-
-def _connections(parts: Sequence[Parts]) -> list[dg.AssetChecksDefinition]:
-    return [connection_check(key, ways) for key, ways in connections_of(part.job for part in parts).items()]
-
-
-def _connection_sensors(parts: Sequence[Parts]) -> list[dg.SensorDefinition]:
-    return [connection_sensor(tenant, connections_of(jobs)) for tenant, jobs in _by_tenant(parts).items()]
+    return {tenant: connections_of(jobs) for tenant, jobs in tenants.items()}

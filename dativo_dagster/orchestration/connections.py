@@ -4,7 +4,7 @@ The outcome of a connection is the check ``connection`` on the external asset, w
 button on the check, or the tenant's sensor.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -14,7 +14,7 @@ import dagster as dg
 from dativo_dagster.config.job import Job, JobStream
 from dativo_dagster.config.load import load_job
 from dativo_dagster.orchestration.events import check_evaluation, check_result, log_check, streams_metadata
-from dativo_dagster.orchestration.naming import CONNECTION, source_key
+from dativo_dagster.orchestration.naming import CONNECTION, joined, source_key
 from dativo_dagster.orchestration.resources import JobsResource
 from dativo_ingest.exceptions import DativoError
 from dativo_ingest.model import CheckResult
@@ -71,14 +71,16 @@ def check_all(ways: Sequence[Connection]) -> CheckResult:
     )
 
 
-def connection_check(key: dg.AssetKey, ways: Sequence[Connection]) -> dg.AssetChecksDefinition:
-    """Make the connection check of a source, for the UI to run; the sensor evaluates it as well."""
+def connection_checks(tenant: str, sources: Mapping[dg.AssetKey, Sequence[Connection]]) -> dg.AssetChecksDefinition:
+    """Make the connection checks of a tenant's sources, for the UI to run; the sensor evaluates them as well."""
+    specs = [dg.AssetCheckSpec(CONNECTION, asset=key, description="The source can be reached.") for key in sources]
 
-    @dg.asset_check(asset=key, name=CONNECTION, description="The source can be reached.")
-    def check() -> dg.AssetCheckResult:
-        return check_result(key, check_all(ways))
+    @dg.multi_asset_check(name=joined(CONNECTION, tenant), specs=specs, can_subset=True)
+    def step(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        for check in context.selected_asset_check_keys:
+            yield check_result(check.asset_key, check_all(sources[check.asset_key]))
 
-    return check
+    return step
 
 
 class Choice(dg.Config):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dagster as dg
+import pytest
 
 from dativo_dagster.orchestration.build import build_definitions
 
@@ -8,6 +9,8 @@ PROJECT = '[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module
 COMPONENT = "type: dativo_dagster.orchestration.component.JobFolder\nattributes:\n  path: jobs\n"
 
 
+# Dagster copies check definitions of components by an own beta parameter.
+@pytest.mark.filterwarnings("ignore:Parameter `execution_type`")
 def test_a_dg_project_gets_from_the_component_what_the_code_location_has(folder, write_job, monkeypatch):
     write_job()
     root = folder.parent
