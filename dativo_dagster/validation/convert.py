@@ -16,7 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dativo_dagster.config import types as lt
-from dativo_dagster.validation.text import Converted, attempt, integer_range, lost, only, parse, placed, within
+from dativo_dagster.validation.converted import Converted, attempt, integer_range, lost, only, within
+from dativo_dagster.validation.moments import placed
+from dativo_dagster.validation.text import parse
 from dativo_dagster.validation.typemap import arrow_type
 
 _T = pa.types

@@ -9,13 +9,14 @@ from __future__ import annotations
 import decimal
 import math
 from collections.abc import Callable
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dativo_dagster.config import types as lt
-from dativo_dagster.validation.text import integer_range, parse
+from dativo_dagster.validation.converted import integer_range
+from dativo_dagster.validation.text import parse
 from dativo_dagster.validation.typemap import arrow_type
 from dativo_ingest.exceptions import ConfigurationError
 

@@ -28,69 +28,29 @@ import json
 import secrets
 from collections.abc import Callable
 from functools import singledispatch
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dativo_dagster.config import types as lt
+from dativo_dagster.validation import moments
+from dativo_dagster.validation.converted import Converted, attempt, lost, only, within
 from dativo_dagster.validation.typemap import arrow_type
-
-
-class Converted(NamedTuple):
-    """A column in its new type, NULL where ``bad`` is true; ``bad`` is None when no row is."""
-
-    values: pa.Array
-    bad: pa.BooleanArray | None = None
-
-
-Cast = Callable[[pa.Array], pa.Array]
 
 _WORDS = {True: ["true", "1", "yes", "on"], False: ["false", "0", "no", "off"]}
 _INTEGER = r"^[+-]?[0-9]{1,38}$"
 _FINITE = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,5})?$"
-_DATE = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})([T ]00:00(:00(\.0*)?)?)?$"
-_TIME = r"^[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?$"
 _UUID = r"^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}$"
 _LONGEST_SAFE_DECIMAL = 38  # Arrow's decimal parser wraps around beyond 2**128 without an error
-_BEFORE_YEAR_1 = -719162  # days from the epoch to 0001-01-01; nothing in Python shows an earlier date
-
-
-def attempt(array: pa.Array, cast: Cast, target: pa.DataType) -> Converted:
-    """Cast the whole column, or halve it until the rows that cannot be cast stand alone."""
-    try:
-        return Converted(cast(array))
-    except pa.ArrowInvalid:
-        if len(array) == 1:
-            return Converted(pa.nulls(1, target), pa.array([True]))
-    middle = len(array) // 2
-    return joined([attempt(half, cast, target) for half in (array[:middle], array[middle:])])
-
-
-def joined(parts: list[Converted]) -> Converted:
-    """Put the parts of one column together again."""
-    bad = [p.bad if p.bad is not None else pa.repeat(pa.scalar(value=False), len(p.values)) for p in parts]
-    return Converted(pa.concat_arrays([p.values for p in parts]), pa.concat_arrays(bad))
-
-
-def only(array: pa.Array, keep: pa.BooleanArray) -> pa.Array:
-    """Keep the values where ``keep`` is true; NULL elsewhere."""
-    return pc.if_else(keep, array, pa.scalar(None, array.type))
-
-
-def lost(before: pa.Array, after: pa.Array) -> pa.BooleanArray | None:
-    """Find the rows that had a value and have none now."""
-    if before.null_count == after.null_count:
-        return None
-    return pc.and_(before.is_valid(), after.is_null())
 
 
 def parse(text: pa.Array, kind: lt.LogicalType, zone: str | None = None) -> Converted:
     """Read a string column as values of ``kind``; ``zone`` is where clocks without a zone stood."""
     if text.null_count == len(text):
         return Converted(pa.nulls(len(text), arrow_type(kind)))
-    if isinstance(kind, lt.Timestamp) and kind.zoned:
-        return _zoned(text, kind, zone)
+    if isinstance(kind, lt.Timestamp):
+        return moments.timestamp(text, kind, zone)
     return _parse(kind, text)
 
 
@@ -113,90 +73,24 @@ def _(kind: lt.Decimal, text: pa.Array) -> Converted:
             return Converted(text.cast(target))
         except pa.ArrowInvalid:
             pass  # the search below finds which rows
-    plain = _decimal_text(text)
+    plain = _decimal_text(text, kind)
     found = attempt(plain, lambda a: a.cast(target), target)
     return Converted(found.values, lost(text, found.values))
 
 
 @_parse.register
 def _(kind: lt.Time, text: pa.Array) -> Converted:
-    target = arrow_type(kind)
-
-    def cast(array: pa.Array) -> pa.Array:
-        day = pc.binary_join_element_wise(pa.scalar("1970-01-01T", array.type), array, pa.scalar("", array.type))
-        return day.cast(pa.timestamp(kind.unit)).cast(target)
-
-    trimmed = pc.utf8_trim_whitespace(text)
-    clocks = _without_zeros(only(trimmed, pc.match_substring_regex(trimmed, _TIME)))
-    found = attempt(clocks, cast, target)
-    return Converted(found.values, lost(text, found.values))
+    return moments.time(text, kind)
 
 
-@_parse.register
-def _(kind: lt.Timestamp, text: pa.Array) -> Converted:
-    return _moments(text, arrow_type(kind))
-
-
-def _zoned(text: pa.Array, kind: lt.Timestamp, zone: str | None) -> Converted:
-    found = _moments(text, arrow_type(kind))
-    if zone is None or found.bad is None:
-        return found
-    naive = _moments(only(text, found.bad), pa.timestamp(kind.unit)).values
-    values = pc.coalesce(found.values, placed(naive, zone).values)
-    return Converted(values, lost(text, values))
-
-
-def placed(clocks: pa.Array, zone: str) -> Converted:
-    """Make instants of what clocks in ``zone`` showed; an hour that was there twice or never is bad."""
-    first, last = (
-        pc.assume_timezone(clocks, zone, ambiguous=end, nonexistent=end).cast(pa.timestamp(clocks.type.unit, "UTC"))
-        for end in ("earliest", "latest")
-    )
-    values = only(first, pc.equal(first, last))
-    return Converted(values, lost(clocks, values))
-
-
-def _moments(text: pa.Array, target: pa.DataType) -> Converted:
-    def cast(array: pa.Array) -> pa.Array:
-        values = array.cast(target)
-        return _not_before_year_1(values)
-
-    try:
-        values = cast(text)
-    except pa.ArrowInvalid:
-        values = attempt(_without_zeros(_iso(text)), cast, target).values
-    return Converted(values, lost(text, values))
-
-
-def _not_before_year_1(values: pa.Array) -> pa.Array:
-    """Refuse the year 0, which ISO 8601 has and nearly nobody else."""
-    start = pa.scalar(_BEFORE_YEAR_1, pa.int32()).cast(pa.date32())
-    try:
-        first = start.cast(values.type)
-    except pa.ArrowInvalid:
-        return values  # nanoseconds begin in 1677
-    return values if not pc.less(pc.min(values), first).as_py() else only(values, pc.greater_equal(values, first))
-
-
-def _iso(text: pa.Array) -> pa.Array:
-    """Bring the writings of a moment that Arrow does not know to the one that it does."""
-    text = pc.utf8_trim_whitespace(text)
-    text = pc.replace_substring_regex(text, r" ?(UTC|Z|z)$", "Z")
-    return pc.replace_substring_regex(text, r" ([+-][0-9]{2}(:?[0-9]{2})?)$", r"\1")
-
-
-def _without_zeros(text: pa.Array) -> pa.Array:
-    """Drop zeros that end a fraction of a second, so that nine digits fit a coarser unit where they say no more."""
-    text = pc.replace_substring_regex(text, r"\.([0-9]*[1-9])?0+(Z|[+-][0-9:]+)?$", r".\1\2")
-    return pc.replace_substring_regex(text, r"\.(Z|[+-][0-9:]+)?$", r"\1")
-
-
-def _decimal_text(text: pa.Array) -> pa.Array:
-    """Keep what is a number of at most 38 digits, without zeros that say nothing."""
+def _decimal_text(text: pa.Array, kind: lt.Decimal) -> pa.Array:
+    """Keep what is a number of digits that fit, without zeros that say nothing."""
     text = pc.utf8_trim_whitespace(text)
     text = only(text, pc.match_substring_regex(text, _FINITE))
     text = pc.replace_substring_regex(text, r"^([+-]?)0+([0-9])", r"\1\2")
     text = pc.replace_substring_regex(text, r"^([^eE]*\.[0-9]*[1-9]|[^eE]*\.)0+($|[eE])", r"\1\2")
+    fits = rf"^[+-]?(0|[0-9]{{0,{kind.precision - kind.scale}}})(\.[0-9]{{0,{kind.scale}}})?$|[eE]"
+    text = only(text, pc.match_substring_regex(text, fits))
     mantissa = pc.replace_substring_regex(text, r"[eE].*$|[^0-9]", "")
     return only(text, pc.less_equal(pc.binary_length(mantissa), lt.MAX_PRECISION))
 
@@ -212,25 +106,6 @@ def _integer(text: pa.Array, target: pa.DataType) -> Converted:
     wide = pc.replace_substring_regex(digits, r"^\+", "").cast(pa.decimal128(38, 0))
     values = within(wide, target).cast(target)
     return Converted(values, lost(text, values))
-
-
-def within(values: pa.Array, target: pa.DataType) -> pa.Array:
-    """Keep what lies in the range of the integer type ``target``, compared in the type of ``values``."""
-    low, high = integer_range(target)
-    return only(values, pc.and_(pc.greater_equal(values, _as(low, values)), pc.less_equal(values, _as(high, values))))
-
-
-def integer_range(target: pa.DataType) -> tuple[int, int]:
-    """Give the least and the greatest value of an integer type."""
-    bits = target.bit_width
-    return (-(1 << bits - 1), (1 << bits - 1) - 1) if pa.types.is_signed_integer(target) else (0, (1 << bits) - 1)
-
-
-def _as(number: int, like: pa.Array) -> pa.Scalar:
-    if not pa.types.is_integer(like.type):
-        return pa.scalar(str(number)).cast(pa.decimal128(38, 0))
-    low, high = integer_range(like.type)
-    return pa.scalar(min(max(number, low), high), like.type)
 
 
 def _float(text: pa.Array, target: pa.DataType) -> Converted:
@@ -255,19 +130,6 @@ def _boolean(text: pa.Array, _: pa.DataType) -> Converted:
     word = pc.utf8_lower(pc.utf8_trim_whitespace(text))
     yes, no = (pc.is_in(word, value_set=pa.array(_WORDS[b], word.type)) for b in (True, False))
     values = only(yes, pc.or_(yes, no))
-    return Converted(values, lost(text, values))
-
-
-def _date(text: pa.Array, target: pa.DataType) -> Converted:
-    def cast(array: pa.Array) -> pa.Array:
-        return _not_before_year_1(array.cast(target))
-
-    try:
-        values = cast(text)
-    except pa.ArrowInvalid:
-        trimmed = pc.utf8_trim_whitespace(text)
-        days = pc.replace_substring_regex(only(trimmed, pc.match_substring_regex(trimmed, _DATE)), _DATE, r"\1")
-        values = attempt(days, cast, target).values
     return Converted(values, lost(text, values))
 
 
@@ -346,6 +208,6 @@ _SIMPLE: dict[str, Callable[[pa.Array, pa.DataType], Converted]] = {
     "string": _string,
     "binary": _binary,
     "uuid": _uuid,
-    "date": _date,
+    "date": moments.date,
     "json": _json,
 }

@@ -16,6 +16,7 @@ from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from dativo_dagster.config.contract import Contract
 
 LOGICAL = b"dativo.type"
