@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from dativo_dagster.cli.console import Console, size
+from dativo_dagster.cli.console import Console
 from dativo_dagster.config.load import load_job
 from dativo_dagster.pipeline.assemble import open_table
 
 if TYPE_CHECKING:
     from dativo_dagster.config.job import Job
+    from dativo_ingest.model import State
 
 ROOT = Path(__file__).parents[1]
 JOB_FILE = ROOT / "jobs" / "world_cities.yaml"
@@ -36,8 +37,9 @@ def main() -> int:
         console.note(f"The run failed; all of its log is in {log}")
         return code
     job = load_job(JOB_FILE)
-    show(facts(), job, console)
-    show_rows(job, console)
+    table = open_table(job, job.streams[0])
+    show(facts(), table.state(job.key(job.streams[0])), console)
+    show_rows(job, table.preview(FIRST_ROWS), console)
     console.line(f"\nSee it in Dagster: {console.style('make ui', 'bold')}, then open")
     console.line(f"  http://127.0.0.1:3000/assets/{'/'.join(ASSET.path)}")
     return 0
@@ -66,31 +68,26 @@ def facts() -> dict[str, Any]:
     return {name: value.value for name, value in materialization.metadata.items()} if materialization else {}
 
 
-def show(found: dict[str, Any], job: Job, console: Console) -> None:
+def show(found: dict[str, Any], state: State | None, console: Console) -> None:
     """Write the figures of the run."""
-    console.line()
-    if found["status"] != "committed":
-        console.line(f"{console.style('Nothing new', 'green')}: {found['reason']}.")
-    else:
-        console.line(f"{console.style('Committed', 'green')} in {found['seconds']:.1f} s:")
+    fresh = found["status"] == "committed"
+    said = f"Committed in {found['seconds']:.1f} s" if fresh else found["reason"].capitalize()
+    console.line(f"\n{console.style(said, 'green')}")
     lines = {
         "rows read": f"{found['rows_read']:,}",
         "rows written": f"{found['rows_written']:,}",
         "rows rejected": f"{found['rows_rejected']:,}",
-        "files written": f"{found['files']:,} ({size(found['bytes'])}, {found['bytes']:,} bytes)",
-        "snapshot": found.get("snapshot"),
-        "rows in table": f"{found['dagster/row_count']:,}" if "dagster/row_count" in found else None,
-        "rejected rows": found.get("quarantine"),
-        "job file": os.path.relpath(job.path),
+        "files written": f"{found['files']:,} ({found['bytes']:,} bytes)",
+        "snapshot": state.snapshot if state else None,
+        "quarantine": found.get("quarantine"),
     }
     for name, value in lines.items():
         if value is not None:
-            console.line(f"  {name:<14} {value}")
+            console.line(f"  {name:<13}  {value}")
 
 
-def show_rows(job: Job, console: Console) -> None:
-    """Write the first rows of the table, as many columns of it as fit."""
-    rows = open_table(job, job.streams[0]).preview(FIRST_ROWS)
+def show_rows(job: Job, rows: Any, console: Console) -> None:
+    """Write the first rows of the table, as many columns of them as fit."""
     texts = [["" if v is None else str(v) for v in row.values()] for row in rows.to_pylist()]
     names, room = rows.column_names, shutil.get_terminal_size((120, 24)).columns - 2
     widths = [max(map(len, [name, *(row[i] for row in texts)])) + 2 for i, name in enumerate(names)]
