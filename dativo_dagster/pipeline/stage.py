@@ -257,7 +257,8 @@ def _run_units(work: Stage) -> list[Part]:
         # Also on cancel: stop the others at their next batch, then leave no file behind.
         work.stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
-        done, _ = wait(futures, timeout=STOP_SECONDS)
+        # `wait` never counts a cancelled future as done, it would always take its whole time.
+        done, _ = wait([f for f in futures if not f.cancelled()], timeout=STOP_SECONDS)
         for future in done:
             if not future.cancelled() and future.exception() is None:
                 work.discard(future.result())
