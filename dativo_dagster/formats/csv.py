@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
 from itertools import islice
 from typing import IO
 
@@ -23,6 +22,7 @@ import pyarrow.csv as pa_csv
 
 from dativo_dagster.formats.corrupt import Corrupt, corrupt_batch
 from dativo_dagster.formats.csv_chunks import Block, Chunks, Quoting, scan
+from dativo_dagster.formats.exact import holds
 from dativo_dagster.formats.text import check_utf8, lines_in, utf8
 from dativo_ingest.exceptions import ConfigurationError, ValidationError
 
@@ -32,7 +32,6 @@ THREADS = 2
 
 # A record of the wrong length that we put behind each block. pyarrow reports it unless the block ended inside quotes.
 _SENTINEL = "\x02end of block\x03"
-_YEAR_1 = pa.scalar(date(1, 1, 1))
 _COLUMN = re.compile(r"In CSV column #(\d+)")
 
 
@@ -184,7 +183,7 @@ class _Parser:
                 continue
             if not ragged or ragged.pop().text != self.sentinel:
                 return None
-            if doubtful := _doubtful(table):
+            if doubtful := [n for n in table.column_names if not holds(table.column(n))]:
                 types |= dict.fromkeys(doubtful, pa.string())
                 continue
             batches = [b for b in self._with_integers(table).to_batches() if b.num_rows]
@@ -274,26 +273,3 @@ def _readable(wanted: pa.DataType) -> pa.DataType:
         or pa.types.is_timestamp(wanted)
     )
     return wanted if exact else pa.string()
-
-
-def _doubtful(table: pa.Table) -> list[str]:
-    """Name the columns where pyarrow's parser took a text that the type cannot hold, or that validation refuses.
-
-    It makes infinity of 1e400, keeps more digits than a decimal has when none is behind the point, and knows a
-    year 0.
-    """
-    return [n for n, column in zip(table.column_names, table.columns, strict=True) if not _holds(column)]
-
-
-def _holds(column: pa.ChunkedArray) -> bool:
-    kind = column.type
-    if pa.types.is_float64(kind):
-        return pc.all(pc.is_finite(column)).as_py() is not False
-    if pa.types.is_decimal(kind):
-        ends = pc.min_max(column).as_py()
-        return ends["max"] is None or max(abs(ends["min"]), abs(ends["max"])) < 10 ** (kind.precision - kind.scale)
-    if pa.types.is_date32(kind):
-        return pc.any(pc.less(column, _YEAR_1)).as_py() is not True
-    if pa.types.is_timestamp(kind) and kind.unit != "ns":  # nanoseconds begin in 1677
-        return pc.any(pc.less(column, _YEAR_1.cast(kind))).as_py() is not True
-    return True

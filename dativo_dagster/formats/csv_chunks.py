@@ -16,6 +16,7 @@ from typing import IO
 from dativo_dagster.formats.text import lines_in
 from dativo_ingest.exceptions import ConfigurationError, ValidationError
 
+_LEAD = 0xC0  # bytes from here on start a character of several bytes
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -122,6 +123,11 @@ class Chunks:
         self.rest = b""
         self.line, self.offset, self.care, self.ended = 1, 0, 0, False
 
+    def starts_with(self, mark: bytes) -> bool:
+        """Say whether the first bytes that are not blank are these."""
+        self._fill(self.block_bytes)
+        return self.rest.lstrip().startswith(mark)
+
     def skip_lines(self, count: int) -> None:
         """Pass over lines as they are, quotes or not."""
         self._fill(self.block_bytes)
@@ -161,6 +167,18 @@ class Chunks:
                 raise self._too_long()
             self._fill(len(self.rest) + self.block_bytes)
         return None
+
+    def next_text(self) -> Block | None:
+        """Take what is there, cut between two characters and not between records; None at the end."""
+        self._fill(self.block_bytes)
+        if not self.rest:
+            return None
+        cut = len(self.rest)
+        tail = self.rest[-3:]
+        lead = max((i for i, byte in enumerate(tail) if byte >= _LEAD), default=None)
+        if lead is not None and not self.ended:
+            cut += lead - len(tail)
+        return self._take(cut or len(self.rest))
 
     def put_back(self, blocks: Sequence[Block]) -> None:
         """Take back blocks that were cut inside a record, the first of them wrongly, and cut with more care."""

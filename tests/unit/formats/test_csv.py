@@ -84,7 +84,8 @@ def test_types_come_from_the_hint():
             "b": pa.bool_(),
         }
     )
-    text = "i,d,t,z,day,f,b,other\n-7,1.50,2024-02-29 10:11:12.5,2024-02-29T10:11:12+02:00,2024-02-29,0.1,true,x\n,,,,,,,\n"
+    text = "i,d,t,z,day,f,b,other\n"
+    text += "-7,1.50,2024-02-29 10:11:12.5,2024-02-29T10:11:12+02:00,2024-02-29,0.1,true,x\n,,,,,,,\n"
     first, second = rows(read(text, hint=hint))
     assert first == (
         -7,
@@ -312,7 +313,7 @@ def test_records_in_are_rows_out_and_corrupt_ones(text):
         return
     expected = [r for r in csv.reader(io.StringIO(text, newline="")) if r]
     assert len(rows(found)) + len(corrupt(found)) == len(expected)
-    assert rows(found) == [tuple(v if v else None for v in r) for r in expected if len(r) == 2] or '""' in text
+    assert rows(found) == [tuple(v or None for v in r) for r in expected if len(r) == 2] or '""' in text
 
 
 @given(st.binary(max_size=80))
