@@ -277,8 +277,9 @@ class _DiskWriter(WriteStream):
             super().close()
 
     def __del__(self) -> None:
-        """Do not publish what nobody closed."""
-        self.abort()
+        """Do not publish what nobody closed; there is no file yet when the folder could not be made."""
+        if hasattr(self, "file"):
+            self.abort()
 
     def _sync(self) -> None:
         self.file.flush()
