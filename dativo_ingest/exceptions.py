@@ -245,6 +245,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A contract names a type that there is not.",
         "Take the type that the message proposes.",
     ),
+    "BAD_RUNNER": (
+        "A runner file says something that cannot be.",
+        "Go to each file, line and column in the message and change what it names.",
+    ),
     "BAD_YAML": (
         "A file is not YAML that we read: its syntax, a key twice, or a size beyond all reason.",
         "Go to the file, line and column in the message.",

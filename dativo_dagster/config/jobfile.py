@@ -32,8 +32,9 @@ Several streams share what stands at the top; what a stream says goes over it, o
 The form of the earlier system names recipes (``source_connector_path``, or ``source_connector`` alone for a built-in
 one) and an ``asset_path``; see `LegacyJobFile`. Both forms are told apart by these keys.
 
-A YAML file in a folder of jobs is taken for a job when it has one of `JOB_KEYS` at the top and none of `OTHER_KEYS`, or
-when it names the job schema in ``$schema``. Contracts, recipes, runner files and data may lie beside jobs.
+A YAML file in a folder of jobs is taken for a job when it has one of `JOB_KEYS` at the top and none of `OTHER_KEYS`,
+when it has one of `LEGACY_KEYS`, or when it names the job schema in ``$schema``. Contracts, recipes, runner files and
+data may lie beside jobs.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ LEGACY_KEYS = frozenset(
         "asset_path",
     }
 )
-JOB_KEYS = LEGACY_KEYS | {"source", "target", "streams", "contract"}
+JOB_KEYS = frozenset({"source", "target", "streams", "contract"})
 OTHER_KEYS = frozenset({"schema", "asset", "apiVersion", "default_engine", "runner", "orchestrator"})
 
 Strategy = Literal[
@@ -353,6 +354,6 @@ def is_job(data: Any) -> bool:
     """Tell a job from the other YAML files that lie beside it."""
     if not isinstance(data, Mapping):
         return False
-    if "job.schema.json" in str(data.get("$schema", "")):
+    if is_legacy(data) or "job.schema.json" in str(data.get("$schema", "")):
         return True
     return not JOB_KEYS.isdisjoint(data) and OTHER_KEYS.isdisjoint(data)
