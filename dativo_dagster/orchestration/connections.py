@@ -12,8 +12,9 @@ from typing import Any, Optional
 import dagster as dg
 
 from dativo_dagster.config.job import Job, JobStream
-from dativo_dagster.config.load import load_job
+from dativo_dagster.config.load import LoadedFolder, load_job
 from dativo_dagster.orchestration.events import check_evaluation, check_result, log_check, streams_metadata
+from dativo_dagster.orchestration.failures import failure
 from dativo_dagster.orchestration.naming import CONNECTION, joined, source_key
 from dativo_dagster.orchestration.resources import JobsResource
 from dativo_ingest.exceptions import DativoError
@@ -94,8 +95,9 @@ def check_connections_op(context: dg.OpExecutionContext, config: Choice, jobs: J
     """Reach source and target of every stream of the chosen jobs; the step fails when one refuses."""
     from dativo_dagster.pipeline.run import check_connection
 
-    records = []
-    for job, stream in _streams(jobs, config.job):
+    chosen = _chosen(jobs, config.job)
+    records = _unloaded(chosen)
+    for job, stream in _streams(chosen):
         for side in ("source", "target"):
             check = check_connection(job, stream, side)
             records.append(_record(job, stream, side, check))
@@ -109,8 +111,9 @@ def discover_sources_op(context: dg.OpExecutionContext, config: Choice, jobs: Jo
     """List what the sources of the chosen jobs have, as observations of the external assets."""
     from dativo_dagster.pipeline.run import discover
 
-    records = []
-    for job, stream in _streams(jobs, config.job):
+    chosen = _chosen(jobs, config.job)
+    records = _unloaded(chosen)
+    for job, stream in _streams(chosen):
         try:
             found = discover(job, stream)
         except DativoError as error:
@@ -122,20 +125,32 @@ def discover_sources_op(context: dg.OpExecutionContext, config: Choice, jobs: Jo
     return _judged("sources", records)
 
 
-def _streams(jobs: JobsResource, name: str | None) -> Iterator[tuple[Job, JobStream]]:
+def _chosen(jobs: JobsResource, name: str | None) -> LoadedFolder:
     try:
-        chosen = jobs.chosen(name)
+        return jobs.chosen(name)
     except DativoError as error:
-        raise dg.Failure(error.message, metadata={"code": error.error_code}, allow_retries=False) from error
-    return ((job, stream) for job in chosen for stream in job.streams)
+        raise failure(error) from error
+
+
+def _streams(chosen: LoadedFolder) -> Iterator[tuple[Job, JobStream]]:
+    return ((job, stream) for job in chosen.jobs for stream in job.streams)
+
+
+def _unloaded(chosen: LoadedFolder) -> list[dg.TableRecord]:
+    """Give a line for each file that cannot be loaded, so that nobody takes it for checked."""
+    return [_line("", problem.path.name, "", "file", refusal(problem.error)) for problem in chosen.problems]
 
 
 def _record(job: Job, stream: JobStream, side: str, check: CheckResult) -> dg.TableRecord:
+    return _line(job.tenant, job.name, stream.name, side, check)
+
+
+def _line(tenant: str, job: str, stream: str, side: str, check: CheckResult) -> dg.TableRecord:
     return dg.TableRecord(
         {
-            "tenant": job.tenant,
-            "job": job.name,
-            "stream": stream.name,
+            "tenant": tenant,
+            "job": job,
+            "stream": stream,
             "side": side,
             "passed": check.passed,
             "code": check.code or "",

@@ -41,7 +41,7 @@ def plan(context: dg.OpExecutionContext) -> dg.Output[dict[str, Any]]:
     """Look at the source and the table and decide what this run reads. Writes nothing."""
     from dativo_dagster.pipeline.run import plan_stream
 
-    job, stream = stream_of(context.assets_def, context.asset_key, context.run_id)
+    job, stream = _opened(context)
     with as_dagster(context, job.retry):
         decided = plan_stream(job, stream)
     context.log.info("%s: %s", decided.table, decided.reason)
@@ -64,7 +64,7 @@ def extract_write(context: dg.OpExecutionContext, plan: dict[str, Any]) -> dg.Ou
     from dativo_dagster.pipeline.plan import Plan
     from dativo_dagster.pipeline.run import extract_write as stage
 
-    job, stream = stream_of(context.assets_def, context.asset_key, context.run_id)
+    job, stream = _opened(context)
     started = time.monotonic()
     with as_dagster(context, job.retry), _broken_rules_shown(context, stream):
         report = ProgressLog(context.log.info)
@@ -82,6 +82,13 @@ def extract_write(context: dg.OpExecutionContext, plan: dict[str, Any]) -> dg.Ou
             **({} if rate is None else {"mb_per_second": rate}),
         },
     )
+
+
+def _opened(context: dg.OpExecutionContext) -> tuple[Job, JobStream]:
+    from dativo_dagster.pipeline.imports import spare_pandas
+
+    spare_pandas()
+    return stream_of(context.assets_def, context.asset_key, context.run_id)
 
 
 @contextmanager
@@ -106,7 +113,7 @@ def commit(context: dg.OpExecutionContext, plan: dict[str, Any], staged: dict[st
     from dativo_dagster.pipeline.run import commit as finish
     from dativo_ingest.model import Staged
 
-    job, stream = stream_of(context.assets_def, context.asset_key, context.run_id)
+    job, stream = _opened(context)
     started = time.monotonic() - staged["seconds"]
     with as_dagster(context, job.retry):
         result = finish(job, stream, Plan.from_json(plan), Staged.from_json(staged["staged"]), started=started)

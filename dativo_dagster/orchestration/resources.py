@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from dativo_dagster.config.load import load_folder, load_job
+from dativo_dagster.config.load import LoadedFolder, load_folder, load_job
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from dativo_dagster.config.job import Job, JobStream
 
 JOB_FILE = "dativo/job_file"
@@ -29,19 +27,21 @@ class JobsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     path: str
 
-    def chosen(self, name: str | None) -> Sequence[Job]:
-        """Give the job called ``name``, or all jobs that can be loaded.
+    def chosen(self, name: str | None) -> LoadedFolder:
+        """Give the job called ``name``; without a name all jobs, and the files that cannot be loaded for a run.
 
         Raises:
-            ConfigurationError: There is no job of that name; the message says what is wrong with a broken file.
+            ConfigurationError: There is no job of that name; the message says what is wrong with broken files.
         """
         folder = load_folder(Path(self.path), strict_environment=True)
-        jobs = [job for job in folder.jobs if name in (None, job.name)]
-        if name is not None and not jobs:
+        if name is None:
+            return folder
+        jobs = tuple(job for job in folder.jobs if job.name == name)
+        if not jobs:
             broken = "".join(f"\nNot loaded: {problem.message}" for problem in folder.problems)
             known = ", ".join(sorted(job.name for job in folder.jobs)) or "none"
             raise ConfigurationError(f"no job in {self.path} is called {name!r}; known are: {known}{broken}")
-        return jobs
+        return LoadedFolder(jobs=jobs, problems=())
 
 
 def stream_of(assets: dg.AssetsDefinition, key: dg.AssetKey, run_id: str) -> tuple[Job, JobStream]:

@@ -142,6 +142,15 @@ def test_a_source_that_is_not_there_fails_its_check_and_the_step(folder, write_j
     assert "orders" in description
 
 
+def test_a_job_whose_variables_are_not_set_is_not_taken_for_checked(folder, write_job, instance):
+    path = write_job()
+    path.write_text(path.read_text().replace("data/orders*.csv", '"${NOBODY_SET_THIS}/orders.csv"'))
+    result = run(folder, instance, "check_connections")
+    (failed,) = [e for e in result.all_events if e.is_step_failure]
+    (record,) = failed.step_failure_data.user_failure_data.metadata["results"].records
+    assert "NOBODY_SET_THIS" in record.data["message"]
+
+
 def test_a_job_that_nobody_knows_is_refused_with_the_names_of_the_others(folder, write_job, instance):
     write_job()
     result = run(
