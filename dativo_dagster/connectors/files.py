@@ -95,7 +95,7 @@ class Config(BaseModel):
             found["files"] = found.pop("file")
         return found
 
-    @field_validator("files", mode="before")
+    @field_validator("files", mode="before", json_schema_input_type=str | FileSpec | list[str | FileSpec])
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         items = value if isinstance(value, list) else [value]
