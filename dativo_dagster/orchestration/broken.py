@@ -1,5 +1,6 @@
 """Job files that cannot be loaded: each stays visible, as an asset that says why, and hides no other."""
 
+# Without postponed annotations: Dagster wants the type of `context`, not its name.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,6 +3,7 @@
 After a commit the step repeats what the run found. Alone it reads the table as it stands and validates it again.
 """
 
+# Without postponed annotations: Dagster wants the type of `context`, not its name.
 from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg

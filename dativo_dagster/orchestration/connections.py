@@ -4,6 +4,7 @@ The outcome of a connection is the check ``connection`` on the external asset, w
 button on the check, or the tenant's sensor.
 """
 
+# Without postponed annotations: Dagster wants the type of `context`, not its name.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

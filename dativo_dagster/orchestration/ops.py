@@ -5,6 +5,7 @@ passes between them. Each may run again by itself: a retried commit does not rea
 had landed is recognised by its token.
 """
 
+# Without postponed annotations: Dagster wants the type of `context`, not its name.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
