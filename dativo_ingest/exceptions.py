@@ -213,6 +213,10 @@ def wrap_exception(
 
 CODES: dict[str, tuple[str, str]] = {
     # code: (what it means, what to do). docs/errors.md is made from this table.
+    "ACCESS_DENIED": (
+        "A store or the disk refused the credentials or the permission.",
+        "Check the keys of `connection` and what they may do; on disk, owner and mode of the file.",
+    ),
     "AUTHENTICATION_FAILED": (
         "The other side refused the credentials.",
         "Check user, key or token, and that the secret it comes from is the current one.",
@@ -221,9 +225,25 @@ CODES: dict[str, tuple[str, str]] = {
         "A contract file says something that cannot be.",
         "Go to each file, line and column in the message and change what it names.",
     ),
+    "BAD_CSV": (
+        "From some line on, a file is no CSV.",
+        "Look at the line in the message; check delimiter, quotes and escapes of the source.",
+    ),
+    "BAD_ENCODING": (
+        "Bytes of a text file are not in its encoding.",
+        "Set `encoding` of the source to what the file is in, or mend the file at the byte in the message.",
+    ),
     "BAD_JOB": (
         "A job file says something that cannot be.",
         "Go to each file, line and column in the message and change what it names; `dativo validate` looks again.",
+    ),
+    "BAD_JSON": (
+        "A JSON array has no end, or text behind it.",
+        "The file is most likely cut short: fetch it again. One object a line is read line by line instead.",
+    ),
+    "BAD_PARQUET": (
+        "A file is no readable Parquet file.",
+        "Fetch it again if it was cut short; else correct `format` or the path.",
     ),
     "BAD_PARTITION": (
         "A partition field names no column, or a transform that the column's type does not have.",
@@ -253,6 +273,11 @@ CODES: dict[str, tuple[str, str]] = {
         "A file is not YAML that we read: its syntax, a key twice, or a size beyond all reason.",
         "Go to the file, line and column in the message.",
     ),
+    "BROKEN_ARCHIVE": (
+        "A gzip or zstd file is damaged or cut short.",
+        "Fetch it again; say `compression: none` if it is not compressed at all.",
+    ),
+    "BUCKET_NOT_FOUND": ("The bucket does not exist.", "Create it, or correct its name in the path or the connection."),
     "CATALOG_FAILED": (
         "The Iceberg catalog answered with an error.",
         "Read the catalog's own message; `dativo check` repeats the question.",
@@ -297,9 +322,38 @@ CODES: dict[str, tuple[str, str]] = {
         "The source has two columns with one name.",
         "Give each column of the source its own name.",
     ),
+    "DUPLICATE_FILE_ID": (
+        "Two files of a source have one id, and the cursor knows files by it.",
+        "Give each its own `id`, or none.",
+    ),
     "DUPLICATE_JOB": (
         "Two jobs of a tenant have one name, or two streams one table; neither is loaded.",
         "Both files are in the message: rename one, or give it another `target.table`.",
+    ),
+    "FILE_CHANGED": ("A file changed between planning and reading.", "Nothing: the run tries again with the new file."),
+    "FILE_NOT_FOUND": (
+        "A file of a source is not there, or a glob matches nothing.",
+        "Check the path and its spelling; set `allow_empty: true` if a glob may match nothing.",
+    ),
+    "INCOMPLETE_CREDENTIALS": (
+        "Only one half of a key pair is there.",
+        "Give access_key_id and secret_access_key, or neither to use the ordinary AWS chain.",
+    ),
+    "NOT_A_FILE": (
+        "A path names a folder where a file is expected.",
+        "Name the files, or use a glob such as `folder/*.csv`.",
+    ),
+    "NO_COLUMN_NAMES": (
+        "A CSV file without a header, and nothing that names its columns.",
+        "List them under `columns` of the source, or give the contract fields.",
+    ),
+    "NO_CREDENTIALS": (
+        "Nothing gives credentials for AWS.",
+        "Put keys into the connection or the environment, use a profile or a role, or say `anonymous: true`.",
+    ),
+    "NO_HEADER": (
+        "A CSV file is empty, it has not even a header.",
+        "Fetch it again if it was cut short; say `header: false` if such files have none.",
     ),
     "NO_LOGICAL_TYPE": (
         "The source has a column of a type that no contract can say.",
@@ -321,6 +375,10 @@ CODES: dict[str, tuple[str, str]] = {
     "RATE_LIMIT_EXCEEDED": (
         "The source asked for fewer calls.",
         "Nothing: the run waits and tries again. Lower `rate_limits` if it happens often.",
+    ),
+    "RECORD_TOO_LONG": (
+        "One record is longer than 64 MB; a quote or bracket is probably never closed.",
+        "Mend the file at the line in the message, or correct the dialect.",
     ),
     "SANDBOX_ERROR": (
         "The sandbox around a plugin failed or had to be ended.",
@@ -350,6 +408,11 @@ CODES: dict[str, tuple[str, str]] = {
         "The secret manager has no such secret, or none for this tenant.",
         "Create it, or correct its name, path or version in the configuration.",
     ),
+    "STORAGE_FULL": ("The disk is full.", "Make room and run the job again; nothing of the failed run is visible."),
+    "STORAGE_UNREACHABLE": (
+        "An object store cannot be reached, or failed.",
+        "Check `endpoint` and the network; `dativo check` tries again.",
+    ),
     "TABLE_ROLLED_BACK": (
         "The table was rolled back behind the last commit of this stream, its cursor was not.",
         "Remove the property that the message names to read the source from its beginning, or correct it.",
@@ -359,9 +422,25 @@ CODES: dict[str, tuple[str, str]] = {
         "The table format cannot hold a column of the contract without loss.",
         "Choose the type that the message proposes.",
     ),
+    "UNCLOSED_QUOTE": (
+        "A quote in a CSV file is open at its end.",
+        "Fetch the file again if it was cut short; else correct `quote_char` or `escape_char` of the source.",
+    ),
     "UNKNOWN_COLUMNS": (
         "The source has columns that the contract does not, and validation is strict.",
         "Add them to the contract, take them out of the source, or set `validation: quarantine`.",
+    ),
+    "UNKNOWN_ENCODING": (
+        "`encoding` names none that Python knows.",
+        "Use a name such as utf-8, utf-16, latin-1 or cp1252.",
+    ),
+    "UNKNOWN_FORMAT": (
+        "A file's name does not tell its format.",
+        "Set `format` of the source to csv, json or parquet.",
+    ),
+    "UNKNOWN_STORAGE": (
+        "A path has a scheme that is no storage, or another bucket than the one that was opened.",
+        "Use a local path, s3:// or gs://.",
     ),
     "UNSET_VARIABLE": (
         "A file uses an environment variable that is not set and has no default.",
