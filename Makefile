@@ -63,6 +63,11 @@ format: .venv/.dev  ## format the code and make the generated files anew
 bench: .venv/.dev  ## measure what docs/performance.md states
 	@.venv/bin/python -m benchmarks $(ARGS)
 
+.PHONY: screenshot
+screenshot: .venv/.dev  ## take the picture of the UI that README.md shows
+	@scripts/system-packages
+	@$(BIN)/python scripts/screenshot.py
+
 .PHONY: constraints
 constraints: .venv/.dev  ## pin the newest versions that fit together, for all Pythons from 3.10 on
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --group bench --universal --python-version 3.10 \

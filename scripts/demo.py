@@ -17,7 +17,6 @@ from dativo_dagster.pipeline.assemble import open_table
 
 if TYPE_CHECKING:
     from dativo_dagster.config.job import Job
-    from dativo_ingest.model import State
 
 ROOT = Path(__file__).parents[1]
 JOB_FILE = ROOT / "jobs" / "world_cities.yaml"
@@ -38,7 +37,7 @@ def main() -> int:
         return code
     job = load_job(JOB_FILE)
     table = open_table(job, job.streams[0])
-    show(facts(), table.state(job.key(job.streams[0])), console)
+    show(facts(), console)
     show_rows(job, table.preview(FIRST_ROWS), console)
     console.line(f"\nSee it in Dagster: {console.style('make ui', 'bold')}, then open")
     console.line(f"  http://127.0.0.1:3000/assets/{'/'.join(ASSET.path)}")
@@ -61,14 +60,15 @@ def run(log: Path, console: Console) -> int:
 
 
 def facts() -> dict[str, Any]:
-    """Give what Dagster keeps of the newest materialization, as the UI shows it."""
+    """Give what Dagster keeps of the newest materialization, and the snapshot of the newest that made one."""
     with dg.DagsterInstance.get() as instance:
-        event = instance.get_latest_materialization_event(ASSET)
-    materialization = event.asset_materialization if event else None
-    return {name: value.value for name, value in materialization.metadata.items()} if materialization else {}
+        records = instance.fetch_materializations(ASSET, limit=100).records
+    made = [record.asset_materialization.metadata for record in records if record.asset_materialization]
+    snapshot = next((metadata["snapshot"] for metadata in made if "snapshot" in metadata), None)
+    return {name: value.value for name, value in {"snapshot": snapshot, **made[0]}.items() if value is not None}
 
 
-def show(found: dict[str, Any], state: State | None, console: Console) -> None:
+def show(found: dict[str, Any], console: Console) -> None:
     """Write the figures of the run."""
     fresh = found["status"] == "committed"
     said = f"Committed in {found['seconds']:.1f} s" if fresh else found["reason"].capitalize()
@@ -78,7 +78,7 @@ def show(found: dict[str, Any], state: State | None, console: Console) -> None:
         "rows written": f"{found['rows_written']:,}",
         "rows rejected": f"{found['rows_rejected']:,}",
         "files written": f"{found['files']:,} ({found['bytes']:,} bytes)",
-        "snapshot": state.snapshot if state else None,
+        "snapshot": found.get("snapshot"),
         "quarantine": found.get("quarantine"),
     }
     for name, value in lines.items():

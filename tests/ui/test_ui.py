@@ -1,0 +1,57 @@
+"""What a user sees: the demo in the UI of a running `dagster dev`, by a real browser."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = [pytest.mark.ui, pytest.mark.timeout(300), pytest.mark.xdist_group("ui")]
+
+ASSET = "assets/demo/geo/world_cities"
+CHECKS = ("ascii_name_required", "country_code_pattern", "geoname_id_unique", "latitude_range")
+
+
+def test_the_materialize_button_moves_the_cities_and_the_page_tells_how_it_went(ui, page, tmp_path):
+    page.open(f"{ui.url}/{ASSET}")
+    page.click("Materialize")
+    page.wait_for("Launched run")
+    _open_until_it_shows(page, f"{ui.url}/{ASSET}", "199,550")  # headline: rows in the table
+    text = page.text()
+    for words in ("decimal(8,5)", "Name in the place's own language", "non-nullable", "rows_rejected"):
+        assert words in text
+    page.picture(tmp_path / "asset.png")
+    page.open(f"{ui.url}/{ASSET}?view=checks")
+    for name in CHECKS:
+        page.wait_for(name)
+    page.picture(tmp_path / "checks.png")
+    assert (tmp_path / "asset.png").stat().st_size > 50_000
+
+
+def _open_until_it_shows(page, url, words):
+    """Reload a page now and then: in a window that nobody looks at, Dagster's pages do not refresh themselves."""
+    for _ in range(20):
+        page.open(url)
+        try:
+            return page.wait_for(words, timeout=6)
+        except TimeoutError:
+            continue
+    return page.wait_for(words, timeout=6)
+
+
+def test_the_graph_shows_every_example_downstream_of_its_source(ui, page):
+    page.open(f"{ui.url}/asset-groups")
+    for group in ("acme", "demo", "shop"):
+        page.wait_for(group)
+
+
+def test_a_bad_job_file_is_shown_with_its_mistake_beside_the_good_ones(ui, page):
+    broken = ui.home.parent / "jobs" / "broken.yaml"
+    broken.write_text("tenant: demo\nsource: {connector: csvv, files: a.csv}\n")
+    try:
+        ui.query('mutation {reloadRepositoryLocation(repositoryLocationName: "dativo") {__typename}}')
+        page.open(f"{ui.url}/assets/broken_jobs/broken_x2eyaml")
+        page.wait_for("csvv")
+        page.open(f"{ui.url}/{ASSET}")
+        page.wait_for("Materialize")
+    finally:
+        broken.unlink()
+        ui.query('mutation {reloadRepositoryLocation(repositoryLocationName: "dativo") {__typename}}')
