@@ -79,16 +79,19 @@ class Config(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _kept_forms(cls, data: Any) -> Any:
-        """Take `file` for `files`, and the dialect from `engine.options` as recipes write it."""
+        """Take `file` for `files`, and the dialect from `engine.options` as recipes write it.
+
+        Their ``chunk_size`` is not taken: it was the rows of a pandas chunk, and our blocks are cut by bytes.
+        """
         if not isinstance(data, Mapping):
             return data
         found = dict(data)
         engine = found.pop("engine", None) or {}
         options = dict(engine.get("options") or {})
         options |= options.pop("native", None) or {}
-        for name in ("chunk_size", "batch_size", "encoding", "delimiter", "quote_char"):
-            if name in options and not ({name} & found.keys()):
-                found[name] = options[name]
+        for name in ("encoding", "delimiter", "quote_char"):
+            if name in options:
+                found.setdefault(name, options[name])
         if {"chunk_size", "batch_rows"} & found.keys():
             found.pop("batch_size", None)
         if "file" in found and "files" not in found:
@@ -126,10 +129,10 @@ class Reader:
         self.config, self.context = config, context
 
     def check(self) -> CheckResult:
-        """List the files and read a byte of the first."""
+        """List the files and read a byte of the first that has one."""
         try:
             found = self._find(self.config.files)
-            for file in found[:1]:
+            for file in [f for f in found if f.info.size][:1]:
                 self._storage(file.info.path).read_range(file.info.path, 0, 1)
         except DativoError as error:
             return CheckResult(

@@ -55,23 +55,36 @@ class Bucket(Storage):
                 return None
 
     def read_range(self, path: str, start: int, length: int, *, etag: str | None = None) -> bytes:
-        options: Any = {"range": (start, start + length)}
-        if etag is not None:
-            options["if_match" if self.scheme == "s3" else "version"] = etag
+        pin = {} if etag is None else self._pin(path, etag)[1]
+        return self._range(path, start, length, pin)
+
+    def open_read(self, path: str, *, etag: str | None = None) -> IO[bytes]:
+        info, pin = self._pin(path, etag)
+
+        def fetch(start: int, length: int) -> bytes:
+            return self._range(path, start, length, pin)
+
+        # Buffered, because a raw read may end early and pyarrow takes that for the end of the file.
+        return cast("IO[bytes]", io.BufferedReader(RangeReader(fetch, info.size), BUFFER_BYTES))
+
+    def _pin(self, path: str, etag: str | None) -> tuple[FileInfo, dict[str, Any]]:
+        """Give what makes later reads fail once the object is another: its ETag, on Google its generation."""
+        with refusals(path):
+            meta = obstore.head(self.store, self._key(path))
+        info = self._info(meta)
+        if etag is not None and info.etag != etag:
+            raise changed(path)
+        return info, {"version": meta["version"]} if self.scheme == "gs" else {"if_match": f'"{info.etag}"'}
+
+    def _range(self, path: str, start: int, length: int, pin: Mapping[str, Any]) -> bytes:
+        options: Any = {"range": (start, start + length), **pin}
         with refusals(path):
             try:
                 return bytes(obstore.get(self.store, self._key(path), options=options).bytes())
             except FileNotFoundError as error:
-                if etag is None:
+                if not pin:
                     raise
                 raise changed(path) from error
-
-    def open_read(self, path: str, *, etag: str | None = None) -> IO[bytes]:
-        info = self.stat(path)
-        if etag is not None and info.etag != etag:
-            raise changed(path)
-        # Buffered, because a raw read may end early and pyarrow takes that for the end of the file.
-        return cast("IO[bytes]", io.BufferedReader(RangeReader(self, info), BUFFER_BYTES))
 
     def open_write(self, path: str) -> WriteStream:
         return ObjectWriter(self.store, self._key(path), path)
@@ -80,7 +93,15 @@ class Bucket(Storage):
         return self._put(path, data, "create")
 
     def put_if_match(self, path: str, data: bytes, etag: str) -> bool:
-        return self._put(path, data, {"e_tag": etag} if self.scheme == "s3" else {"version": etag})
+        if self.scheme == "s3":
+            return self._put(path, data, {"e_tag": f'"{etag}"'})
+        # Google's condition is on the generation, which a listing does not have.
+        with refusals(path):
+            try:
+                now = obstore.head(self.store, self._key(path))
+            except FileNotFoundError:
+                return False
+        return self._info(now).etag == etag and self._put(path, data, {"version": now["version"]})
 
     def delete(self, path: str) -> None:
         with refusals(path), contextlib.suppress(FileNotFoundError):
@@ -104,10 +125,9 @@ class Bucket(Storage):
         return key.strip("/")
 
     def _info(self, meta: ObjectMeta) -> FileInfo:
-        tag = meta["version"] if self.scheme == "gs" else meta["e_tag"]
         return FileInfo(
             path=f"{self.scheme}://{self.bucket}/{meta['path']}",
             size=meta["size"],
             modified=meta["last_modified"].astimezone(timezone.utc),
-            etag=tag or meta["e_tag"] or "",
+            etag=(meta["e_tag"] or "").strip('"'),
         )

@@ -24,14 +24,23 @@ def refusals(path: str) -> Iterator[None]:
         raise _missing(path, str(error)) from error
     except errors.PreconditionError as error:
         raise changed(path) from error
-    except (errors.PermissionDeniedError, errors.UnauthenticatedError) as error:
-        if "NO_CREDENTIALS" in str(error):  # ours, as obstore carries it out of `_stores`
-            raise no_credentials() from error
-        raise AuthenticationError(
-            f"{path}: the store refused the credentials or the permission ({_short(error)})", "ACCESS_DENIED"
-        ) from error
     except errors.BaseError as error:
-        raise _unreachable(path, error) from error
+        raise _translated(path, error) from error
+
+
+def _translated(path: str, error: errors.BaseError) -> DativoError:
+    text = str(error)
+    if "NO_CREDENTIALS" in text:  # ours, as obstore carries it out of `_stores`
+        return no_credentials()
+    if "NoSuchBucket" in text:
+        return _missing(path, text)
+    # Listing has no error class of its own for what is refused.
+    refused = isinstance(error, (errors.PermissionDeniedError, errors.UnauthenticatedError))
+    if refused or "403 Forbidden" in text or "401 Unauthorized" in text:
+        return AuthenticationError(
+            f"{path}: the store refused the credentials or the permission ({_short(text)})", "ACCESS_DENIED"
+        )
+    return StorageError(f"{path}: the store cannot be reached or failed ({_short(text)})", "STORAGE_UNREACHABLE")
 
 
 def _missing(path: str, answer: str) -> ConfigurationError:
@@ -43,16 +52,9 @@ def _missing(path: str, answer: str) -> ConfigurationError:
     return not_found(path)
 
 
-def _unreachable(path: str, error: Exception) -> DativoError:
-    text = str(error)
-    if "NoSuchBucket" in text:
-        return _missing(path, text)
-    return StorageError(f"{path}: the store cannot be reached or failed ({_short(error)})", "STORAGE_UNREACHABLE")
-
-
-def _short(error: Exception) -> str:
+def _short(text: str) -> str:
     """Keep the first line: below it are the layers of the client."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")[:300]
+    return next((line.strip() for line in text.splitlines() if line.strip()), "no reason given")[:300]
 
 
 def no_credentials() -> AuthenticationError:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import contextlib
 import io
 import queue
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 import obstore
 
 from dativo_dagster.storage._refusals import refusals
-from dativo_dagster.storage.base import FileInfo, WriteStream
+from dativo_dagster.storage.base import WriteStream
 
 if TYPE_CHECKING:
     from obstore.store import GCSStore, S3Store
-
-    from dativo_dagster.storage.base import Storage
 
 RANGE_BYTES = 8 * 1024 * 1024
 PART_BYTES = 16 * 1024 * 1024
@@ -26,9 +24,9 @@ PART_BYTES = 16 * 1024 * 1024
 class RangeReader(io.RawIOBase):
     """Reads by ranges, one ahead: each is retried by itself and no request lives as long as the file."""
 
-    def __init__(self, bucket: Storage, info: FileInfo) -> None:
+    def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
         super().__init__()
-        self.bucket, self.info, self.at = bucket, info, 0
+        self.fetch, self.size, self.at = fetch, size, 0
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="range")
         self.chunks: dict[int, Future[bytes]] = {}
 
@@ -42,12 +40,12 @@ class RangeReader(io.RawIOBase):
         return self.at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self.at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self.info.size}[whence]
+        self.at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self.size}[whence]
         return self.at
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
-        if self.at >= self.info.size or not len(view):
+        if self.at >= self.size or not len(view):
             return 0
         index, skip = divmod(self.at, RANGE_BYTES)
         chunk = self._chunk(index)
@@ -63,19 +61,15 @@ class RangeReader(io.RawIOBase):
         super().close()
 
     def _chunk(self, index: int) -> bytes:
-        ahead = (index + 1) * RANGE_BYTES < self.info.size
+        ahead = (index + 1) * RANGE_BYTES < self.size
         wanted = [index, index + 1] if ahead else [index]
         for at in wanted:
             if at not in self.chunks:
-                self.chunks[at] = self.pool.submit(self._fetch, at)
+                start = at * RANGE_BYTES
+                self.chunks[at] = self.pool.submit(self.fetch, start, min(RANGE_BYTES, self.size - start))
         for at in [a for a in self.chunks if a not in wanted]:
             self.chunks.pop(at).cancel()
         return self.chunks[index].result()
-
-    def _fetch(self, index: int) -> bytes:
-        start = index * RANGE_BYTES
-        length = min(RANGE_BYTES, self.info.size - start)
-        return self.bucket.read_range(self.info.path, start, length, etag=self.info.etag)
 
 
 class ObjectWriter(WriteStream):

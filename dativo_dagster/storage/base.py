@@ -26,7 +26,7 @@ class FileInfo:
     """One file as a store lists it.
 
     ``path`` is an absolute URI, ``modified`` an aware UTC time. ``etag`` changes whenever the content may have: the
-    ETag on S3, the generation on Google Cloud Storage, inode and time of change on disk.
+    store's ETag, or on disk the inode with size and time of change.
     """
 
     path: str
@@ -82,11 +82,14 @@ class Storage(ABC):
 
     @abstractmethod
     def put_if_absent(self, path: str, data: bytes) -> bool:
-        """Write a file unless it exists; of many at once exactly one is told True."""
+        """Write a file unless it exists; of many at once at most one is told True.
+
+        False can also mean that our own write landed and its answer was lost: who must know looks at the content.
+        """
 
     @abstractmethod
     def put_if_match(self, path: str, data: bytes, etag: str) -> bool:
-        """Replace a file unless its etag is another by now."""
+        """Replace a file unless its etag is another by now; False as with `put_if_absent`."""
 
     @abstractmethod
     def delete(self, path: str) -> None:
