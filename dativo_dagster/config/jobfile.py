@@ -39,10 +39,21 @@ data may lie beside jobs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from dativo_dagster.config.cron import check_cron, check_timezone
 from dativo_dagster.config.job import Partition, ValidationMode, WriteMode  # noqa: TC001 - pydantic reads them
@@ -72,8 +83,25 @@ Strategy = Literal[
     "cdc",
 ]
 Compression = Literal["zstd", "snappy", "gzip", "lz4", "brotli", "none"]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\w@][\w .@+:-]*$")]
-TableName = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[\w-]+(\.[\w-]+)*$")]
+_LONGEST_NAME = 200
+_NAME = r"[\w@][\w .@+:-]*"
+_TABLE = r"[\w-]+(\.[\w-]+)*"
+
+
+def _name(text: str) -> str:
+    if len(text) > _LONGEST_NAME or not re.fullmatch(_NAME, text):
+        raise ValueError(f"{text[:80]!r} is no name; use letters, digits, blanks and . _ - @ + : after the first")
+    return text
+
+
+def _table(text: str) -> str:
+    if len(text) > _LONGEST_NAME or not re.fullmatch(_TABLE, text):
+        raise ValueError(f"{text[:80]!r} names no table; use letters, digits, _ and -, with dots between the parts")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{_NAME}$"})]
+TableName = Annotated[str, AfterValidator(_table), Field(json_schema_extra={"pattern": f"^{_TABLE}$"})]
 
 
 def _word(key: str) -> BeforeValidator:
@@ -175,7 +203,8 @@ class ScheduleFile(FileModel):
 class RetryFile(FileModel):
     """When a failed step runs again: exponential delays, capped. Errors that no retry mends are not retried."""
 
-    max_retries: int = Field(default=3, ge=0, le=100, validation_alias=AliasChoices("max_retries", "max_attempts"))
+    max_retries: int | None = Field(default=None, ge=0, le=100, description="3 when left out.")
+    max_attempts: int | None = Field(default=None, ge=0, le=100, description="The same, as old schemas call it.")
     initial_delay_seconds: float | None = Field(default=None, ge=0, le=86_400)
     max_delay_seconds: float = Field(default=300.0, ge=0, le=86_400)
     backoff_multiplier: float = Field(default=2.0, ge=1, le=100)
@@ -185,6 +214,13 @@ class RetryFile(FileModel):
         default=None, description="Of the earlier system, which searched its output; errors say it now."
     )
     retryable_errors: list[str] | None = Field(default=None, description="Of the earlier system, which never read it.")
+
+    @field_validator("max_attempts")
+    @classmethod
+    def _once(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("max_retries") is not None:
+            raise ValueError("say `max_retries` or `max_attempts`, not both")
+        return value
 
 
 class LoggingFile(FileModel):
@@ -248,6 +284,12 @@ class StreamFile(FileModel):
     target: TargetFile = TargetFile()
     contract: ContractFile = Field(default=None, description="A file, or the contract itself.")
     validation: Annotated[ValidationFile, _word("mode")] | None = None
+
+
+class ValidatedFile(FileModel):
+    """The part of a stream, with its defaults filled in, that says what becomes of bad rows."""
+
+    validation: Annotated[ValidationFile, _word("mode")] = ValidationFile()
 
 
 class _Anywhere(FileModel):

@@ -105,6 +105,8 @@ class Legacy:
         if not isinstance(named, str):
             self.mistakes.add(root.mark, (f"{role}_connector_path",), "is missing; it names the recipe")
             return None
+        if isinstance(named, Unresolved):
+            return None  # the variable is a mistake already
         try:
             recipe = read_recipe(named, self.document.path.parent, role).data
         except ConfigurationError as error:

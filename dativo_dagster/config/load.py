@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.config import contractfile
 from dativo_dagster.config.document import Document, Map, Mark, read_document
-from dativo_dagster.config.interpolate import Filler
+from dativo_dagster.config.interpolate import Filler, Unresolved
 from dativo_dagster.config.jobfile import is_job, is_legacy
 from dativo_dagster.config.legacy import Legacy, may_wait
 from dativo_dagster.config.mistakes import Mistakes
 from dativo_dagster.config.normal import Normal, Place
-from dativo_dagster.config.paths import resolve_path
+from dativo_dagster.config.paths import is_file, resolve_path
 from dativo_ingest.exceptions import ConfigurationError, DativoError, wrap_exception
 
 if TYPE_CHECKING:
@@ -170,6 +170,8 @@ class _Loading:
 
     def contract(self, said: Any, mark: Mark, at: Place, name: str, path: Path, mistakes: Mistakes) -> Contract | None:
         """Read a contract that a job names or holds; a contract that many jobs name is read once."""
+        if isinstance(said, Unresolved):
+            return None  # the variable is a mistake already
         try:
             if isinstance(said, Map):
                 return contractfile.parse_contract(said, Document(path, said), name=name)
@@ -182,10 +184,10 @@ class _Loading:
 
     def _file(self, said: str, base: Path) -> Contract:
         place, chosen = resolve_path(said, base), None
-        if not place.is_file() and "#" in said:
+        if not is_file(place) and "#" in said:
             text, _, chosen = said.rpartition("#")
             place = resolve_path(text, base)
-        if not place.is_file():
+        if not is_file(place):
             raise FileNotFoundError(f"there is no file {said!r}, neither in {Path.cwd()} nor in {base.absolute()}")
         key = (place.absolute(), chosen)
         if key not in self.contracts:

@@ -122,7 +122,7 @@ def dotted(location: Location) -> str:
 def _said(message: str) -> str:
     for prefix in ("Value error, ", "Assertion failed, "):
         message = message.removeprefix(prefix)
-    return message[0].lower() + message[1:] if message.startswith("Input ") else message
+    return message[0].lower() + message[1:] if message[1:2].islower() else message
 
 
 def _real(location: Iterable[int | str], data: Any, *, missing: bool) -> tuple[int | str, ...]:

@@ -12,7 +12,7 @@ from dativo_dagster import registry
 from dativo_dagster.config.document import Document, Map, Mark
 from dativo_dagster.config.incremental import DEFAULTS, incremental_of
 from dativo_dagster.config.job import Evolution, Job, JobStream, Retry, Schedule, Source, Target, Validation
-from dativo_dagster.config.jobfile import JobFile, RetryFile, SourceFile, StreamFile, TargetFile, ValidationFile
+from dativo_dagster.config.jobfile import JobFile, RetryFile, SourceFile, StreamFile, TargetFile, ValidatedFile
 from dativo_dagster.config.mistakes import Mistakes, explained, nearest, validated
 from dativo_ingest.exceptions import DativoError
 
@@ -93,18 +93,18 @@ class Normal:
         source = self._side(SourceFile, block, (*at, "source"), ("connector",))
         target = self._side(TargetFile, block, (*at, "target"), ("connector", "table"))
         contract = self._contract(block, at, name)
-        validation = self._part(ValidationFile, _block(block, "validation", "mode"), (*at, "validation"))
+        validated_as = self._part(ValidatedFile, block.only("validation"), at)
         options = [self._options(_map(block, side), (*at, side)) for side in ("source", "target")]
         if target and contract:
             self._columns(target, _map(block, "target"), (*at, "target"), contract)
-        if not (source and target and contract and validation):
+        if not (source and target and contract and validated_as):
             return None
         return JobStream(
             name=name,
             source=self._source(source, _map(block, "source"), (*at, "source"), options[0]),
             target=_target(target, options[1]),
             contract=contract,
-            validation=Validation(**validation.model_dump()),
+            validation=Validation(**validated_as.validation.model_dump()),
         )
 
     def _side(self, model: type[M], block: Map, at: Place, needed: tuple[str, ...]) -> M | None:
@@ -214,18 +214,6 @@ def _map(block: Map, key: str) -> Map:
     return block[key] if isinstance(block.get(key), Map) else Map(block.mark)
 
 
-def _block(block: Map, key: str, word: str) -> Any:
-    """Give ``block[key]`` with a single word as the mapping that it is short for."""
-    said = block.get(key)
-    if said is None and key not in block:
-        return Map(block.mark)
-    if not isinstance(said, str):
-        return said
-    found = Map(block.marks[key][1])
-    found.put(word, said, (found.mark, found.mark))
-    return found
-
-
 def _target(file: TargetFile, options: dict[str, Any]) -> Target:
     return Target(
         connector=file.connector or "",
@@ -252,7 +240,7 @@ def _plain(value: Any) -> Any:
 def _retry(file: RetryFile) -> Retry:
     first = file.initial_delay_seconds
     return Retry(
-        max_retries=file.max_retries,
+        max_retries=next((n for n in (file.max_retries, file.max_attempts) if n is not None), Retry.max_retries),
         initial_delay_seconds=file.retry_delay_seconds if first is None else first,
         max_delay_seconds=file.max_delay_seconds,
         backoff_multiplier=file.backoff_multiplier,

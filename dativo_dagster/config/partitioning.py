@@ -36,7 +36,9 @@ def parse_partition(said: Any) -> Partition:
 
 
 def _partition(column: str, kind: str, size: str | None) -> Partition:
-    if kind in _PLAIN and size is None:
+    if kind in _PLAIN:
+        if size is not None:
+            raise ValueError(f"{kind} takes no number; write {kind}({column})")
         return Partition(column=column, transform=kind)
     if kind in _SIZED and size is not None and 0 < int(size) <= _LARGEST:
         return Partition(column=column, transform=f"{kind}[{int(size)}]")

@@ -14,7 +14,7 @@ from pydantic import Field
 from dativo_dagster.config.document import Document, Map, read_document
 from dativo_dagster.config.jobfile import OpenModel
 from dativo_dagster.config.mistakes import Mistakes, validated
-from dativo_dagster.config.paths import resolve_path
+from dativo_dagster.config.paths import is_file, resolve_path
 from dativo_ingest.exceptions import ConfigurationError
 
 BUILT_IN = Path(__file__).parent / "recipes"
@@ -58,9 +58,9 @@ def read_recipe(named: str, base: Path, role: Role) -> Document:
         ConfigurationError: There is none, it is not well formed, or it is not for that role.
     """
     place = resolve_path(named, base)
-    if not place.is_file():
+    if not is_file(place):
         place = BUILT_IN / f"{Path(named).stem}.yaml"
-    if not place.is_file() or (Path(named).suffix not in {"", ".yaml", ".yml"}):
+    if not is_file(place) or (Path(named).suffix not in {"", ".yaml", ".yml"}):
         known = ", ".join(sorted(built_in_recipes()))
         raise ConfigurationError(f"there is no recipe {named!r}; give its path, or one of {known}", "NO_SUCH_FILE")
     document, mistakes = read_document(place), Mistakes()

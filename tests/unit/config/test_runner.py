@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import indent
+
+import pytest
+
+from dativo_dagster.config.runner import Runner, RunnerSchedule, load_runner
+from dativo_ingest.exceptions import ConfigurationError
+
+BARE = """\
+mode: orchestrated
+orchestrator:
+  type: dagster
+  concurrency_per_tenant: 2
+  schedules:
+    - {name: a, config: jobs/a.yaml, cron: "0 * * * *", timezone: Europe/Berlin, max_concurrent_runs: 3, tags: {x: y}}
+    - {name: b, config: b.yaml, interval_seconds: 90, enabled: false}
+"""
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return Path("runner.yaml")
+
+
+@pytest.mark.parametrize("text", [BARE, "runner:\n" + indent(BARE, "  ")], ids=["bare", "wrapped"])
+def test_both_shapes_load(path, text):
+    path.write_text(text)
+    assert load_runner(path) == Runner(
+        path=path,
+        concurrency_per_tenant=2,
+        schedules=(
+            RunnerSchedule(
+                name="a",
+                job=Path("jobs/a.yaml"),
+                cron="0 * * * *",
+                timezone="Europe/Berlin",
+                max_concurrent_runs=3,
+                tags={"x": "y"},
+            ),
+            RunnerSchedule(name="b", job=Path("b.yaml"), interval_seconds=90, enabled=False),
+        ),
+    )
+
+
+def test_a_runner_may_say_nothing(path):
+    path.write_text("runner: {}\n")
+    assert load_runner(path) == Runner(path=path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a", "1:1: a runner file is a mapping with `mode` and `orchestrator`"),
+        ("runner: x", "1:9: runner: a runner file is a mapping with `mode` and `orchestrator`"),
+        ("mode: once", "1:7: mode: 'once' is not one of 'orchestrated' or 'oneshot'"),
+        ("runner:\n  mod: x", "2:3: runner.mod: unknown key 'mod'; did you mean 'mode'?"),
+        (
+            "orchestrator: {schedules: [{name: a, config: b}]}",
+            "1:28: orchestrator.schedules[0]: say exactly one of `cron` and `interval_seconds`",
+        ),
+        (
+            "orchestrator: {schedules: [{name: a, config: b, cron: '@daily', interval_seconds: 5}]}",
+            "1:28: orchestrator.schedules[0]: say exactly one of `cron` and `interval_seconds`",
+        ),
+        (
+            "orchestrator: {schedules: [{name: a, config: b, cron: x}]}",
+            "1:55: orchestrator.schedules[0].cron: 'x' has 1 fields; a cron has five: minute hour day month weekday",
+        ),
+        (
+            "orchestrator: {schedules: [{name: a, config: b, interval_seconds: 5}, {name: a, config: b, cron: '@daily'}]}",
+            "1:79: orchestrator.schedules[1].name: 'a' names two schedules; rename one",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(path, text, message):
+    path.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_runner(path)
+    assert caught.value.message == f"runner.yaml:{message}"
+    assert caught.value.error_code == "BAD_RUNNER"
