@@ -241,6 +241,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A JSON array has no end, or text behind it.",
         "The file is most likely cut short: fetch it again. One object a line is read line by line instead.",
     ),
+    "BAD_OPTION": (
+        "An option of the command line is not of its form.",
+        "Write it as the message says.",
+    ),
     "BAD_PARQUET": (
         "A file is no readable Parquet file.",
         "Fetch it again if it was cut short; else correct `format` or the path.",
@@ -294,6 +298,10 @@ CODES: dict[str, tuple[str, str]] = {
         "The Iceberg catalog cannot be reached.",
         "Check `target.catalog.uri` and the network.",
     ),
+    "COLUMNS_DIFFER": (
+        "Files that are to be one stream have other columns.",
+        "Make a job for each kind of file.",
+    ),
     "COMMIT_CONFLICT": (
         "Others commit to the table so often that the run's own commit never came through.",
         "Run again; nothing is written twice. Let fewer jobs write to one table at once.",
@@ -331,6 +339,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Both files are in the message: rename one, or give it another `target.table`.",
     ),
     "FILE_CHANGED": ("A file changed between planning and reading.", "Nothing: the run tries again with the new file."),
+    "FILE_EXISTS": (
+        "The command would overwrite a file.",
+        "Choose another name or folder, or remove the file.",
+    ),
     "FILE_NOT_FOUND": (
         "A file of a source is not there, or a glob matches nothing.",
         "Check the path and its spelling; set `allow_empty: true` if a glob may match nothing.",
@@ -338,6 +350,10 @@ CODES: dict[str, tuple[str, str]] = {
     "INCOMPLETE_CREDENTIALS": (
         "Only one half of a key pair is there.",
         "Give access_key_id and secret_access_key, or neither to use the ordinary AWS chain.",
+    ),
+    "NOTHING_TO_SEE": (
+        "A file has no columns that could be told from a sample.",
+        "Write the contract by hand, or look at another file.",
     ),
     "NOT_A_FILE": (
         "A path names a folder where a file is expected.",
@@ -362,6 +378,14 @@ CODES: dict[str, tuple[str, str]] = {
     "NO_SUCH_FILE": (
         "A file that is named, on the command line or in another file, cannot be read.",
         "Mend the path: it starts at the working directory, or else at the file that names it.",
+    ),
+    "NO_SUCH_JOB": (
+        "No job has that name or path.",
+        "Use one of the names in the message, or the path of a job file.",
+    ),
+    "NO_SUCH_STREAM": (
+        "The job has no stream of that name.",
+        "Use one of the names in the message.",
     ),
     "PARTITIONING_DIFFERS": (
         "The table is partitioned in another way than the job says.",
@@ -481,5 +505,9 @@ CODES: dict[str, tuple[str, str]] = {
     "WRITE_FAILED": (
         "Rows could not be written as Parquet.",
         "The cause is in the log of the step; nothing of the unit was left.",
+    ),
+    "WRONG_TENANT": (
+        "A job belongs to another tenant, or a folder to several.",
+        "Choose the tenant with `--tenant-id`.",
     ),
 }

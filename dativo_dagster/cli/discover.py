@@ -64,10 +64,20 @@ def list_streams(job: Job, names: Sequence[str] | None) -> list[Stream]:
 
 
 def bare_job(connector: str, options: Mapping[str, Any]) -> Job:
-    """Make a job of nothing but a source, to look at what it has; relative paths start at the working directory."""
-    from dativo_dagster.config.contract import Contract
-    from dativo_dagster.config.job import Job, JobStream, Source, Target
+    """Make a job of nothing but a source, to look at what it has; relative paths start at the working directory.
 
+    Raises:
+        ConfigurationError: The connector is unknown, lacks its extra, or refuses its options.
+    """
+    from dativo_dagster import registry
+    from dativo_dagster.config.contract import Contract
+    from dativo_dagster.config.document import Document
+    from dativo_dagster.config.job import Job, JobStream, Source, Target
+    from dativo_dagster.config.mistakes import Mistakes, validated
+
+    mistakes = Mistakes("BAD_OPTION")
+    validated(registry.load("connectors", connector).Config, Document(Path("--option"), dict(options)), mistakes)
+    mistakes.raise_any()
     stream = JobStream(
         name=connector,
         source=Source(connector=connector, options=dict(options)),

@@ -11,7 +11,7 @@ from dativo_dagster.cli.jobs import add_job_arguments, load_for_run, select, str
 if TYPE_CHECKING:
     from dativo_dagster.cli.console import Console
     from dativo_dagster.pipeline.plan import Plan
-    from dativo_ingest.model import SchemaChange
+    from dativo_ingest.model import SchemaChange, Unit
 
 _UNITS = 10
 
@@ -52,16 +52,17 @@ def _show(plan: Plan, console: Console) -> None:
         console.line("  nothing to read, nothing to write")
         return
     console.line(f"  reads {len(units):,} units, {total}; {plan.window.skipped:,} unchanged ones are skipped")
-    console.table(
-        ("", ">", ">"),
-        [(u.id, f"{u.rows:,} rows" if u.rows else "", size(u.bytes) if u.bytes else "") for u in units[:_UNITS]],
-        indent=4,
-    )
+    console.table(("", ""), [(u.id, _estimate(u)) for u in units[:_UNITS]], indent=4)
     if len(units) > _UNITS:
         console.line(f"    and {len(units) - _UNITS:,} more; --json has all")
     for change in plan.changes:
         console.line(f"  {_change(change, console)}")
     console.line(f"  commits as {plan.token}")
+
+
+def _estimate(unit: Unit) -> str:
+    known = [f"{unit.rows:,} rows" if unit.rows is not None else "", size(unit.bytes) if unit.bytes is not None else ""]
+    return ", ".join(filter(None, known))
 
 
 def _change(change: SchemaChange, console: Console) -> str:

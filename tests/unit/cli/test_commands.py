@@ -1,0 +1,178 @@
+"""The commands beside ``run``, and the front door itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from dativo_dagster import __version__
+from dativo_dagster.cli import COMMANDS
+
+
+def test_no_command_is_help_and_exit_code_2(desk):
+    answer = desk()
+    assert answer.code == 2
+    assert all(f"    {name} " in answer.out for name in COMMANDS)
+
+
+def test_the_version_is_told(desk):
+    assert (desk("--version").code, desk("--version").out) == (0, f"dativo {__version__}\n")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(desk, name):
+    answer = desk(name, "--help")
+    assert answer.code == 0
+    assert answer.out.startswith(f"usage: dativo {name} ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["run"],
+        ["run", "a", "--config", "b"],
+        ["run", "a", "--mode", "moon"],
+        ["check"],
+        ["discover"],
+        ["gc", "a", "--older-than", "soon"],
+        ["schema", "poem"],
+    ],
+)
+def test_wrong_use_is_exit_code_2(desk, arguments):
+    answer = desk(*arguments)
+    assert answer.code == 2
+    assert "error:" in answer.err
+
+
+def test_an_unforeseen_error_is_one_line_and_its_traceback_is_there_for_who_asks(desk, monkeypatch):
+    desk.job()
+    monkeypatch.setattr("dativo_dagster.cli.validate._facts", lambda job: 1 / 0)
+    answer = desk("validate", "--json")
+    assert answer.code == 2
+    assert answer.err.startswith("error: ZeroDivisionError: division by zero (")
+    assert "Traceback" not in answer.err
+    assert "Traceback" in desk("validate", "--json", "--debug").err
+
+
+def test_an_interruption_is_one_line_and_exit_code_130(desk, monkeypatch):
+    def interrupt(job):
+        raise KeyboardInterrupt
+
+    desk.job()
+    monkeypatch.setattr("dativo_dagster.cli.validate._facts", interrupt)
+    answer = desk("validate", "--json")
+    assert (answer.code, answer.err.strip().count("\n")) == (130, 0)
+
+
+def test_validate_names_every_mistake_with_its_place(desk):
+    desk.job("good")
+    file = desk.job("bad")
+    file.write_text(file.read_text().replace("tenant:", "tenent:").replace("validation: strict", "validation: strikt"))
+    answer = desk("validate")
+    assert answer.code == 2
+    lines = answer.out.splitlines()
+    assert lines[0].startswith("ok  jobs/good.yaml: good (acme)")
+    assert any(line.startswith("jobs/bad.yaml:2:1: ") and "did you mean 'tenant'?" in line for line in lines)
+    assert any(line.startswith("jobs/bad.yaml:10:") for line in lines)
+    assert lines[-1] == "1 jobs are right, 2 problems"
+    assert desk("validate", "jobs/good.yaml").code == 0
+
+
+def test_validate_needs_no_variable_and_no_network(desk):
+    file = desk.job()
+    file.write_text(file.read_text().replace("data/people", "s3://${BUCKET}/people"))
+    assert desk("validate", "jobs/people.yaml").code == 0
+    assert desk("validate").code == 0
+
+
+def test_validate_of_nothing_is_a_mistake(desk):
+    assert "has no job file" in desk("validate").out
+    assert desk("validate").code == 2
+    assert desk("validate", "nowhere").code == 2
+
+
+def test_plan_says_what_a_run_would_do_and_does_nothing(desk):
+    desk.job()
+    answer = desk("plan", "people")
+    assert answer.code == 0
+    assert "people -> shop.people (append): first run" in answer.out
+    assert "data/people.csv  27 B" in answer.out
+    assert not (desk.path / "lake").exists()
+    plan = desk("plan", "people", "--json").json["streams"][0]
+    assert (plan["table"], plan["empty"], len(plan["window"]["units"])) == ("shop.people", False, 1)
+    desk("run", "people")
+    assert "nothing to read, nothing to write" in desk("plan", "people").out
+
+
+def test_plan_shows_schema_changes_and_is_exit_code_2_when_a_run_would_refuse_them(desk):
+    file = desk.job()
+    desk("run", "people")
+    (desk.path / "data" / "people2.csv").write_text("id,email,age\n4,d@x,5\n")
+    wider = file.read_text().replace("    - {name: email", "    - {name: age, type: int32}\n    - {name: email")
+    file.write_text(wider)
+    added = desk("plan", "people")
+    assert (added.code, "add column age: int32" in added.out) == (0, True)
+    file.write_text(wider.replace("name: id, type: int64", "name: id, type: string"))
+    refused = desk("plan", "people")
+    assert refused.code == 2
+    assert "refused: " in refused.out
+
+
+def test_check_answers_for_both_sides_in_the_kept_shape(desk):
+    desk.job()
+    answer = desk("check", "people", "--json")
+    assert answer.code == 0
+    assert {side: said["status"] for side, said in answer.json.items()} == {"source": "success", "target": "success"}
+    (desk.path / "data" / "people.csv").unlink()
+    failed = desk("check", "--config", "jobs/people.yaml", "--json", "--verbose")
+    assert failed.code == 2
+    assert failed.json["source"]["status"] == "failed"
+    assert failed.json["source"]["error_code"] == "FILE_NOT_FOUND"
+    assert failed.json["target"]["status"] == "success"
+    assert failed.event("check_failed")
+    assert "source  failed   no file matches" in desk("check", "people").out
+
+
+def test_discover_lists_what_a_job_or_a_connector_has(desk):
+    desk.job()
+    answer = desk("discover", "--config", "jobs/people.yaml", "--json")
+    assert answer.code == 0
+    assert answer.json["count"] == len(answer.json["objects"]) == 1
+    assert [c["type"] for c in answer.json["objects"][0]["columns"]] == ["int64", "string"]
+    assert answer.json["metadata"] == {"job": "people", "connectors": ["csv"]}
+    bare = desk("discover", "--connector", "csv", "--option", "files=data/people.csv")
+    assert bare.code == 0
+    assert "id      int64" in bare.out
+    assert "1 objects" in bare.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--connector", "cvs"], "did you mean 'csv'?"),
+        (["--connector", "csv"], "files"),
+        (["--connector", "csv", "--option", "files"], "is not NAME=YAML"),
+        (["--connector", "csv", "--option", "fils=x"], "files"),
+        (["--connector", "csv", "--option", "files=nowhere.csv"], "there is no file nowhere.csv"),
+    ],
+)
+def test_discover_says_what_is_wrong(desk, arguments, says):
+    answer = desk("discover", *arguments)
+    assert answer.code == 2
+    assert says in answer.err
+    assert "This is not a mistake of yours" not in answer.err
+
+
+def test_gc_lists_orphans_and_deletes_them_only_when_told_to(desk):
+    desk.job()
+    desk("run", "people")
+    [committed] = (desk.path / "lake").rglob("*.parquet")
+    orphan = committed.with_name(committed.name.replace("-00001-", "-00002-"))
+    orphan.write_bytes(committed.read_bytes())
+    assert "0 files" in desk("gc", "people").out
+    found = desk("gc", "people", "--older-than", "0s", "--json").json
+    assert ([f["path"].rsplit("/", 1)[-1] for f in found["files"]], found["deleted"]) == ([orphan.name], False)
+    assert orphan.exists()
+    assert "1 files, " in desk("gc", "people", "--older-than", "0s", "--delete").out
+    assert not orphan.exists()
+    assert committed.exists()
