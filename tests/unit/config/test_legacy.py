@@ -298,8 +298,10 @@ def test_the_bucket_is_found_in_every_shape(recipe, connection, connector, path)
 def test_without_a_bucket_a_job_can_be_defined_and_not_run():
     text = JOB.replace("bucket: lake, ", "")
     assert mistakes(text) == [
-        "job.yaml:8:3: target.connection: there is no bucket: set target.connection.s3.bucket, or the environment "
-        + "variable S3_BUCKET"
+        (
+            "job.yaml:8:3: target.connection: there is no bucket: set target.connection.s3.bucket, or the environment "
+            "variable S3_BUCKET"
+        )
     ]
     assert loaded(text, strict=False).streams[0].target.options["path"] == "s3://${S3_BUCKET}/hr/staff/people"
     assert loaded(text, S3_BUCKET="b").streams[0].target.options["path"] == "s3://b/hr/staff/people"

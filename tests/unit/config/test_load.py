@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dativo_dagster.config import job as model
 from dativo_dagster.config.document import parse_document
 from dativo_dagster.config.load import LoadedFolder, load_folder, load_job, parse_job
+from dativo_dagster.config.schema import job_schema
 from dativo_ingest.exceptions import ConfigurationError
 
 CONTRACT = """\
@@ -353,8 +354,10 @@ CASES = {
     "a bad partition": (
         JOB.replace("table: geo.cities", "table: geo.cities, partitioning: [country, week(created_at)]"),
         [
-            "2:73: target.partitioning[1]: there is no partition transform 'week'; known are identity, "
-            + "year, month, day, hour, bucket, truncate"
+            (
+                "2:73: target.partitioning[1]: there is no partition transform 'week'; known are identity, "
+                "year, month, day, hour, bucket, truncate"
+            )
         ],
     ),
     "a partition of no column": (
@@ -368,15 +371,19 @@ CASES = {
     "an increment the source cannot do": (
         JOB.replace("files:", "incremental: created, files:"),
         [
-            "1:39: source.incremental: csv has no strategy 'created'; use file_modified_time, "
-            + "spreadsheet_modified_time or full_refresh"
+            (
+                "1:39: source.incremental: csv has no strategy 'created'; use file_modified_time, "
+                "spreadsheet_modified_time or full_refresh"
+            )
         ],
     ),
     "an unknown increment": (
         JOB.replace("files:", "incremental: daily, files:"),
         [
-            "1:39: source.incremental: 'daily' is not one of 'full_refresh', 'incremental', "
-            + "'file_modified_time', 'spreadsheet_modified_time', 'updated_at', 'updated_after', 'created' or 'cdc'"
+            (
+                "1:39: source.incremental: 'daily' is not one of 'full_refresh', 'incremental', "
+                "'file_modified_time', 'spreadsheet_modified_time', 'updated_at', 'updated_after', 'created' or 'cdc'"
+            )
         ],
     ),
     "a missing contract file": (
@@ -549,10 +556,9 @@ _word = st.sampled_from(
         "&x y",
     ]
 ) | st.text(max_size=8)
+_defs = job_schema(built_in=True)["$defs"].values()
 _key = st.sampled_from(
-    "source target contract streams connector files table name tenant validation mode schedule cron partitioning "
-    "incremental catalog connection schema type tenant_id retry asset_path source_connector target_connector evolution "
-    "rename << engine options path retry_config source_connector_path custom_reader finops plugins $schema bucket".split()
+    sorted({"<<", "schema", "bucket", *(key for part in _defs for key in part.get("properties", ()))})
 )
 _tree = st.recursive(
     _word,

@@ -70,8 +70,8 @@ def test_a_runner_may_say_nothing(path):
             "1:55: orchestrator.schedules[0].cron: 'x' has 1 fields; a cron has five: minute hour day month weekday",
         ),
         (
-            "orchestrator: {schedules: [{name: a, config: b, interval_seconds: 5}, {name: a, config: b, cron: '@daily'}]}",
-            "1:79: orchestrator.schedules[1].name: 'a' names two schedules; rename one",
+            "orchestrator: {schedules: [{name: a, config: b, cron: '@daily'}, {name: a, config: c, cron: '@daily'}]}",
+            "1:73: orchestrator.schedules[1].name: 'a' names two schedules; rename one",
         ),
     ],
 )
