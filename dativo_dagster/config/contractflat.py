@@ -249,7 +249,7 @@ def _misfits(columns: list[FlatColumn]) -> Iterator[tuple[int, str, str]]:
         kind = str(parse_type(column.type)).partition("[")[0].partition("<")[0]
         for key, kinds in _FITS.items():
             if getattr(column, key) is not None and kind not in kinds:
-                yield i, key, f"a {kind} has no {key}; it is for {', '.join(kinds)}"
+                yield i, key, f"{kind} has no {key}; it is for {', '.join(kinds)}"
         for low, high in _PAIRS:
             least, most = getattr(column, low), getattr(column, high)
             if type(least) is type(most) and least is not None and least > most:

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dativo_dagster.config import types as lt
-from dativo_dagster.validation.converted import Converted, attempt, integer_range, lost, only, within
+from dativo_dagster.validation.converted import Converted, entries, flattened, integer_range, lost, only, within
 from dativo_dagster.validation.moments import placed
 from dativo_dagster.validation.text import parse
-from dativo_dagster.validation.typemap import arrow_type
+from dativo_dagster.validation.typemap import arrow_type, is_list
 
 _T = pa.types
 
@@ -73,7 +73,7 @@ def _typed(array: pa.Array, kind: lt.LogicalType, target: pa.DataType, zone: str
         return _number(array, kind, target)
     if _is_day_or_clock(source, kind):
         return _round_trip(array, target)
-    if _is_bytes(source) and str(kind) in {"binary", "uuid"}:
+    if is_bytes(source) and str(kind) in {"binary", "uuid"}:
         return _uuid(array, target) if str(kind) == "uuid" else Converted(array.cast(target))
     return _refused(array, target)
 
@@ -93,7 +93,8 @@ def _refused(array: pa.Array, target: pa.DataType) -> Converted:
     return Converted(pa.nulls(len(array), target), array.is_valid())
 
 
-def _is_bytes(kind: pa.DataType) -> bool:
+def is_bytes(kind: pa.DataType) -> bool:
+    """Say whether a type of Arrow is bytes."""
     return bool(_T.is_binary(kind) or _T.is_large_binary(kind) or _T.is_fixed_size_binary(kind))
 
 
@@ -136,17 +137,19 @@ def _exact_decimal(array: pa.Array, target: pa.DataType) -> Converted:
 
 
 def _fitting(array: pa.Array, target: pa.DataType) -> pa.Array:
-    """Give a decimal other digits; NULL where one would be lost."""
+    """Give a decimal other digits; NULL where one would be lost.
+
+    Arrow's own check misses numbers that grow beyond 128 bits, so those that are too large go before its cast.
+    """
+    source, whole = array.type, target.precision - target.scale
+    if source.precision - source.scale > whole:
+        array = only(array, pc.less(pc.abs(array), pa.scalar(decimal.Decimal(10) ** whole)))
     try:
         return array.cast(target)
     except pa.ArrowInvalid:
-        whole = target.precision - target.scale
-    if array.type.scale > target.scale:
-        cut = pc.round(array, ndigits=target.scale, round_mode="towards_zero")
-        array = only(array, pc.equal(cut, array))
-    if array.type.precision - array.type.scale > whole:
-        array = only(array, pc.less(pc.abs(array), pa.scalar(decimal.Decimal(10) ** whole)))
-    return attempt(array, lambda a: a.cast(target), target).values
+        wide = array.cast(pa.decimal256(min(source.precision + 1, 76), source.scale))  # rounding asks for a digit more
+        cut = pc.round(wide, ndigits=target.scale, round_mode="towards_zero")
+        return only(array, pc.equal(cut, wide)).cast(target)
 
 
 def _binary_number(array: pa.Array, target: pa.DataType) -> Converted:
@@ -205,14 +208,9 @@ def _nested(array: pa.Array, kind: lt.LogicalType, target: pa.DataType) -> Conve
         return _struct(array, kind, target)
     if isinstance(kind, lt.Map) and _T.is_map(source):
         return _map(array, kind, target)
-    if isinstance(kind, lt.List) and _is_list(source):
+    if isinstance(kind, lt.List) and is_list(source):
         return _list(array, kind, target)
     return _refused(array, target)
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    views = _T.is_list_view(kind) or _T.is_large_list_view(kind)
-    return bool(views or _T.is_list(kind) or _T.is_large_list(kind) or _T.is_fixed_size_list(kind))
 
 
 def _struct(array: pa.StructArray, kind: lt.Struct, target: pa.DataType) -> Converted:
@@ -231,21 +229,21 @@ def _struct(array: pa.StructArray, kind: lt.Struct, target: pa.DataType) -> Conv
 
 def _list(array: pa.Array, kind: lt.List, target: pa.DataType) -> Converted:
     lists = array.cast(pa.list_(array.type.value_type))
-    found = convert(lists.flatten(), kind.element)
-    values = pa.ListArray.from_arrays(_offsets(lists), found.values, type=target, mask=lists.is_null())
-    return _without(values, [_rows(lists, found.bad)] if found.bad is not None else [])
+    found, offsets = convert(flattened(lists), kind.element), _offsets(lists)
+    values = pa.ListArray.from_arrays(offsets, found.values, type=target, mask=lists.is_null())
+    return _without(values, [_rows(offsets, found.bad)] if found.bad is not None else [])
 
 
 def _map(array: pa.MapArray, kind: lt.Map, target: pa.DataType) -> Converted:
-    pairs = array.cast(pa.list_(pa.struct([("key", array.type.key_type), ("value", array.type.item_type)])))
-    keys, items = pairs.flatten().flatten()
-    key, item = convert(keys, kind.key), convert(items, kind.value)
+    pairs = entries(array)
+    keys, items = flattened(pairs).flatten()
+    key, item, offsets = convert(keys, kind.key), convert(items, kind.value), _offsets(pairs)
     if key.bad is not None:  # a map cannot hold the NULL that stands for a bad key
-        bad = _rows(pairs, key.bad)
+        bad = _rows(offsets, key.bad)
         rest = _map(_nulled(array, bad), kind, target)
         return _without(rest.values, [bad] if rest.bad is None else [bad, rest.bad])
-    values = pa.MapArray.from_arrays(_offsets(pairs), key.values, item.values, type=target, mask=array.is_null())
-    return _without(values, [_rows(pairs, item.bad)] if item.bad is not None else [])
+    values = pa.MapArray.from_arrays(offsets, key.values, item.values, type=target, mask=array.is_null())
+    return _without(values, [_rows(offsets, item.bad)] if item.bad is not None else [])
 
 
 def _offsets(lists: pa.Array) -> pa.Array:
@@ -253,10 +251,11 @@ def _offsets(lists: pa.Array) -> pa.Array:
     return pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths).cast(pa.int32())])
 
 
-def _rows(lists: pa.Array, bad: pa.BooleanArray) -> pa.BooleanArray:
-    """Find the lists with a bad element."""
-    parents = pc.list_parent_indices(lists).filter(bad)
-    return pc.is_in(_numbers(len(lists)).cast(parents.type), value_set=parents)
+def _rows(offsets: pa.Array, bad: pa.BooleanArray) -> pa.BooleanArray:
+    """Find the lists with a bad element: the count of bad ones grows between their ends."""
+    counts = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(bad.cast(pa.int32()))])
+    ends = counts.take(offsets)
+    return pc.not_equal(ends[1:], ends[:-1])
 
 
 def _without(values: pa.Array, bad: list[pa.BooleanArray]) -> Converted:

@@ -64,3 +64,21 @@ def _as(number: int, like: pa.Array) -> pa.Scalar:
         return pa.scalar(str(number)).cast(pa.decimal128(38, 0))
     low, high = integer_range(like.type)
     return pa.scalar(min(max(number, low), high), like.type)
+
+
+def entries(maps: pa.MapArray) -> pa.ListArray:
+    """Give maps as lists of key and value, which more kernels know."""
+    entry = pa.struct([("key", maps.type.key_type), ("value", maps.type.item_type)])
+    return maps.cast(pa.list_(entry))
+
+
+def flattened(lists: pa.Array) -> pa.Array:
+    """Give the elements of lists, without those behind a NULL list.
+
+    Not by ``flatten`` alone, which Arrow has not for extension types when there is nothing in the lists.
+    """
+    wanted = pc.sum(pc.list_value_length(lists), min_count=0).as_py()
+    first, last = (lists.offsets[0].as_py(), lists.offsets[-1].as_py()) if len(lists) else (0, 0)
+    if wanted in (0, last - first):
+        return lists.values[first : first + wanted]
+    return lists.flatten()

@@ -7,12 +7,15 @@ import json
 import math
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dativo_dagster.validation.convert import is_text
+from dativo_dagster.validation.convert import is_bytes, is_text
+from dativo_dagster.validation.converted import entries, flattened
+from dativo_dagster.validation.typemap import is_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,30 +128,45 @@ def _broken(bad: pa.BooleanArray, problems: Sequence[Problem]) -> pa.ListArray:
 
 def records(batch: pa.RecordBatch) -> list[str]:
     """Give each row as JSON: exact numbers as text where JSON has none, moments in ISO 8601, bytes in base64."""
-    names = batch.schema.names
-    columns = [_json_values(batch.column(i)) for i in range(batch.num_columns)]
-    dumps = json.JSONEncoder(ensure_ascii=False, default=_text).encode
-    return [dumps(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)] or ["{}"] * batch.num_rows
+    if not batch.num_columns:
+        return ["{}"] * batch.num_rows
+    names, columns = batch.schema.names, [_json_values(batch.column(i)) for i in range(batch.num_columns)]
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    return [encode(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
 
 
 def _json_values(array: pa.Array) -> list[Any]:
     kind = array.type
-    if _T.is_floating(kind):
-        return [v if v is None or math.isfinite(v) else str(v) for v in array.to_pylist()]
     if _T.is_integer(kind) or _T.is_boolean(kind) or _T.is_null(kind) or is_text(kind):
         return array.to_pylist()  # type: ignore[no-any-return]
+    if _T.is_floating(kind):
+        return [v if v is None or math.isfinite(v) else str(v) for v in array.to_pylist()]
     if _T.is_decimal(kind) or _T.is_temporal(kind):
         return array.cast(pa.string()).to_pylist()  # type: ignore[no-any-return]
-    return [_value(v) for v in array]
+    if is_bytes(kind):
+        return [v if v is None else base64.b64encode(v).decode() for v in array.to_pylist()]
+    if isinstance(kind, pa.UuidType):
+        return [v if v is None else str(v) for v in array.to_pylist()]
+    return _nested_values(array)
 
 
-def _value(scalar: pa.Scalar) -> Any:
-    """Give a scalar of any type; as text what Python cannot hold, such as nanoseconds."""
-    try:
-        return scalar.as_py()
-    except (ValueError, OverflowError):
-        return str(scalar)
+def _nested_values(array: pa.Array) -> list[Any]:
+    kind = array.type
+    if _T.is_dictionary(kind):
+        return _json_values(array.dictionary_decode())
+    if isinstance(kind, pa.BaseExtensionType):
+        return _json_values(array.storage)
+    if _T.is_map(kind):
+        return _json_values(entries(array))
+    if _T.is_struct(kind) and kind.num_fields:
+        names, rows = [f.name for f in kind], zip(*map(_json_values, array.flatten()), strict=True)
+        return [dict(zip(names, row, strict=True)) if v else None for v, row in zip(_valid(array), rows, strict=True)]
+    if is_list(kind):
+        array = array.cast(pa.large_list(kind.value_type))
+        values = iter(_json_values(flattened(array)))
+        return [None if n is None else list(islice(values, n)) for n in pc.list_value_length(array).to_pylist()]
+    return [str(v) if v.is_valid else None for v in array]
 
 
-def _text(value: Any) -> str:
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+def _valid(array: pa.Array) -> list[bool]:
+    return array.is_valid().to_pylist()  # type: ignore[no-any-return]

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dativo_dagster.config import types as lt
-from dativo_dagster.validation.converted import integer_range
+from dativo_dagster.validation.converted import entries, integer_range
 from dativo_dagster.validation.text import parse
 from dativo_dagster.validation.typemap import arrow_type
 from dativo_ingest.exceptions import ConfigurationError
@@ -126,8 +126,10 @@ def _measure(rule: Rule, column: Field) -> Callable[[pa.Array], pa.Array]:
         return pc.utf8_length  # type: ignore[no-any-return]
     if kind == lt.Primitive("binary"):
         return pc.binary_length  # type: ignore[no-any-return]
-    if isinstance(kind, (lt.List, lt.Map)):
+    if isinstance(kind, lt.List):
         return pc.list_value_length  # type: ignore[no-any-return]
+    if isinstance(kind, lt.Map):
+        return lambda values: pc.list_value_length(entries(values))
     raise _bad(rule, column, "only strings, binaries, lists and maps have a length")
 
 

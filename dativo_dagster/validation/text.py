@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import decimal
 import json
 import secrets
 from collections.abc import Callable
@@ -42,7 +43,7 @@ _WORDS = {True: ["true", "1", "yes", "on"], False: ["false", "0", "no", "off"]}
 _INTEGER = r"^[+-]?[0-9]{1,38}$"
 _FINITE = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,5})?$"
 _UUID = r"^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}$"
-_LONGEST_SAFE_DECIMAL = 38  # Arrow's decimal parser wraps around beyond 2**128 without an error
+_FARTHEST_EXPONENT = 2 * lt.MAX_PRECISION  # of a number that some decimal may hold; 0e99 is left out
 
 
 def parse(text: pa.Array, kind: lt.LogicalType, zone: str | None = None) -> Converted:
@@ -68,7 +69,8 @@ def _(kind: lt.Primitive, text: pa.Array) -> Converted:
 @_parse.register
 def _(kind: lt.Decimal, text: pa.Array) -> Converted:
     target = arrow_type(kind)
-    if pc.max(pc.binary_length(text)).as_py() <= _LONGEST_SAFE_DECIMAL:
+    digits = pc.max(pc.binary_length(text)).as_py() + kind.scale
+    if digits <= lt.MAX_PRECISION and not _has(text, "e", "E"):  # beyond, Arrow's parser wraps around in silence
         try:
             return Converted(text.cast(target))
         except pa.ArrowInvalid:
@@ -87,17 +89,25 @@ def _decimal_text(text: pa.Array, kind: lt.Decimal) -> pa.Array:
     """Keep what is a number of digits that fit, without zeros that say nothing."""
     text = pc.utf8_trim_whitespace(text)
     text = only(text, pc.match_substring_regex(text, _FINITE))
+    if _has(text, "e", "E"):
+        text = pa.array([_expanded(v) for v in text.to_pylist()], text.type)
     text = pc.replace_substring_regex(text, r"^([+-]?)0+([0-9])", r"\1\2")
-    text = pc.replace_substring_regex(text, r"^([^eE]*\.[0-9]*[1-9]|[^eE]*\.)0+($|[eE])", r"\1\2")
-    fits = rf"^[+-]?(0|[0-9]{{0,{kind.precision - kind.scale}}})(\.[0-9]{{0,{kind.scale}}})?$|[eE]"
-    text = only(text, pc.match_substring_regex(text, fits))
-    mantissa = pc.replace_substring_regex(text, r"[eE].*$|[^0-9]", "")
-    return only(text, pc.less_equal(pc.binary_length(mantissa), lt.MAX_PRECISION))
+    text = pc.replace_substring_regex(text, r"^([^.]*\.[0-9]*[1-9]|[^.]*\.)0+$", r"\1")
+    fits = rf"^[+-]?(0|[0-9]{{0,{kind.precision - kind.scale}}})(\.[0-9]{{0,{kind.scale}}})?$"
+    return only(text, pc.match_substring_regex(text, fits))
+
+
+def _expanded(number: str | None) -> str | None:
+    """Write a number without exponent; Arrow's own reading of exponents is not exact beyond 38 places."""
+    if number is None or not ("e" in number or "E" in number):
+        return number
+    value = decimal.Decimal(number)
+    return format(value, "f") if abs(value.adjusted()) <= _FARTHEST_EXPONENT else None
 
 
 def _integer(text: pa.Array, target: pa.DataType) -> Converted:
     try:
-        if not (_has(text, "x") or _has(text, "X")):  # Arrow reads hex, a contract does not
+        if not _has(text, "x", "X"):  # Arrow reads hex, a contract does not
             return Converted(text.cast(target))
     except pa.ArrowInvalid:
         pass  # the search below finds which rows
@@ -196,8 +206,8 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
 
 
-def _has(text: pa.Array, part: str) -> bool:
-    return bool(pc.any(pc.match_substring(text, part)).as_py())
+def _has(text: pa.Array, *parts: str) -> bool:
+    return any(pc.any(pc.match_substring(text, part)).as_py() for part in parts)
 
 
 _SIMPLE: dict[str, Callable[[pa.Array, pa.DataType], Converted]] = {

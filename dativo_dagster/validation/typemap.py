@@ -137,7 +137,8 @@ def _extension(kind: pa.DataType) -> lt.LogicalType:
     return lt.Primitive(name) if name else logical_type(kind.storage_type)
 
 
-def _is_list(kind: pa.DataType) -> bool:
+def is_list(kind: pa.DataType) -> bool:
+    """Say whether a type of Arrow is some list."""
     t = pa.types
     return any(
         test(kind) for test in (t.is_list, t.is_large_list, t.is_fixed_size_list, t.is_list_view, t.is_large_list_view)
@@ -163,7 +164,7 @@ _COMPOSED: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType], lt
     (pa.types.is_timestamp, _timestamp),
     (lambda k: isinstance(k, pa.BaseExtensionType), _extension),
     (lambda k: pa.types.is_dictionary(k) or pa.types.is_run_end_encoded(k), lambda k: logical_type(k.value_type)),
-    (_is_list, lambda k: lt.List(logical_field(k.value_field))),
+    (is_list, lambda k: lt.List(logical_field(k.value_field))),
     (pa.types.is_map, lambda k: lt.Map(logical_field(k.key_field), logical_field(k.item_field))),
     (pa.types.is_struct, lambda k: lt.Struct(tuple((f.name, logical_field(f)) for f in k))),
 )

@@ -7,6 +7,7 @@ import json
 import string
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from hypothesis import strategies as st
 
 from dativo_dagster.config import types as lt
@@ -67,12 +68,14 @@ def texts(kind):
         return st.integers(-top, top).map(lambda i: format(decimal.Decimal(i).scaleb(-kind.scale, _WIDE), "f"))
     if isinstance(kind, lt.Time):
         return st.builds(_fraction, st.times().map(lambda t: t.strftime("%H:%M:%S")), st.just(kind.unit), _nanos)
-    # Nanoseconds reach from 1678 to 2261.
-    between = st.datetimes(dt.datetime(1678, 1, 1), dt.datetime(2261, 1, 1)) if kind.unit == "ns" else st.datetimes()
-    moments = st.builds(_fraction, between.map(lambda t: t.replace(microsecond=0).isoformat()), st.just(kind.unit), _nanos)
+    between = st.datetimes(*_NANOSECONDS) if kind.unit == "ns" else st.datetimes()
+    moments = st.builds(
+        _fraction, between.map(lambda t: t.replace(microsecond=0).isoformat()), st.just(kind.unit), _nanos
+    )
     return moments.map(lambda t: t + "Z") if kind.zoned else moments
 
 
+_NANOSECONDS = [dt.datetime.fromisoformat(f"{year}-01-01") for year in (1678, 2261)]
 _WIDE = decimal.Context(prec=60)
 _nanos = st.integers(0, 10**9 - 1)
 
@@ -82,12 +85,17 @@ def _fraction(moment, unit, nanos):
     return moment if not digits else f"{moment}.{nanos:09}"[: len(moment) + 1 + digits]
 
 
-def arrays(kind, size=st.integers(0, 8)):
+_sizes = st.integers(0, 8)
+
+
+def arrays(kind, size=_sizes):
     """Arrow arrays of a logical type, with NULLs."""
     if isinstance(kind, lt.List):
         return _lists(kind, size)
-    if isinstance(kind, (lt.Map, lt.Struct)):
-        return size.map(lambda n: pa.nulls(n, _arrow(kind)))
+    if isinstance(kind, lt.Map):
+        return _maps(kind, size)
+    if isinstance(kind, lt.Struct):
+        return _structs(kind, size)
     said = size.flatmap(lambda n: st.lists(st.none() | texts(kind), min_size=n, max_size=n))
     return said.map(lambda values: convert(pa.array(values, pa.string()), kind).values)
 
@@ -100,9 +108,25 @@ def _lists(draw, kind, size):
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=_arrow(kind))
 
 
+@st.composite
+def _maps(draw, kind, size):
+    rows = draw(size)
+    present = pa.array(draw(st.lists(st.booleans(), min_size=rows, max_size=rows)), pa.bool_())
+    keys = convert(pa.array([str(i) for i in range(rows)], pa.string()), kind.key).values
+    values = draw(arrays(kind.value, st.just(rows)))
+    offsets = pa.array(range(rows + 1), pa.int32())
+    return pa.MapArray.from_arrays(offsets, keys, values, type=_arrow(kind), mask=pc.invert(present))
+
+
+@st.composite
+def _structs(draw, kind, size):
+    rows = draw(size)
+    missing = pa.array(draw(st.lists(st.booleans(), min_size=rows, max_size=rows)), pa.bool_())
+    children = [draw(arrays(inner, st.just(rows))) for _, inner in kind.fields]
+    return pa.StructArray.from_arrays(children, fields=list(_arrow(kind)), mask=missing)
+
+
 def _arrow(kind):
     from dativo_dagster.validation.typemap import arrow_type
 
     return arrow_type(kind)
-
-
