@@ -126,11 +126,12 @@ def split(batch: pa.RecordBatch, partitioning: Sequence[Partition]) -> Iterator[
     codes = _codes(columns, batch.num_rows)
     order = pc.sort_indices(codes)
     ends = pc.run_end_encode(codes.take(order)).run_ends.to_pylist()
-    rows = batch if len(ends) == 1 else batch.take(order)
     start = 0
     for end in ends:
         first = order[start].as_py()
-        yield tuple(column[first].as_py() for column in columns), rows.slice(start, end - start)
+        # Each part is a copy: a slice would keep the whole batch in memory for as long as its few rows wait.
+        rows = batch if len(ends) == 1 else batch.take(order.slice(start, end - start))
+        yield tuple(column[first].as_py() for column in columns), rows
         start = end
 
 

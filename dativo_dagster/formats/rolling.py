@@ -106,13 +106,8 @@ class Rolling:
             for part in list(self.parts.values()):
                 self._flush(part)
                 self._close(part)
-        except BaseException as error:
+        except BaseException:
             self._discard()
-            if isinstance(error, pa.ArrowException):  # its message may hold a value of a row: the cause keeps it
-                raise CommitError(
-                    f"cannot write {self.stem} below {self.layout.base} as Parquet ({type(error).__name__})",
-                    "WRITE_FAILED",
-                ) from error
             raise
         return self.finished
 
@@ -142,10 +137,18 @@ class Rolling:
         """Write the waiting rows as one row group, and roll the file when it is large enough."""
         if not part.waiting:
             return
-        rows = pa.Table.from_batches(part.waiting).cast(self.layout.schema)
+        waiting, part.waiting = part.waiting, []
         self.waiting_bytes -= part.bytes
-        part.waiting, part.bytes, part.rows = [], 0, 0
-        self._open(part).write_table(rows, row_group_size=ROW_GROUP_ROWS)
+        part.bytes = part.rows = 0
+        try:
+            rows = pa.Table.from_batches(waiting).cast(self.layout.schema)
+            self._open(part).write_table(rows, row_group_size=ROW_GROUP_ROWS)
+        except ValueError as error:  # Arrow's own is one; its message may hold a value of a row, so ours does not
+            raise CommitError(
+                f"rows of {self.stem} do not fit the table's columns ({type(error).__name__} of Arrow); nothing of "
+                "them is in the table",
+                "WRITE_FAILED",
+            ) from error
         for name, column in zip(rows.schema.names, rows.columns, strict=True):
             if pa.types.is_floating(column.type):
                 part.nans[name] = part.nans.get(name, 0) + (pc.sum(pc.is_nan(column)).as_py() or 0)

@@ -9,7 +9,7 @@ commit landed, and one that lands late fails, because every commit names the sna
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -64,6 +64,10 @@ class Commit:
     shape: Shape
     load: Callable[[], IcebergTable | None]
     create: Callable[[], Transaction]
+    table: IcebergTable | None = None
+    sent: set[int | None] = field(default_factory=set)
+    conflict: Exception | None = None
+    unclear: list[Exception] = field(default_factory=list)
 
     def run(self) -> Snapshot:
         """Commit, or find that it is done.
@@ -72,35 +76,49 @@ class Commit:
             CommitError: ``COMMIT_CONFLICT`` or ``COMMIT_UNKNOWN`` after too many tries, ``SCHEMA_MOVED``: retryable.
                 ``COMMIT_REFUSED``: not.
         """
-        sent: set[int | None] = set()
-        unclear: list[Exception] = []
-        conflict: Exception | None = None
         for _ in tries():
             try:
-                table = self.load()
+                done = self._look()
             except DativoError as error:
-                if not unclear or not error.retryable:
+                if not self.unclear or not error.retryable:
                     raise
-                continue
-            landed = find(table.metadata, self.staged.token) if table is not None else None
-            if table is not None and landed is not None:
-                return describe(table, self.staged.token, landed, fresh=landed in sent)
-            if len(unclear) >= UNCLEAR_TRIES:
+                continue  # still lost after a commit of which nobody knows what became
+            if done is None and len(self.unclear) == UNCLEAR_TRIES:
                 break
-            transaction = self._prepare(table)
-            snapshot_id = transaction.table_metadata.current_snapshot_id
-            sent.add(snapshot_id)
-            try:
-                return describe(transaction.commit_transaction(), self.staged.token, snapshot_id or 0, fresh=True)
-            except (theirs.CommitFailedException, theirs.TableAlreadyExistsError) as error:
-                conflict = error
-            except REFUSED as error:
-                raise self._error("the catalog refuses the commit", "COMMIT_REFUSED", error, retryable=False) from error
-            except Exception as error:  # noqa: BLE001 - it may have landed; the next look at the table tells
-                unclear.append(error)
-        if unclear:
-            raise self._error("nobody can say whether it landed", "COMMIT_UNKNOWN", unclear[-1]) from unclear[-1]
-        raise self._error("others keep committing to it", "COMMIT_CONFLICT", conflict) from conflict
+            done = done or self._send()
+            if done is not None:
+                return done
+        if self.unclear:
+            raise self._error("nobody can say whether it landed", "COMMIT_UNKNOWN", self.unclear[-1])
+        raise self._error("others keep committing to it", "COMMIT_CONFLICT", self.conflict)
+
+    def _look(self) -> Snapshot | None:
+        """Look for the token in the table as it is now."""
+        self.table = self.load()
+        landed = find(self.table.metadata, self.staged.token) if self.table is not None else None
+        if self.table is None or landed is None:
+            return None
+        return describe(self.table, self.staged.token, landed, fresh=landed in self.sent)
+
+    def _send(self) -> Snapshot | None:
+        """Send the commit; None when it did not land, when nobody knows, or when it must be looked at once more."""
+        transaction = self._prepare(self.table)
+        snapshot_id = transaction.table_metadata.current_snapshot_id
+        self.sent.add(snapshot_id)
+        try:
+            made = transaction.commit_transaction()
+        except (theirs.CommitFailedException, theirs.TableAlreadyExistsError) as error:
+            self.conflict = error
+            return None
+        except REFUSED as error:
+            raise self._error("the catalog refuses the commit", "COMMIT_REFUSED", error, retryable=False) from error
+        except Exception as error:  # noqa: BLE001 - it may have landed; the next look at the table tells
+            self.unclear.append(error)
+            return None
+        if self.table is None:
+            # SeaweedFS lets two writers at once make the same table, and the later one replaces the earlier.
+            return None
+        return describe(made, self.staged.token, snapshot_id or 0, fresh=True)
 
     def _prepare(self, table: IcebergTable | None) -> Transaction:
         """Put everything into one transaction; what may be refused comes before anything is written."""
@@ -167,13 +185,15 @@ class Commit:
         return [file for file in old if file.partition in new]
 
     def _error(self, why: str, code: str, error: Exception | None, *, retryable: bool = True) -> CommitError:
-        return CommitError(
+        refusal = CommitError(
             f"table {self.spec.identifier}: {why} ({type(error).__name__}: {error}); the files are written, and "
             "running again repeats nothing that landed",
             code,
             {"table": self.spec.identifier, "token": self.staged.token},
             retryable=retryable,
         )
+        refusal.__cause__ = error
+        return refusal
 
 
 def find(metadata: TableMetadata, token: str) -> int | None:

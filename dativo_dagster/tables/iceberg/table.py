@@ -54,7 +54,7 @@ class Table:
         """Ask the catalog, then write and delete an object where the table's files go."""
         try:
             location = self.location()
-            probe = f"{location}/data/.dativo-check-{secrets.token_hex(4)}"
+            probe = f"{location}/data/dativo-check-{secrets.token_hex(4)}.parquet"  # S3 table buckets take no other
             storage = self._storage(location)
             storage.write(probe, b"")
             storage.delete(probe)
