@@ -30,7 +30,7 @@ Several streams share what stands at the top; what a stream says goes over it, o
       - {name: b, source: {files: [b.csv]}, target: {table: geo.b}, contract: contracts/b.yaml}
 
 The form of the earlier system names recipes (``source_connector_path``, or ``source_connector`` alone for a built-in
-one) and an ``asset_path``; see `LegacyJobFile`. Both forms are told apart by these keys.
+one) and an ``asset_path``; see `config.legacyfile`. Both forms are told apart by these keys.
 
 A YAML file in a folder of jobs is taken for a job when it has one of `JOB_KEYS` at the top and none of `OTHER_KEYS`,
 when it has one of `LEGACY_KEYS`, or when it names the job schema in ``$schema``. Contracts, recipes, runner files and
@@ -45,7 +45,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -104,7 +103,7 @@ Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern":
 TableName = Annotated[str, AfterValidator(_table), Field(json_schema_extra={"pattern": f"^{_TABLE}$"})]
 
 
-def _word(key: str) -> BeforeValidator:
+def word(key: str) -> BeforeValidator:
     """Take a word for a block with just ``key``, so that ``validation: warn`` is ``validation: {mode: warn}``."""
     return BeforeValidator(
         lambda value: {key: value} if isinstance(value, str) else value, json_schema_input_type=str | dict[str, Any]
@@ -139,7 +138,7 @@ class SourceFile(OpenModel):
 
     connector: str | None = Field(default=None, description="The kind of source.")
     description: str = ""
-    incremental: Annotated[IncrementalFile, _word("strategy")] | None = None
+    incremental: Annotated[IncrementalFile, word("strategy")] | None = None
     custom_reader: str | None = Field(
         default=None, description="A plugin instead: `path.py:Class` or `lib.so:function`."
     )
@@ -283,16 +282,16 @@ class StreamFile(FileModel):
     source: SourceFile = SourceFile()
     target: TargetFile = TargetFile()
     contract: ContractFile = Field(default=None, description="A file, or the contract itself.")
-    validation: Annotated[ValidationFile, _word("mode")] | None = None
+    validation: Annotated[ValidationFile, word("mode")] | None = None
 
 
 class ValidatedFile(FileModel):
     """The part of a stream, with its defaults filled in, that says what becomes of bad rows."""
 
-    validation: Annotated[ValidationFile, _word("mode")] = ValidationFile()
+    validation: Annotated[ValidationFile, word("mode")] = ValidationFile()
 
 
-class _Anywhere(FileModel):
+class CommonFile(FileModel):
     """What both forms of a job may say."""
 
     schema_ref: str | None = Field(default=None, alias="$schema", description="Where editors find this schema.")
@@ -301,7 +300,7 @@ class _Anywhere(FileModel):
     environment: str | None = Field(default=None, description="A label, such as `production`.")
     owners: list[str] = Field(default=[], description="People by email, teams as `team:name`.")
     tags: dict[str, str] = Field(default={}, description="Labels of the assets.")
-    schedule: Annotated[ScheduleFile, _word("cron")] | None = None
+    schedule: Annotated[ScheduleFile, word("cron")] | None = None
     logging: LoggingFile = LoggingFile()
     catalog: CatalogFile | None = None
     plugins: PluginsFile | None = None
@@ -313,78 +312,16 @@ class _Anywhere(FileModel):
     parallelism: int = Field(default=0, ge=0, le=256, description="Units read at once; 0 leaves it to the machine.")
 
 
-class JobFile(_Anywhere):
+class JobFile(CommonFile):
     """A job in the short form."""
 
     tenant: Name = Field(default="default", description="Whose data it is.")
     source: SourceFile = SourceFile()
     target: TargetFile = TargetFile()
     contract: ContractFile = Field(default=None, description="A file, or the contract itself.")
-    validation: Annotated[ValidationFile, _word("mode")] = ValidationFile()
+    validation: Annotated[ValidationFile, word("mode")] = ValidationFile()
     retry: RetryFile = RetryFile()
     streams: list[StreamFile] | None = Field(default=None, min_length=1, description="Several tables in one job.")
-
-
-class LegacyFiles(OpenModel):
-    """One file, sheet or table of a source of the earlier system."""
-
-    path: str | None = Field(default=None, validation_alias=AliasChoices("path", "file"))
-    object: str | None = None
-
-
-class LegacySource(OpenModel):
-    """A source of the earlier system, once its recipe lies below it."""
-
-    type: str
-    description: str | None = ""
-    credentials: dict[str, Any] | None = None
-    objects: list[str] | None = None
-    files: list[LegacyFiles] | None = None
-    sheets: list[dict[str, Any]] | None = None
-    tables: list[dict[str, Any]] | None = None
-    incremental: IncrementalFile | None = None
-    rate_limits: dict[str, Any] | None = None
-    engine: dict[str, Any] | None = None
-    dsn: str | None = None
-    connection: dict[str, Any] | None = None
-    custom_reader: str | None = None
-
-
-class LegacyTarget(OpenModel):
-    """A target of the earlier system, once its recipe lies below it."""
-
-    type: str
-    description: str | None = ""
-    catalog: str | dict[str, Any] | None = None
-    branch: str | None = None
-    warehouse: str | None = None
-    file_format: str | None = None
-    partitioning: list[str] | None = None
-    engine: dict[str, Any] | None = None
-    connection: dict[str, Any] | None = None
-    markdown_kv_storage: dict[str, Any] | None = None
-    parquet_target_size_mb: float | None = Field(default=None, gt=0)
-    custom_writer: str | None = None
-
-
-class LegacyJobFile(_Anywhere):
-    """A job of the earlier system, plus what both forms may say.
-
-    ``source`` and ``target`` are laid over a recipe before they are checked as `LegacySource` and `LegacyTarget`.
-    """
-
-    tenant_id: Name
-    source_connector: str | None = Field(default=None, description="A built-in recipe, when there is no path to one.")
-    target_connector: str | None = Field(default=None, description="A built-in recipe, when there is no path to one.")
-    source_connector_path: str | None = Field(default=None, description="The recipe of the source.")
-    target_connector_path: str | None = Field(default=None, description="The recipe of the target.")
-    asset: str | None = None
-    asset_path: str = Field(description="The contract.")
-    source: dict[str, Any] | None = None
-    target: dict[str, Any] | None = None
-    schema_validation_mode: Literal["strict", "warn"] = "strict"
-    validation: Annotated[ValidationFile, _word("mode")] | None = None
-    retry_config: RetryFile = RetryFile()
 
 
 def is_legacy(data: Mapping[str, Any]) -> bool:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.config.document import Document, Location, Map, Mark, Seq
-from dativo_dagster.config.incremental import DEFAULTS
 from dativo_dagster.config.interpolate import Unresolved, shell_style
-from dativo_dagster.config.jobfile import LegacyJobFile, LegacySource, LegacyTarget
+from dativo_dagster.config.jobfile import CommonFile
+from dativo_dagster.config.legacyfile import LegacyJobFile, LegacySource, LegacyTarget
 from dativo_dagster.config.mistakes import Mistakes, validated
 from dativo_dagster.config.recipe import Role, laid_over, read_recipe
 from dativo_ingest.exceptions import ConfigurationError
@@ -33,23 +33,7 @@ _UNUSED = {
 _FILES = frozenset({"csv", "files", "json", "parquet"})
 _DIALECT = ("chunk_size", "batch_size", "encoding", "delimiter", "quote_char")
 _NULLS = ("", "NULL", "null")
-_SAME = (
-    "$schema",
-    "name",
-    "description",
-    "environment",
-    "owners",
-    "tags",
-    "schedule",
-    "logging",
-    "catalog",
-    "plugins",
-    "classification_overrides",
-    "finops",
-    "governance_overrides",
-    "parallelism",
-    "validation",
-)
+_SAME = (*(each.alias or name for name, each in CommonFile.model_fields.items()), "validation")
 
 
 @dataclass
@@ -234,11 +218,6 @@ class Legacy:
 
     def _note(self, mark: Mark, why: str) -> None:
         self.notes.append(f"{mark}: {why}")
-
-
-def known_sources() -> frozenset[str]:
-    """Give the sources that jobs of the earlier system name; those that are not built yet load and do not run."""
-    return frozenset(DEFAULTS)
 
 
 def may_wait(location: Location) -> bool:
