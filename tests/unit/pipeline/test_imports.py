@@ -1,11 +1,9 @@
+"""A run starts without pandas, which pyarrow would load where it is installed."""
+
 from __future__ import annotations
 
 import subprocess
 import sys
-
-import pytest
-
-pytest.importorskip("pandas", reason="there is nothing to spare without pandas")
 
 
 def run(code: str) -> str:
