@@ -54,6 +54,8 @@ class Legacy:
         if job is None or source is None or target is None:
             return None
         contract = self.contract(job.asset_path, root.marks["asset_path"][1])
+        if contract is None:
+            return None
         short = root.only(*_SAME)
         for ours, theirs in (("tenant", "tenant_id"), ("contract", "asset_path"), ("retry", "retry_config")):
             if theirs in root:
@@ -165,7 +167,7 @@ class Legacy:
                 nulls.put(text, block.mark)
             short.put("null_values", nulls, (block.mark, block.mark))
 
-    def _target(self, block: Map, tenant: str, contract: Contract | None) -> Map:
+    def _target(self, block: Map, tenant: str, contract: Contract) -> Map:
         for key in _UNUSED["target"]:
             if block.get(key):
                 self._note(block.marks[key][0], f"target.{key} has no effect: files are Parquet")
@@ -180,8 +182,7 @@ class Legacy:
         short.put("connector", kind, block.marks["type"])
         if block.get("parquet_target_size_mb"):
             short.put("file_size_mb", block["parquet_target_size_mb"], block.marks["parquet_target_size_mb"])
-        if contract:
-            self._place(short, block, contract)
+        self._place(short, block, contract)
         return short
 
     def _iceberg(self, block: Map, tenant: str) -> Map:

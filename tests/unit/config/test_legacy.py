@@ -355,6 +355,11 @@ def test_a_mistake_is_told_with_its_place(old, new, message):
     assert any(message in line for line in lines), lines
 
 
+def test_a_contract_that_is_missing_is_one_mistake():
+    (line,) = mistakes(JOB.replace("people.yaml", "nobody.yaml"))
+    assert line.startswith("job.yaml:4:13: asset_path: there is no file 'nobody.yaml'")
+
+
 def test_keys_that_the_earlier_system_dropped_are_noted():
     job = loaded(JOB.replace("source:\n", "source:\n  observability: {provider: aws}\n"))
     assert job.notes == ("job.yaml:6:3: source.observability has no effect",)
