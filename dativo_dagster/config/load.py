@@ -22,6 +22,7 @@ from dativo_dagster.config.legacy import Legacy, may_wait
 from dativo_dagster.config.mistakes import Mistakes
 from dativo_dagster.config.normal import Normal, Place
 from dativo_dagster.config.paths import is_file, resolve_path
+from dativo_dagster.config.runner import is_runner, load_runner
 from dativo_ingest.exceptions import ConfigurationError, DativoError, wrap_exception
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def load_folder(
     jobs: list[Job] = []
     problems: list[Problem] = []
     for path in job_files(folder):
-        found = loading.attempt(path)
+        found = loading.attempt(path, named=folder.is_file())
         if isinstance(found, Problem):
             problems.append(found)
         elif found is not None:
@@ -105,11 +106,14 @@ def load_folder(
 def job_files(folder: Path) -> Iterator[Path]:
     """Give the YAML files in a folder and below in the order of their paths, but nothing whose name starts with a dot.
 
+    A file may stand for a folder: a job for itself, a runner file for the jobs that it names.
+
     Raises:
-        ConfigurationError: ``NO_SUCH_FILE``: there is no such folder.
+        ConfigurationError: ``NO_SUCH_FILE``: there is no such folder. ``BAD_RUNNER``: the runner file is wrong.
     """
     if folder.is_file():
-        yield folder
+        runner = load_runner(folder) if is_runner(folder) else None
+        yield from dict.fromkeys(schedule.job for schedule in runner.schedules) if runner else [folder]
         return
     if not folder.is_dir():
         raise ConfigurationError(f"{folder}: there is no such folder of jobs", "NO_SUCH_FILE", {"path": str(folder)})
@@ -128,11 +132,11 @@ class _Loading:
     strict: bool
     contracts: dict[tuple[Path, str | None], Contract | DativoError] = field(default_factory=dict)
 
-    def attempt(self, path: Path) -> Job | Problem | None:
-        """Give the job in a file, None when it holds something else."""
+    def attempt(self, path: Path, *, named: bool) -> Job | Problem | None:
+        """Give the job in a file, None when it holds something else; a file that was named must be a job."""
         try:
             document = read_document(path)
-            return self.job(document) if is_job(document.data) else None
+            return self.job(document) if named or is_job(document.data) else None
         except Exception as error:  # noqa: BLE001 - the boundary of a file: whatever it is, the others load
             return Problem(path, wrap_exception(error, ConfigurationError))
 

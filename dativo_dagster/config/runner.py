@@ -16,6 +16,7 @@ from dativo_dagster.config.document import Document, Map, read_document
 from dativo_dagster.config.jobfile import FileModel, Name
 from dativo_dagster.config.mistakes import Mistakes, validated
 from dativo_dagster.config.paths import resolve_path
+from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +80,15 @@ class RunnerFile(FileModel):
 
     mode: Literal["orchestrated", "oneshot"] = "orchestrated"
     orchestrator: OrchestratorFile = OrchestratorFile()
+
+
+def is_runner(path: Path) -> bool:
+    """Tell a runner file from the other YAML files, broken ones included."""
+    try:
+        data = read_document(path).data
+    except ConfigurationError:
+        return False
+    return isinstance(data, Map) and not {"runner", "orchestrator"}.isdisjoint(data)
 
 
 def load_runner(path: Path) -> Runner:

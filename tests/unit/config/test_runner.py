@@ -5,6 +5,7 @@ from textwrap import indent
 
 import pytest
 
+from dativo_dagster.config.load import load_folder
 from dativo_dagster.config.runner import Runner, RunnerSchedule, load_runner
 from dativo_ingest.exceptions import ConfigurationError
 
@@ -81,3 +82,19 @@ def test_a_mistake_is_told_with_its_place(path, text, message):
         load_runner(path)
     assert caught.value.message == f"runner.yaml:{message}"
     assert caught.value.error_code == "BAD_RUNNER"
+
+
+def test_a_runner_file_stands_for_the_folder_of_the_jobs_that_it_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source, target = "source: {connector: csv, files: [x.csv]}", "target: {connector: files, table: t}"
+    Path("a.yaml").write_text(f"{source}\n{target}\ncontract: {{schema: [{{name: a}}]}}\n")
+    Path("b.yaml").write_text("not: a job")
+    schedules = "".join(
+        f"  - {{name: {n}, config: {f}, cron: '@daily'}}\n"
+        for n, f in zip("xyz", ("a.yaml", "a.yaml", "b.yaml"), strict=True)
+    )
+    Path("runner.yaml").write_text(f"orchestrator:\n schedules:\n{schedules}")
+    found = load_folder(Path("runner.yaml"))
+    assert [job.name for job in found.jobs] == ["a"]
+    (problem,) = found.problems
+    assert "b.yaml:1:1: this is no job" in problem.message
