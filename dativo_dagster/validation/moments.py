@@ -17,6 +17,7 @@ _DAY = (
     r"[0-9]{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)"
     r"|(?:0[13578]|1[02])-31|02-29)"
 )
+_NANOSECOND_YEARS = r"^\s*(?:167[89]|16[89][0-9]|1[7-9][0-9]{2}|2[01][0-9]{2}|22[0-5][0-9]|226[01])-"
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{%s})?)?"
 _OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
 _MIDNIGHT = rf"^({_DAY})(?:[T ]00:00(?::00(?:\.0*)?)?)?$"
@@ -65,11 +66,13 @@ def placed(clocks: pa.Array, zone: str) -> Converted:
 
 
 def _moments(text: pa.Array, kind: lt.Timestamp) -> Converted:
-    target = arrow_type(kind)
+    target, said = arrow_type(kind), text
+    if kind.unit == "ns":  # before 1678 and after 2261 older Arrow wraps around in silence
+        said = only(text, pc.match_substring_regex(text, _NANOSECOND_YEARS))
     try:
-        values = _from_year_1(text.cast(target))
+        values = _from_year_1(said.cast(target))
     except pa.ArrowInvalid:
-        iso = _without_zeros(_iso(text))
+        iso = _without_zeros(_iso(said))
         clock = _CLOCK % _DIGITS[kind.unit]
         shape = rf"{_DAY}[T ]{clock}{_OFFSET}" if kind.zoned else rf"{_DAY}(?:[T ]{clock})?"
         iso = only(iso, pc.match_substring_regex(iso, f"^{shape}$"))

@@ -2,19 +2,20 @@
 
 What is read, after blanks around it are dropped (a string is kept as it is):
 
-========== ==========================================================================================================
-boolean    true 1 yes on / false 0 no off, in any case
-integers   decimal digits with an optional sign; neither ``12.0`` nor ``1e3`` nor ``0x1F``
-floats     decimal or scientific notation, nan, inf: the nearest float of that width; too large is bad
-decimal    the same without nan and inf; exact, so more digits than the scale are bad unless they are zeros
-date       ``YYYY-MM-DD``, also followed by midnight
-time       ``HH:MM[:SS[.fraction]]``
-timestamp  ISO 8601 with ``T`` or a blank, up to nine digits of fraction, or a date alone; a zone or offset is bad
-timestamptz the same with ``Z``, ``UTC`` or an offset; without one only when the contract says the zone of the column
-uuid       hex with or without hyphens
-binary     base64 (RFC 4648)
-json       one JSON text, kept as it is
-========== ==========================================================================================================
+=========== =========================================================================================================
+boolean     true 1 yes on / false 0 no off, in any case
+integers    decimal digits with an optional sign; neither ``12.0`` nor ``1e3`` nor ``0x1F``
+floats      decimal or scientific notation, nan, inf: the nearest float of that width; too large is bad
+decimal     the same without nan and inf; exact, so more digits than the scale are bad unless they are zeros
+date        ``YYYY-MM-DD`` from year 1 on, also followed by midnight
+time        ``HH:MM[:SS[.fraction]]``
+timestamp   ISO 8601 with ``T`` or a blank, or a date alone; a fraction finer than the unit is bad, and so is a zone;
+            nanoseconds hold the years 1678 to 2261
+timestamptz the same with ``Z``, ``UTC`` or an offset; without one only when the contract says the column's zone
+uuid        hex with or without hyphens
+binary      base64 (RFC 4648)
+json        one JSON text, kept as it is
+=========== =========================================================================================================
 
 Every parser first tries the whole column with the kernel of Arrow. Only when that fails are the bad rows searched:
 by pattern, and then by halving what still fails.

@@ -86,7 +86,7 @@ def test_a_float_becomes_the_decimal_that_it_is_written_as_or_is_bad(values, kin
 def test_a_decimal_keeps_all_its_digits_or_is_bad(source, target, data):
     top = 10**source.precision - 1
     small = st.integers(-min(top, 9999), min(top, 9999))
-    with decimal.localcontext(prec=80):
+    with decimal.localcontext(decimal.Context(prec=80)):
         values = [D(i).scaleb(-source.scale) for i in data.draw(st.lists(st.integers(-top, top) | small, max_size=5))]
     found = to(str(target), values, arrow_type(source))
     for before, after in zip(values, found, strict=True):
@@ -227,5 +227,5 @@ def _range(name):
 def _fits(value: D, kind: Decimal) -> bool:
     if not value.is_finite():
         return False
-    with decimal.localcontext(prec=400):
+    with decimal.localcontext(decimal.Context(prec=400)):
         return abs(value) < D(10) ** (kind.precision - kind.scale) and value == value.quantize(D(10) ** -kind.scale)

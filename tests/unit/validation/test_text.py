@@ -116,7 +116,7 @@ def test_any_number_is_the_same_decimal_or_bad(parts, kind):
     except decimal.InvalidOperation:
         assert read(str(kind), text) == ["bad"]
         return
-    with decimal.localcontext(prec=1000):
+    with decimal.localcontext(decimal.Context(prec=1000)):
         fits = abs(value) < 10 ** (kind.precision - kind.scale) and value == value.quantize(_step(kind))
     (found,) = read(str(kind), text)
     if found == "bad":
