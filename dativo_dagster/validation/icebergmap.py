@@ -138,7 +138,8 @@ def _logical(kind: it.IcebergType) -> lt.LogicalType:
         return lt.Map(_logical(kind.key_type), _logical(kind.value_type))
     if isinstance(kind, it.StructType):
         return lt.Struct(tuple((f.name, _logical(f.field_type)) for f in kind.fields))
-    return lt.parse_type(_LOGICAL.get(str(kind), str(kind).partition("[")[0]))
+    name = str(kind).partition("[")[0]
+    return lt.parse_type(_LOGICAL.get(name, name))
 
 
 _LOGICAL = {
