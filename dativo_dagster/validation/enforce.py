@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from dativo_dagster.config.types import LogicalType, Timestamp
 from dativo_dagster.validation.convert import convert, is_text
-from dativo_dagster.validation.quarantine import RECORD_CORRUPT, Problem, corrupted, quarantined
+from dativo_dagster.validation.quarantine import RECORD_CORRUPT, Problem, corrupted, json_values, quarantined
 from dativo_ingest.exceptions import ValidationError
 from dativo_ingest.model import Violation
 from dativo_ingest.protocols import CORRUPT
@@ -188,12 +188,15 @@ class Enforcer:
 
     def _shown(self, batch: pa.RecordBatch, column: str | None, row: int) -> str:
         """Give a value as a report may show it: short, and masked when the column is classified."""
-        if column is None or column not in batch.schema.names or not batch.column(column)[row].is_valid:
+        if column is None or column not in batch.schema.names:
             return str(column)
+        array = batch.column(column)
+        (value,) = json_values(array[row : row + 1])
+        if value is None:
+            return column
         if column in self.compiled.classified:
             return "a masked value"
-        value = batch.column(column)[row]
-        return _shortened(repr(str(value)) if is_text(value.type) else str(value))
+        return _shortened(repr(value) if is_text(array.type) else str(value))
 
 
 def _any(masks: list[pa.BooleanArray]) -> pa.BooleanArray | None:

@@ -130,12 +130,13 @@ def records(batch: pa.RecordBatch) -> list[str]:
     """Give each row as JSON: exact numbers as text where JSON has none, moments in ISO 8601, bytes in base64."""
     if not batch.num_columns:
         return ["{}"] * batch.num_rows
-    names, columns = batch.schema.names, [_json_values(batch.column(i)) for i in range(batch.num_columns)]
+    names, columns = batch.schema.names, [json_values(batch.column(i)) for i in range(batch.num_columns)]
     encode = json.JSONEncoder(ensure_ascii=False).encode
     return [encode(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
 
 
-def _json_values(array: pa.Array) -> list[Any]:
+def json_values(array: pa.Array) -> list[Any]:
+    """Give values as what JSON has; Python's own objects do not hold all of them, such as nanoseconds."""
     kind = array.type
     if _T.is_integer(kind) or _T.is_boolean(kind) or _T.is_null(kind) or is_text(kind):
         return array.to_pylist()  # type: ignore[no-any-return]
@@ -153,17 +154,17 @@ def _json_values(array: pa.Array) -> list[Any]:
 def _nested_values(array: pa.Array) -> list[Any]:
     kind = array.type
     if _T.is_dictionary(kind):
-        return _json_values(array.dictionary_decode())
+        return json_values(array.dictionary_decode())
     if isinstance(kind, pa.BaseExtensionType):
-        return _json_values(array.storage)
+        return json_values(array.storage)
     if _T.is_map(kind):
-        return _json_values(entries(array))
+        return json_values(entries(array))
     if _T.is_struct(kind) and kind.num_fields:
-        names, rows = [f.name for f in kind], zip(*map(_json_values, array.flatten()), strict=True)
+        names, rows = [f.name for f in kind], zip(*map(json_values, array.flatten()), strict=True)
         return [dict(zip(names, row, strict=True)) if v else None for v, row in zip(_valid(array), rows, strict=True)]
     if is_list(kind):
         array = array.cast(pa.large_list(kind.value_type))
-        values = iter(_json_values(flattened(array)))
+        values = iter(json_values(flattened(array)))
         return [None if n is None else list(islice(values, n)) for n in pc.list_value_length(array).to_pylist()]
     return [str(v) if v.is_valid else None for v in array]
 
