@@ -1,8 +1,10 @@
 """The disk as a store: files appear whole or not at all, and every failure says what to do."""
 
 import os
+import tempfile
 import threading
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -159,12 +161,24 @@ def test_what_is_not_there_and_what_is_a_folder_are_told_apart(tmp_path):
     assert caught.value.error_code == "NOT_A_FILE"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may do anything")
-def test_a_folder_that_may_not_be_written_is_named(tmp_path):
-    tmp_path.chmod(0o500)
+@pytest.fixture
+def locked():
+    """A folder that this process may read but not write; root, who may do anything, becomes nobody for the test."""
+    me, nobody = os.geteuid(), 65534
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o555)
+        os.seteuid(me or nobody)
+        try:
+            yield Path(name)
+        finally:
+            os.seteuid(me)
+
+
+def test_a_folder_that_may_not_be_written_is_named(locked):
     with pytest.raises(AuthenticationError) as caught:
-        DISK.write(f"{tmp_path}/x", b"")
+        DISK.write(f"{locked}/x", b"")
     assert caught.value.error_code == "ACCESS_DENIED"
+    assert str(locked) in caught.value.message
 
 
 @pytest.mark.parametrize("uri", ["ftp://host/x", "s3:///key", "gs://"])
