@@ -6,7 +6,7 @@ import argparse
 import logging
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.cli.jobs import add_job_arguments, load_for_run, select, streams_of
+from dativo_dagster.cli.jobs import add_job_arguments, prepare, select, streams_of
 from dativo_dagster.telemetry import event
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def main(args: argparse.Namespace, console: Console) -> int:
     """Check both sides of each stream; 0 when all can be reached, else 2."""
     from dativo_dagster.pipeline.run import check_connection
 
-    job = load_for_run(select(args).jobs[0], args, console)
+    job = prepare(select(args).jobs[0], args, console)
     who: dict[str, Any] = {"job_name": job.name, "tenant_id": job.tenant}
     event(logger, "check_started", f"job {job.name}", **who)
     answer = {}

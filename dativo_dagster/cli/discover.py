@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.cli.jobs import add_job_arguments, load_for_run, select, streams_of
+from dativo_dagster.cli.jobs import add_job_arguments, prepare, select, streams_of
 from dativo_dagster.telemetry import configure_logging, event
 from dativo_ingest.exceptions import ConfigurationError
 
@@ -42,7 +42,7 @@ def main(args: argparse.Namespace, console: Console) -> int:
         configure_logging("DEBUG" if args.verbose else "WARNING", stream=console.err, plain=console.interactive)
         job = bare_job(args.connector, options_of(args.option))
     else:
-        job = load_for_run(select(args).jobs[0], args, console)
+        job = prepare(select(args).jobs[0], args, console)
     event(logger, "discover_started", f"job {job.name}", job_name=job.name, tenant_id=job.tenant)
     found = list_streams(job, args.stream)
     event(logger, "discover_complete", f"{len(found)} objects", job_name=job.name, tenant_id=job.tenant)

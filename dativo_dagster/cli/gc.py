@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from dativo_dagster.cli.console import size
-from dativo_dagster.cli.jobs import add_job_arguments, load_for_run, select, streams_of
+from dativo_dagster.cli.jobs import add_job_arguments, prepare, select, streams_of
 
 if TYPE_CHECKING:
     from dativo_dagster.cli.console import Console
@@ -46,7 +46,7 @@ def main(args: argparse.Namespace, console: Console) -> int:
     """List or delete the files."""
     from dativo_dagster.pipeline.run import collect_garbage
 
-    job = load_for_run(select(args).jobs[0], args, console)
+    job = prepare(select(args).jobs[0], args, console)
     before = datetime.now(timezone.utc) - args.older_than
     streams = streams_of(job, args.stream)
     found = {s.name: collect_garbage(job, s, older_than=before, delete=args.delete) for s in streams}

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dativo_dagster.cli.console import Console
     from dativo_dagster.config.job import Job, JobStream
     from dativo_dagster.config.load import Problem
 
+logger = logging.getLogger(__name__)
 MODES = ("self_hosted", "cloud")
 
 
@@ -111,25 +113,32 @@ def _in_folder(folder: Path, tenant: str | None) -> Selection:
     return Selection(jobs=jobs, problems=tuple(loaded.problems))
 
 
-def load_for_run(job: Job, args: argparse.Namespace, console: Console) -> Job:
-    """Load a job again with its tenant's secrets, every variable required, and log as it says.
+def prepare(job: Job, args: argparse.Namespace, console: Console) -> Job:
+    """Load a job for a run, with its tenant's secrets, and log as it says.
 
     Raises:
         DativoError: A secret cannot be had, or a variable that the job names is not set.
     """
     import dataclasses
-    import logging
 
-    from dativo_dagster.config.load import load_job
     from dativo_dagster.pipeline.imports import spare_pandas
-    from dativo_dagster.pipeline.secrets import SecretOptions, run_environment
-    from dativo_dagster.secrets import literals
-    from dativo_dagster.telemetry import configure_logging, event
+    from dativo_dagster.pipeline.secrets import SecretOptions, load_with
 
     spare_pandas()
     options = SecretOptions(manager=args.secret_manager, config=args.secret_manager_config, folder=args.secrets_dir)
     secrets = options.load(job.tenant)
-    verbose = getattr(args, "verbose", False)
+    _log_as(job, secrets, console, verbose=getattr(args, "verbose", False))
+    loaded = load_with(job.path, secrets)
+    if args.mode == "cloud" and loaded.sandbox is None:
+        return dataclasses.replace(loaded, sandbox={"enabled": True})
+    return loaded
+
+
+def _log_as(job: Job, secrets: Mapping[str, Any], console: Console, *, verbose: bool) -> None:
+    """Log as a job says, and never any of its secrets."""
+    from dativo_dagster.secrets import literals
+    from dativo_dagster.telemetry import configure_logging, event
+
     # A person at a terminal has the bar and the summary; the lines of INFO are for machines.
     level = "DEBUG" if verbose else "WARNING" if console.interactive and job.log_level == "INFO" else job.log_level
     console.redactor = configure_logging(
@@ -139,12 +148,7 @@ def load_for_run(job: Job, args: argparse.Namespace, console: Console) -> Job:
         stream=console.err,
         plain=console.interactive,
     )
-    logger = logging.getLogger(__name__)
     event(logger, "secrets_loaded", f"{len(secrets)} secrets", tenant_id=job.tenant, names=sorted(secrets))
-    loaded = load_job(job.path, strict_environment=True, environment=run_environment(secrets))
-    if args.mode == "cloud" and loaded.sandbox is None:
-        return dataclasses.replace(loaded, sandbox={"enabled": True})
-    return loaded
 
 
 def streams_of(job: Job, names: Sequence[str] | None) -> tuple[JobStream, ...]:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.cli.console import size
-from dativo_dagster.cli.jobs import add_job_arguments, load_for_run, select, streams_of
+from dativo_dagster.cli.jobs import add_job_arguments, prepare, select, streams_of
 
 if TYPE_CHECKING:
     from dativo_dagster.cli.console import Console
@@ -26,7 +26,7 @@ def main(args: argparse.Namespace, console: Console) -> int:
     """Show the plan of each stream; 2 when a run would refuse one of them."""
     from dativo_dagster.pipeline.run import plan_stream
 
-    job = load_for_run(select(args).jobs[0], args, console)
+    job = prepare(select(args).jobs[0], args, console)
     plans = [plan_stream(job, stream) for stream in streams_of(job, args.stream)]
     if args.json:
         console.json({"job": job.name, "tenant": job.tenant, "streams": [_json(p) for p in plans]})

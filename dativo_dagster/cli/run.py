@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.cli.console import Console, ProgressBar
-from dativo_dagster.cli.jobs import add_job_arguments, load_for_run, select, streams_of
+from dativo_dagster.cli.jobs import add_job_arguments, prepare, select, streams_of
 from dativo_dagster.cli.summary import show_result
 from dativo_dagster.telemetry import event
 from dativo_ingest.exceptions import DativoError, wrap_exception
@@ -91,7 +91,7 @@ def _outcome(job: Job, args: argparse.Namespace, console: Console) -> Outcome:
 def _run(job: Job, args: argparse.Namespace, console: Console) -> JobResult:
     from dativo_dagster.pipeline.run import run_job
 
-    job = load_for_run(job, args, console)
+    job = prepare(job, args, console)
     streams = [stream.name for stream in streams_of(job, args.stream)]
     who: dict[str, Any] = {"job_name": job.name, "tenant_id": job.tenant}
     event(logger, "job_started", f"job {job.name}", **who, streams=streams, file=str(job.path))

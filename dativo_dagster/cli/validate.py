@@ -55,15 +55,27 @@ def _load(path: Path) -> Iterator[Job | DativoError]:
         yield ConfigurationError(f"{path} has no job file", "NO_SUCH_JOB")
 
 
+def _notes(job: Job) -> list[str]:
+    """Give what a job says and nothing here acts on: better known before a run than after."""
+    promises = [
+        f"{s.contract.path or job.path}: promised, and not checked here: {promise}"
+        for s in job.streams
+        for promise in s.contract.unsupported
+    ]
+    return [*job.notes, *promises]
+
+
 def _facts(job: Job) -> dict[str, Any]:
     streams = [{"name": s.name, "table": s.target.table, "contract": s.contract.name} for s in job.streams]
-    return {"job": job.name, "tenant": job.tenant, "path": str(job.path), "streams": streams}
+    return {"job": job.name, "tenant": job.tenant, "path": str(job.path), "streams": streams, "notes": _notes(job)}
 
 
 def _show(jobs: list[Job], problems: list[DativoError], console: Console) -> None:
     for job in jobs:
         streams = ", ".join(f"{s.name} -> {s.target.table}" for s in job.streams)
         console.line(f"{console.style('ok', 'green')}  {job.path}: {job.name} ({job.tenant}): {streams}")
+        for note in _notes(job):
+            console.line(f"{console.style('note', 'yellow')}  {note}")
     for problem in problems:
         for text in problem.message.splitlines():
             console.line(text)

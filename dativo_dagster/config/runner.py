@@ -36,6 +36,11 @@ class RunnerSchedule:
     max_concurrent_runs: int = 1
     tags: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def crontab(self) -> str:
+        """Give the cron, also of an interval."""
+        return self.cron or interval_cron(self.interval_seconds or 0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Runner:
@@ -53,7 +58,9 @@ class RunnerScheduleFile(FileModel):
     name: Name
     config: str = Field(min_length=1, description="The job's file.")
     cron: str | None = Field(default=None, description="Five fields, minute to weekday, or a word such as @daily.")
-    interval_seconds: int | None = Field(default=None, ge=1, description="Instead of a cron.")
+    interval_seconds: int | None = Field(
+        default=None, ge=1, description="Instead of a cron: minutes that divide an hour, or hours that divide a day."
+    )
     enabled: bool = True
     timezone: str = Field(default="UTC", description="IANA name of the zone that the cron is meant in.")
     max_concurrent_runs: int = Field(default=1, ge=1)
@@ -63,6 +70,13 @@ class RunnerScheduleFile(FileModel):
     @classmethod
     def _cron(cls, text: str | None) -> str | None:
         return text if text is None else check_cron(text)
+
+    @field_validator("interval_seconds")
+    @classmethod
+    def _interval(cls, seconds: int | None) -> int | None:
+        if seconds is not None:
+            interval_cron(seconds)
+        return seconds
 
     _timezone = field_validator("timezone")(check_timezone)
 
@@ -80,6 +94,24 @@ class RunnerFile(FileModel):
 
     mode: Literal["orchestrated", "oneshot"] = "orchestrated"
     orchestrator: OrchestratorFile = OrchestratorFile()
+
+
+def interval_cron(seconds: int) -> str:
+    """Say "every so many seconds" as a cron.
+
+    Raises:
+        ValueError: No cron says just that. The earlier system rounded to minutes, or crashed.
+    """
+    minutes, hours = seconds // 60, seconds // 3600
+    if seconds % 60 == 0 and minutes and 60 % minutes == 0 and minutes < 60:  # noqa: PLR2004 - minutes of an hour
+        return f"*/{minutes} * * * *"
+    if seconds % 3600 == 0 and hours and 24 % hours == 0 and hours < 24:  # noqa: PLR2004 - hours of a day
+        return f"0 */{hours} * * *"
+    if hours == 24 and seconds % 3600 == 0:  # noqa: PLR2004 - hours of a day
+        return "0 0 * * *"
+    raise ValueError(
+        f"no schedule comes every {seconds} seconds: use minutes that divide an hour, hours that divide a day"
+    )
 
 
 def is_runner(path: Path) -> bool:

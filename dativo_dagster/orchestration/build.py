@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from dativo_dagster.config.load import load_folder
+from dativo_dagster.config.runner import is_runner
 from dativo_dagster.orchestration.assets import source_spec, stream_asset, valid_tags
 from dativo_dagster.orchestration.broken import Broken, loads_checks
 from dativo_dagster.orchestration.checks import stream_checks
@@ -24,6 +25,7 @@ from dativo_dagster.orchestration.connections import (
 )
 from dativo_dagster.orchestration.naming import job_name, slug
 from dativo_dagster.orchestration.resources import JobsResource
+from dativo_dagster.orchestration.runner import runner_schedules
 from dativo_dagster.orchestration.schedules import job_schedule
 from dativo_dagster.orchestration.sensors import broken_sensors, connection_sensor
 from dativo_ingest.exceptions import ConfigurationError, DativoError, wrap_exception
@@ -48,7 +50,10 @@ class Parts:
 
 
 def build_definitions(folder: Path) -> dg.Definitions:
-    """Make the definitions of all jobs in ``folder``. No network, no plugin and no row is touched."""
+    """Make the definitions of all jobs in ``folder``, or that the runner file ``folder`` names.
+
+    No network, no plugin and no row is touched.
+    """
     jobs, broken = _loaded(folder)
     parts: list[Parts] = []
     for job in jobs:
@@ -68,7 +73,7 @@ def build_definitions(folder: Path) -> dg.Definitions:
             *loads_checks(broken),
         ],
         jobs=[check_connections, discover_sources, *(part.ingest for part in parts)],
-        schedules=[part.schedule for part in parts if part.schedule],
+        schedules=[*(part.schedule for part in parts if part.schedule), *_runner(folder, parts)],
         sensors=[
             *(connection_sensor(tenant, found) for tenant, found in sources.items()),
             *broken_sensors(broken),
@@ -76,6 +81,13 @@ def build_definitions(folder: Path) -> dg.Definitions:
         resources={"jobs": JobsResource(path=str(folder))},
         executor=dg.in_process_executor,
     )
+
+
+def _runner(folder: Path, parts: Sequence[Parts]) -> list[dg.ScheduleDefinition]:
+    """Make the schedules of a runner file that stands for the folder."""
+    if not parts or not folder.is_file() or not is_runner(folder):
+        return []
+    return runner_schedules(folder, {part.job.path: part.ingest.name for part in parts})
 
 
 def _loaded(folder: Path) -> tuple[tuple[Job, ...], list[Broken]]:

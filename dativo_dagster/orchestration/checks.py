@@ -22,11 +22,13 @@ FIXED = {
     "row_count": "No row is lost: rows read = rows written + rows rejected, and the snapshot has them all.",
     "types": "Every value is of the type that the contract gives its column.",
 }
+BOUNDS = "A run reads as many rows as the contract says."
 
 
 def described_checks(contract: Contract) -> Mapping[str, str]:
     """Give the checks of a contract by name, each with its description; known before anything ran."""
-    return FIXED | {check_name(rule.id): f"Column {rule.column}: {promise(rule)}." for rule in contract.rules}
+    bounds = {} if contract.minimum_rows is contract.maximum_rows is None else {"row_bounds": BOUNDS}
+    return FIXED | bounds | {check_name(rule.id): f"Column {rule.column}: {promise(rule)}." for rule in contract.rules}
 
 
 def stream_checks(job: Job, stream: JobStream, assets: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
@@ -80,5 +82,5 @@ def failed_checks(stream: JobStream, error: ValidationError) -> Sequence[CheckRe
         counts=Counts.from_json(error.details.get("counts", {})),
         violations=tuple(Violation.from_json(v) for v in error.details["violations"]),
     )
-    about_the_table = ("schema", "row_count")
+    about_the_table = ("schema", "row_count", "row_bounds")
     return [check for check in with_checks(stream, result).checks if check.name not in about_the_table]

@@ -1,7 +1,7 @@
 """How code that runs finds its job: by the asset it runs for, or by name in the folder of jobs.
 
-Files are read again for every run, now with every environment variable required, so that a run does what the file
-says at that time; secrets never enter a definition.
+Files are read again for every run, now with the tenant's secrets and every variable required, so that a run does what
+the file says at that time; secrets never enter a definition.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from dativo_dagster.config.load import LoadedFolder, load_folder, load_job
-from dativo_ingest.exceptions import ConfigurationError
+from dativo_dagster.config.job import Job
+from dativo_dagster.config.load import LoadedFolder, Problem, load_folder
+from dativo_dagster.pipeline.secrets import load_for_run
+from dativo_ingest.exceptions import ConfigurationError, DativoError
 
 if TYPE_CHECKING:
-    from dativo_dagster.config.job import Job, JobStream
+    from dativo_dagster.config.job import JobStream
 
 JOB_FILE = "dativo/job_file"
 STREAM = "dativo/stream"
@@ -33,15 +35,31 @@ class JobsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             ConfigurationError: There is no job of that name; the message says what is wrong with broken files.
         """
-        folder = load_folder(Path(self.path), strict_environment=True)
+        folder = load_folder(Path(self.path))
         if name is None:
-            return folder
-        jobs = tuple(job for job in folder.jobs if job.name == name)
+            return _for_run(folder)
+        jobs = tuple(load_for_run(job.path) for job in folder.jobs if job.name == name)
         if not jobs:
             broken = "".join(f"\nNot loaded: {problem.message}" for problem in folder.problems)
             known = ", ".join(sorted(job.name for job in folder.jobs)) or "none"
             raise ConfigurationError(f"no job in {self.path} is called {name!r}; known are: {known}{broken}")
         return LoadedFolder(jobs=jobs, problems=())
+
+
+def _for_run(folder: LoadedFolder) -> LoadedFolder:
+    """Give all jobs that can be loaded for a run; the others become problems."""
+    found = [_attempt(job) for job in folder.jobs]
+    return LoadedFolder(
+        jobs=tuple(each for each in found if isinstance(each, Job)),
+        problems=(*folder.problems, *(each for each in found if isinstance(each, Problem))),
+    )
+
+
+def _attempt(job: Job) -> Job | Problem:
+    try:
+        return load_for_run(job.path)
+    except DativoError as error:
+        return Problem(job.path, error)
 
 
 def stream_of(assets: dg.AssetsDefinition, key: dg.AssetKey, run_id: str) -> tuple[Job, JobStream]:
@@ -53,4 +71,4 @@ def stream_of(assets: dg.AssetsDefinition, key: dg.AssetKey, run_id: str) -> tup
 
 @lru_cache(maxsize=8)
 def _job(path: str, run_id: str) -> Job:  # noqa: ARG001 - one run sees one version of the file
-    return load_job(Path(path), strict_environment=True)
+    return load_for_run(Path(path))

@@ -21,5 +21,10 @@ def job_schedule(name: str, schedule: Schedule) -> dg.ScheduleDefinition:
         job_name=name,
         cron_schedule=schedule.cron,
         execution_timezone=schedule.timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING if schedule.enabled else dg.DefaultScheduleStatus.STOPPED,
+        default_status=default_status(enabled=schedule.enabled),
     )
+
+
+def default_status(*, enabled: bool) -> dg.DefaultScheduleStatus:
+    """Give the status of a schedule as long as nobody touched it in the UI."""
+    return dg.DefaultScheduleStatus.RUNNING if enabled else dg.DefaultScheduleStatus.STOPPED

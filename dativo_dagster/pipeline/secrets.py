@@ -9,10 +9,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dativo_dagster import registry
 from dativo_dagster.secrets import variables
+
+if TYPE_CHECKING:
+    from dativo_dagster.config.job import Job
 
 DEFAULT_MANAGER = "env"
 
@@ -63,6 +66,29 @@ class SecretOptions:
         config = validated(model, Document(document.path, data), mistakes)
         mistakes.raise_any()
         return config
+
+
+def load_for_run(path: Path, options: SecretOptions | None = None) -> Job:
+    """Load a job with its tenant's secrets and every variable required.
+
+    Raises:
+        DativoError: The file is wrong, a secret cannot be had, or a variable that the job names is not set.
+    """
+    from dativo_dagster.config.load import load_job
+
+    tenant = load_job(path, strict_environment=False).tenant
+    return load_with(path, (options or SecretOptions()).load(tenant))
+
+
+def load_with(path: Path, secrets: Mapping[str, Any]) -> Job:
+    """Load a job with secrets at hand and every variable required.
+
+    Raises:
+        ConfigurationError: The file is wrong, or a variable that the job names is not set.
+    """
+    from dativo_dagster.config.load import load_job
+
+    return load_job(path, environment=run_environment(secrets))
 
 
 def run_environment(secrets: Mapping[str, Any]) -> dict[str, str]:

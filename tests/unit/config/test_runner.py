@@ -5,6 +5,7 @@ from textwrap import indent
 
 import pytest
 
+from dativo_dagster.config.cron import check_cron
 from dativo_dagster.config.load import load_folder
 from dativo_dagster.config.runner import Runner, RunnerSchedule, load_runner
 from dativo_ingest.exceptions import ConfigurationError
@@ -16,7 +17,7 @@ orchestrator:
   concurrency_per_tenant: 2
   schedules:
     - {name: a, config: jobs/a.yaml, cron: "0 * * * *", timezone: Europe/Berlin, max_concurrent_runs: 3, tags: {x: y}}
-    - {name: b, config: b.yaml, interval_seconds: 90, enabled: false}
+    - {name: b, config: b.yaml, interval_seconds: 300, enabled: false}
 """
 
 
@@ -41,7 +42,7 @@ def test_both_shapes_load(path, text):
                 max_concurrent_runs=3,
                 tags={"x": "y"},
             ),
-            RunnerSchedule(name="b", job=Path("b.yaml"), interval_seconds=90, enabled=False),
+            RunnerSchedule(name="b", job=Path("b.yaml"), interval_seconds=300, enabled=False),
         ),
     )
 
@@ -63,7 +64,7 @@ def test_a_runner_may_say_nothing(path):
             "1:28: orchestrator.schedules[0]: say exactly one of `cron` and `interval_seconds`",
         ),
         (
-            "orchestrator: {schedules: [{name: a, config: b, cron: '@daily', interval_seconds: 5}]}",
+            "orchestrator: {schedules: [{name: a, config: b, cron: '@daily', interval_seconds: 60}]}",
             "1:28: orchestrator.schedules[0]: say exactly one of `cron` and `interval_seconds`",
         ),
         (
@@ -98,3 +99,19 @@ def test_a_runner_file_stands_for_the_folder_of_the_jobs_that_it_names(tmp_path,
     assert [job.name for job in found.jobs] == ["a"]
     (problem,) = found.problems
     assert "b.yaml:1:1: this is no job" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("seconds", "cron"),
+    [(60, "*/1 * * * *"), (300, "*/5 * * * *"), (3600, "0 */1 * * *"), (21600, "0 */6 * * *"), (86400, "0 0 * * *")],
+)
+def test_an_interval_is_a_cron_that_comes_as_often(seconds, cron):
+    schedule = RunnerSchedule(name="a", job=Path("a"), interval_seconds=seconds)
+    assert schedule.crontab == check_cron(cron)
+
+
+@pytest.mark.parametrize("seconds", [1, 59, 90, 420, 5400, 18000, 172800])
+def test_an_interval_that_no_cron_says_is_refused_and_not_rounded(path, seconds):
+    path.write_text(f"orchestrator: {{schedules: [{{name: a, config: b, interval_seconds: {seconds}}}]}}")
+    with pytest.raises(ConfigurationError, match=f"no schedule comes every {seconds} seconds"):
+        load_runner(path)
