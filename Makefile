@@ -42,7 +42,7 @@ ui: $(DAGSTER_HOME)/.ready  ## open Dagster's UI on the jobs of this folder (POR
 .PHONY: test
 test: .venv/.dev  ## install what the tests need, servers and browser included, and run them all
 	@scripts/system-packages
-	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 .PHONY: check
 check: .venv/.dev  ## lint, check types, import rules and declared dependencies, and that generated files are up to date
@@ -60,8 +60,8 @@ format: .venv/.dev  ## format the code and make the generated files anew
 	$(BIN)/python scripts/generate.py
 
 .PHONY: bench
-bench: .venv/.dev  ## measure what docs/performance.md states
-	@.venv/bin/python -m benchmarks $(ARGS)
+bench: .venv/.dev  ## measure what docs/performance.md states; some minutes on a quiet machine
+	@for name in csv_to_iceberg validation definitions small_job; do $(BIN)/python benchmarks/$$name.py; done
 
 .PHONY: screenshot
 screenshot: .venv/.dev  ## take the picture of the UI that README.md shows
