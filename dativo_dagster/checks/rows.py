@@ -1,4 +1,7 @@
-"""No row is lost: what was read is what was written and what was rejected, and the table took all of it."""
+"""No row is lost, and there are as many as the contract says.
+
+What was read is what was written and what was rejected, and the table took all of it.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,34 @@ if TYPE_CHECKING:
     from dativo_ingest.result import StreamResult
 
 
-def evaluate(result: StreamResult, stream: JobStream) -> tuple[CheckResult, ...]:  # noqa: ARG001 - one shape a shelf
-    """Compare the counts of the run with each other and with its snapshot."""
+def evaluate(result: StreamResult, stream: JobStream) -> tuple[CheckResult, ...]:
+    """Compare the counts of the run with each other, with its snapshot, and with the bounds of the contract."""
+    bounds = (stream.contract.minimum_rows, stream.contract.maximum_rows)
+    return (_reconciled(result), *([_bounded(result, *bounds)] if bounds != (None, None) else []))
+
+
+def _bounded(result: StreamResult, minimum: int | None, maximum: int | None) -> CheckResult:
+    rows = result.counts.read
+    passed = (minimum is None or rows >= minimum) and (maximum is None or rows <= maximum)
+    said = " and ".join(
+        [f"at least {minimum:,}"] * (minimum is not None) + [f"at most {maximum:,}"] * (maximum is not None)
+    )
+    return CheckResult(
+        name="row_bounds",
+        passed=passed or result.status in ("nothing_new", "already_committed"),
+        message=f"{rows:,} rows, and the contract says {said}",
+        details={"rows": rows, "minimum": minimum, "maximum": maximum},
+    )
+
+
+def _reconciled(result: StreamResult) -> CheckResult:
     counts, snapshot = result.counts, result.snapshot
     committed = snapshot.rows if snapshot is not None and result.status == "committed" else counts.written
     passed = counts.read == counts.written + counts.rejected and committed == counts.written
-    return (
-        CheckResult(
-            name="row_count",
-            passed=passed,
-            message=f"{counts.read:,} read = {counts.written:,} written + {counts.rejected:,} rejected, "
-            f"{committed:,} in the snapshot",
-            details={**counts.to_json(), "committed": committed},
-        ),
+    return CheckResult(
+        name="row_count",
+        passed=passed,
+        message=f"{counts.read:,} read = {counts.written:,} written + {counts.rejected:,} rejected, "
+        f"{committed:,} in the snapshot",
+        details={**counts.to_json(), "committed": committed},
     )

@@ -155,6 +155,7 @@ def _metadata(job: Job, stream: JobStream) -> dict[str, Any]:
         "contract": contract.name,
         "contract_version": contract.version,
         "contract_file": dg.MetadataValue.path(contract.path) if contract.path else "",
+        "promised_but_not_checked": "; ".join(contract.unsupported),
         "hidden_columns": ", ".join(closed_columns(contract)),
         "governance": dg.MetadataValue.json(_governance(job, stream)) if _governance(job, stream) else "",
     }

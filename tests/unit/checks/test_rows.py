@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 
 from dativo_dagster.checks.rows import evaluate
+from dativo_dagster.config.contract import Contract
+from dativo_dagster.config.job import JobStream, Source, Target
 from dativo_ingest.model import Counts, Snapshot
 from dativo_ingest.result import StreamResult
+
+
+def _stream(**bounds):
+    contract = Contract(name="c", fields=(), **bounds)
+    return JobStream(name="s", source=Source(connector="csv"), target=Target(connector="iceberg"), contract=contract)
 
 
 def _outcome(*, rows, status="committed", **counts):
@@ -19,7 +26,7 @@ def _outcome(*, rows, status="committed", **counts):
         counts=Counts(**counts),
         snapshot=Snapshot(id="1", table="a.b", token="x", rows=rows),
     )
-    (check,) = evaluate(result, None)
+    (check,) = evaluate(result, _stream())
     return check
 
 
@@ -43,3 +50,19 @@ def test_it_fails_when(rows, counts):
 
 def test_a_run_that_found_its_commit_in_place_is_not_held_against_that_commit():
     assert _outcome(rows=7, status="already_committed").passed
+
+
+@pytest.mark.parametrize(
+    ("rows", "passed"),
+    [pytest.param(1, False, id="too few"), (2, True), (5, True), pytest.param(6, False, id="too many")],
+)
+def test_the_contract_may_bound_the_rows_of_a_run(rows, passed):
+    result = StreamResult(job="j", tenant="t", stream="s", table="a", status="committed", counts=Counts(read=rows))
+    _, bounded = evaluate(result, _stream(minimum_rows=2, maximum_rows=5))
+    assert (bounded.name, bounded.passed) == ("row_bounds", passed)
+    assert bounded.message == f"{rows} rows, and the contract says at least 2 and at most 5"
+
+
+def test_a_run_that_found_nothing_new_is_not_held_against_the_bounds():
+    result = StreamResult(job="j", tenant="t", stream="s", table="a", status="nothing_new")
+    assert evaluate(result, _stream(minimum_rows=2))[1].passed
