@@ -162,7 +162,7 @@ def test_a_job_that_nobody_knows_is_refused_with_the_names_of_the_others(folder,
 
 def test_a_run_finds_the_secrets_of_its_tenant_and_a_definition_needs_none(folder, write_job, instance, monkeypatch):
     path = write_job()
-    path.write_text(path.read_text().replace("data/orders*.csv", "data/${FILE_NAME}*.csv"))
+    path.write_text(path.read_text().replace("data/orders*.csv", '"data/${FILE_NAME}.csv"'))
     assert not run(folder, instance).success
     monkeypatch.setenv("DATIVO_SECRET__ACME__FILE_NAME", "orders")
     assert run(folder, instance).success
