@@ -22,10 +22,9 @@ def evaluate(result: StreamResult, stream: JobStream) -> tuple[CheckResult, ...]
 
 def _bounded(result: StreamResult, minimum: int | None, maximum: int | None) -> CheckResult:
     rows = result.counts.read
-    passed = (minimum is None or rows >= minimum) and (maximum is None or rows <= maximum)
-    said = " and ".join(
-        [f"at least {minimum:,}"] * (minimum is not None) + [f"at most {maximum:,}"] * (maximum is not None)
-    )
+    low = [] if minimum is None else [(rows >= minimum, f"at least {minimum:,}")]
+    high = [] if maximum is None else [(rows <= maximum, f"at most {maximum:,}")]
+    passed, said = all(held for held, _ in low + high), " and ".join(text for _, text in low + high)
     return CheckResult(
         name="row_bounds",
         passed=passed or result.status in ("nothing_new", "already_committed"),
