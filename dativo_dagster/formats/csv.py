@@ -26,7 +26,7 @@ from dativo_dagster.formats.exact import holds
 from dativo_dagster.formats.text import check_utf8, lines_in, utf8
 from dativo_ingest.exceptions import ConfigurationError, ValidationError
 
-BLOCK_BYTES = 8 * 1024 * 1024
+BLOCK_BYTES = 2 * 1024 * 1024
 MAX_RECORD_BYTES = 64 * 1024 * 1024
 THREADS = 2
 

@@ -19,7 +19,7 @@ from dativo_dagster.formats.in_order import in_order
 from dativo_dagster.formats.json_rows import ArrayText, lines_of, rows_batches
 from dativo_dagster.formats.text import check_utf8, utf8
 
-BLOCK_BYTES = 8 * 1024 * 1024
+BLOCK_BYTES = 2 * 1024 * 1024
 MAX_RECORD_BYTES = 64 * 1024 * 1024
 THREADS = 2
 _TRIES = 3  # blocks that pyarrow may refuse one after the other before it is asked no more

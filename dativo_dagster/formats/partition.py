@@ -122,6 +122,9 @@ def split(batch: pa.RecordBatch, partitioning: Sequence[Partition]) -> Iterator[
     """
     if batch.num_rows == 0:
         return
+    if not partitioning:
+        yield (), batch
+        return
     columns = [Transform.parse(p.transform).apply(batch.column(p.column)) for p in partitioning]
     codes = _codes(columns, batch.num_rows)
     order = pc.sort_indices(codes)

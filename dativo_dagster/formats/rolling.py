@@ -10,7 +10,7 @@ import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from dativo_dagster.formats.in_order import ahead
+from dativo_dagster.formats.parquet import repetitive
 from dativo_dagster.formats.partition import folder, split
 from dativo_ingest.exceptions import CommitError, DativoError
 
@@ -29,6 +31,7 @@ ROW_GROUP_BYTES = 32 * 1024 * 1024
 ROW_GROUP_ROWS = 1024 * 1024
 WAITING_BYTES = 64 * 1024 * 1024
 OPEN_FILES = 32
+AHEAD = 2
 OURS = re.compile(r"[0-9a-f]{8,}(-[0-9a-f]{8})?-.+-\d{5}-[0-9a-f]{8}\.parquet")
 Values = tuple[Any, ...]
 
@@ -101,8 +104,9 @@ class Rolling:
             CommitError: ``WRITE_FAILED``. Whatever is raised, no file of this unit is left.
         """
         try:
-            for batch in batches:
-                self._add(batch)
+            with closing(ahead(batches, AHEAD)) as made:  # one core reads and validates while another encodes
+                for batch in made:
+                    self._add(batch)
             for part in list(self.parts.values()):
                 self._flush(part)
                 self._close(part)
@@ -142,7 +146,7 @@ class Rolling:
         part.bytes = part.rows = 0
         try:
             rows = pa.Table.from_batches(waiting).cast(self.layout.schema)
-            self._open(part).write_table(rows, row_group_size=ROW_GROUP_ROWS)
+            self._open(part, rows).write_table(rows, row_group_size=ROW_GROUP_ROWS)
         except ValueError as error:  # Arrow's own is one; its message may hold a value of a row, so ours does not
             raise CommitError(
                 f"rows of {self.stem} do not fit the table's columns ({type(error).__name__} of Arrow); nothing of "
@@ -156,7 +160,7 @@ class Rolling:
         if part.stream.tell() >= self.layout.file_size_bytes:
             self._close(part)
 
-    def _open(self, part: _Open) -> pq.ParquetWriter:
+    def _open(self, part: _Open, first: pa.Table) -> pq.ParquetWriter:
         if part.writer is None:
             layout = self.layout
             part.path = layout.base + folder(layout.partitioning, part.values) + self.name()
@@ -165,8 +169,9 @@ class Rolling:
                 part.stream,
                 layout.schema,
                 compression=layout.compression,
-                store_decimal_as_integer=True,
-                coerce_timestamps=None,
+                use_dictionary=repetitive(first),
+                write_page_index=True,
+                store_decimal_as_integer=True,  # as Iceberg has it
             )
         self.parts.move_to_end(part.values)
         self._close_idle()

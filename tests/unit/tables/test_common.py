@@ -299,7 +299,7 @@ def test_a_column_is_described_in_logical_types(open_table):
 
 
 def test_a_file_is_rolled_at_the_size_that_the_job_says(open_table):
-    small = spec({"id": "int64!"}, file_size_bytes=20_000)
+    small = spec({"id": "int64!"}, file_size_bytes=10_000)
     table = open_table(small)
     rows = pa.record_batch(
         {"id": pa.array(range(50_000), pa.int64())}, schema=pa.schema([pa.field("id", pa.int64(), nullable=False)])
