@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 EMBEDDED_ENV = "DATIVO_WAREHOUSE"
 EMBEDDED_FOLDER = ".dativo/warehouse"
 SQLITE_WAIT_SECONDS = 30
+FIRST_OPENINGS = 5
 PLAIN_PROPERTIES = {"credential", "token", "scope", "audience", "resource", "ref", "prefix", "cert", "auth", "echo"}
 
 
@@ -121,12 +122,10 @@ def open_catalog(config: Config) -> IcebergCatalog:
         ConfigurationError: The catalog is not described well, or a driver is missing.
         ConnectionError: It cannot be reached.
     """
-    from pyiceberg.catalog import load_catalog
-
     from dativo_dagster.config.connection import pyiceberg_properties
 
     catalog = resolve(config)
-    properties: dict[str, str | None] = {
+    properties: dict[str, Any] = {
         **(pyiceberg_properties(config.connection) if config.connection else {}),
         **catalog.properties,
         "type": catalog.type,
@@ -137,7 +136,7 @@ def open_catalog(config: Config) -> IcebergCatalog:
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///").partition("?")[0]).parent.mkdir(parents=True, exist_ok=True)
     with reaching(catalog):
-        opened = load_catalog(catalog.name, **{k: v for k, v in properties.items() if v is not None})
+        opened = _opened(catalog.name, {k: v for k, v in properties.items() if v is not None})
         _unpool(opened, uri)
     return opened
 
@@ -164,6 +163,19 @@ def reaching(catalog: Catalog) -> Iterator[None]:
         raise ConfigurationError(f"{where} needs a package that is not installed: {e}", "MISSING_EXTRA") from e
     except (OSError, theirs.RESTError, sql.SQLAlchemyError) as e:
         raise ConnectionError(f"{where}: {_first_line(e)}", "CATALOG_FAILED", retryable=False) from e
+
+
+def _opened(name: str, properties: dict[str, str], tries: int = FIRST_OPENINGS) -> IcebergCatalog:
+    """Open a catalog. Of many that make the tables of one at once, all but one are told that they exist, and look again."""
+    from pyiceberg.catalog import load_catalog
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        return load_catalog(name, **properties)
+    except SQLAlchemyError as error:
+        if tries == 1 or "exist" not in str(error):
+            raise
+    return _opened(name, properties, tries - 1)
 
 
 def _unpool(catalog: IcebergCatalog, uri: str) -> None:

@@ -1,4 +1,6 @@
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -318,6 +320,19 @@ def test_the_embedded_catalog_lies_in_the_working_directory_unless_the_environme
     assert resolve(Config()).warehouse == (tmp_path / ".dativo/warehouse").as_uri()
     assert resolve(Config()).uri == f"sqlite:///{tmp_path}/.dativo/warehouse/catalog.db"
     assert resolve(Config(connection={"s3": {"bucket": "lake"}})).warehouse == "s3://lake"
+
+
+def test_many_may_open_a_new_embedded_catalog_at_once(monkeypatch, tmp_path):
+    for attempt in range(5):
+        monkeypatch.setenv("DATIVO_WAREHOUSE", str(tmp_path / str(attempt)))
+        start = threading.Barrier(6)
+
+        def look(start=start):
+            start.wait()
+            return open_table().state(KEY)
+
+        with ThreadPoolExecutor(6) as pool:
+            assert [f.result() for f in [pool.submit(look) for _ in range(6)]] == [None] * 6
 
 
 @pytest.mark.parametrize(
