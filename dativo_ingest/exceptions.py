@@ -347,6 +347,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A file of a source is not there, or a glob matches nothing.",
         "Check the path and its spelling; set `allow_empty: true` if a glob may match nothing.",
     ),
+    "FOLDER_TAKEN": (
+        "A folder of Parquet files belongs to another table.",
+        "Give each table its own `path`, or `warehouse` in place of it; to rename a table, edit its manifest.",
+    ),
     "INCOMPLETE_CREDENTIALS": (
         "Only one half of a key pair is there.",
         "Give access_key_id and secret_access_key, or neither to use the ordinary AWS chain.",

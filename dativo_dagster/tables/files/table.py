@@ -199,6 +199,12 @@ class Table:
     def _refuse(self, head: Head) -> None:
         from dativo_dagster.validation import evolution
 
+        if head.table != self.identifier:
+            raise ConfigurationError(
+                f"{self._location} is the folder of table {head.table!r}, and the job writes {self.identifier!r}; give "
+                "each table a folder of its own, or `warehouse` in place of `path`",
+                "FOLDER_TAKEN",
+            )
         if head.partitioning != self._partitioning():
             raise ConfigurationError(
                 f"table {self._location} is partitioned by {', '.join(head.partitioning) or 'nothing'} and the job "

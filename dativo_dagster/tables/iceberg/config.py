@@ -166,7 +166,7 @@ def reaching(catalog: Catalog) -> Iterator[None]:
 
 
 def _opened(name: str, properties: dict[str, str], tries: int = FIRST_OPENINGS) -> IcebergCatalog:
-    """Open a catalog. Of many that make the tables of one at once, all but one are told that they exist, and look again."""
+    """Open a catalog. Of many that make the tables of one at once, all but one hear that they exist, and look again."""
     from pyiceberg.catalog import load_catalog
     from sqlalchemy.exc import SQLAlchemyError
 

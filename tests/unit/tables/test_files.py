@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
 from dativo_dagster.config.contract import Contract
 from dativo_dagster.config.job import Evolution, Partition, TableSpec
@@ -220,6 +221,17 @@ def test_the_place_is_the_path_else_the_bucket_as_before_else_the_warehouse(tmp_
     assert location(Config(), a_spec) == (tmp_path / ".dativo/warehouse/shop/sales/orders").as_uri()
     monkeypatch.setenv("DATIVO_WAREHOUSE", str(tmp_path / "w"))
     assert location(Config(), a_spec) == (tmp_path / "w/shop/sales/orders").as_uri()
+    assert location(Config(warehouse="s3://lake/w/"), a_spec) == "s3://lake/w/shop/sales/orders"
+    with pytest.raises(ValidationError, match="give one"):
+        Config(path="a", warehouse="b")
+
+
+def test_two_tables_never_share_a_folder(open_table):
+    put(open_table(), spec(), ROWS, token("a"))
+    other = open_table(spec(identifier="shop.returns"))
+    with pytest.raises(ConfigurationError, match="folder of table 'shop.orders'") as caught:
+        other.writer(token("b"))
+    assert caught.value.error_code == "FOLDER_TAKEN"
 
 
 def test_the_bucket_layout_uses_domain_and_data_product():
