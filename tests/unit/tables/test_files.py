@@ -229,7 +229,7 @@ def test_the_place_is_the_path_else_the_bucket_as_before_else_the_warehouse(tmp_
 def test_two_tables_never_share_a_folder(open_table):
     put(open_table(), spec(), ROWS, token("a"))
     other = open_table(spec(identifier="shop.returns"))
-    with pytest.raises(ConfigurationError, match="folder of table 'shop.orders'") as caught:
+    with pytest.raises(ConfigurationError, match=r"folder of table 'shop\.orders'") as caught:
         other.writer(token("b"))
     assert caught.value.error_code == "FOLDER_TAKEN"
 
