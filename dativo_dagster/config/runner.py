@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+SCHEDULE_TAG = "dativo/schedule"  # on every run that a schedule of a runner file launches: the schedule's name
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunnerSchedule:

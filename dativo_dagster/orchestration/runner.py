@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from dativo_dagster.config.runner import load_runner
+from dativo_dagster.config.runner import SCHEDULE_TAG, load_runner
 from dativo_dagster.orchestration.assets import valid_tags
 from dativo_dagster.orchestration.naming import slug
 from dativo_dagster.orchestration.schedules import default_status
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dativo_dagster.config.runner import RunnerSchedule
-
-SCHEDULE_TAG = "dativo/schedule"
 
 
 def runner_schedules(runner: Path, jobs: Mapping[Path, str]) -> list[dg.ScheduleDefinition]:
@@ -31,12 +29,11 @@ def runner_schedules(runner: Path, jobs: Mapping[Path, str]) -> list[dg.Schedule
 
 
 def _schedule(schedule: RunnerSchedule, job: str) -> dg.ScheduleDefinition:
-    name = slug(schedule.name)
     return dg.ScheduleDefinition(
-        name=name,
+        name=slug(schedule.name),
         job_name=job,
         cron_schedule=schedule.crontab,
         execution_timezone=schedule.timezone,
         default_status=default_status(enabled=schedule.enabled),
-        tags={**valid_tags(schedule.tags), SCHEDULE_TAG: name},
+        tags={**valid_tags(schedule.tags), SCHEDULE_TAG: schedule.name},
     )
