@@ -18,7 +18,7 @@ JOB = """\
 name: {name}
 tenant: {tenant}
 source: {{connector: csv, files: ["data/{name}*.csv"], incremental: file_modified_time}}
-target: {{connector: parquet, path: lake, table: shop.{name}}}
+target: {{connector: parquet, warehouse: lake, table: shop.{name}}}
 contract:
   name: {name}
   schema:
