@@ -24,7 +24,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 BIN = Path(sys.executable).parent
 # Commands that make, build or serve something of their own are tried elsewhere: tests/integration, tests/ui, CI.
 ELSEWHERE = ("make", "dagster", "docker", "git", ".", "cd")
-VARIABLES = {"S3_BUCKET": "lake", "PG_USER": "u", "PG_PASSWORD": "p", "DATIVO_SECRET_MANAGER": ""}
+VARIABLES = {"S3_BUCKET": "lake", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
 
 
 @dataclass(frozen=True)
