@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+import struct
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_YEAR_1 = pa.scalar(date(1, 1, 1))
+# Days from the epoch to 0001-01-01. Out of a buffer: pa.scalar and pa.array import pandas, which takes a second.
+_YEAR_1 = pa.Array.from_buffers(pa.date32(), 1, [None, pa.py_buffer(struct.pack("=i", -719162))])[0]
 
 
 def holds(column: pa.ChunkedArray) -> bool:
