@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from dativo_dagster import __version__
 from dativo_dagster.cli.console import Console
-from dativo_ingest.exceptions import DativoError
+from dativo_ingest.exceptions import wrap_exception
 
 COMMANDS = {
     "init": "write a new job and its contract from files, by looking at them",
@@ -61,8 +61,8 @@ def _main(argv: Sequence[str], console: Console) -> int:
     args = parser.parse_args(argv)
     try:
         return int(command.main(args, console))
-    except DativoError as error:
-        _report(error, args, console)
+    except BrokenPipeError:
+        raise
     except Exception as error:  # noqa: BLE001 - the outermost boundary: a person gets one line, --debug the rest
         _report(error, args, console)
     return 2
@@ -73,8 +73,6 @@ def _report(error: Exception, args: argparse.Namespace, console: Console) -> Non
         console.traceback(error)
     console.error(error)
     if getattr(args, "json", False):
-        from dativo_ingest.exceptions import wrap_exception
-
         console.json({"error": wrap_exception(error).to_dict(), "exit_code": 2})
 
 

@@ -81,6 +81,8 @@ def _folder(selection: Selection, args: argparse.Namespace, console: Console) ->
 def _outcome(job: Job, args: argparse.Namespace, console: Console) -> Outcome:
     try:
         return Outcome(name=job.name, result=_run(job, args, console))
+    except BrokenPipeError:
+        raise
     except Exception as error:  # noqa: BLE001 - the boundary of a job: it is reported and the others go on
         if args.debug:
             console.traceback(error)
