@@ -112,7 +112,7 @@ def _run(job: Job, args: argparse.Namespace, console: Console) -> JobResult:
         logger, "job_finished", f"job {job.name}", **who, exit_code=result.exit_code, seconds=round(result.seconds, 3)
     )
     if not args.json:
-        show_result(result, console)
+        show_result(result, console, debug=args.debug)
     return result
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.cli.console import duration, size
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dativo_dagster.cli.console import Console
     from dativo_ingest.result import JobResult, StreamResult
 
@@ -15,14 +17,14 @@ _SAID = {"nothing_new": "nothing new", "already_committed": "already there"}
 _RULES = 5
 
 
-def show_result(result: JobResult, console: Console) -> None:
-    """Write what a run of a job did, stream by stream."""
+def show_result(result: JobResult, console: Console, *, debug: bool = False) -> None:
+    """Write what a run of a job did, stream by stream; with ``debug`` also the traceback of an unforeseen error."""
     word, style = {0: ("ok", "green"), 1: ("rows rejected", "yellow")}.get(result.exit_code, ("failed", "red"))
     head = console.style(word, style)
     console.line(f"{console.style(result.job, 'bold')} ({result.tenant}): {head} in {duration(result.seconds)}")
     console.table(_COLUMNS, [_row(s) for s in result.streams], indent=2)
     for stream in result.streams:
-        for text in _remarks(stream):
+        for text in _failure(stream.error, debug=debug) if stream.error else _remarks(stream):
             console.line(f"  {stream.stream}: {text}")
 
 
@@ -41,9 +43,18 @@ def _row(stream: StreamResult) -> tuple[str, ...]:
     )
 
 
+def _failure(error: Mapping[str, Any], *, debug: bool) -> list[str]:
+    said = f"{error['message']} [{error['error_code']}]"
+    unforeseen = error["details"].get("traceback")
+    if not unforeseen:
+        return [said]
+    return [
+        said,
+        unforeseen if debug else "not a mistake of yours that we know; run again with --debug for the traceback",
+    ]
+
+
 def _remarks(stream: StreamResult) -> list[str]:
-    if stream.error:
-        return [f"{stream.error['message']} [{stream.error['error_code']}]"]
     said = [stream.reason] if stream.status in _SAID else []
     for violation in stream.violations[:_RULES]:
         where = f", first {violation.sample[0]}" if violation.sample else ""

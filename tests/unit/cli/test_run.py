@@ -149,3 +149,13 @@ def test_the_level_of_the_job_decides_what_is_logged(desk):
     file = desk.job()
     file.write_text(file.read_text() + "logging: {level: ERROR}\n")
     assert desk("run", "people").err == ""
+
+
+def test_an_unforeseen_error_of_a_stream_shows_its_traceback_to_who_asks(desk, monkeypatch):
+    desk.job()
+    monkeypatch.setattr("dativo_dagster.connectors.files.Reader.split", lambda *_: 1 / 0)
+    answer = desk("run", "people")
+    assert answer.code == 2
+    assert "run again with --debug" in answer.out
+    assert "Traceback" not in answer.out
+    assert "Traceback" in desk("run", "people", "--debug").out
