@@ -19,6 +19,7 @@ _DAY = (
 )
 _NANOSECOND_YEARS = r"^\s*(?:167[89]|16[89][0-9]|1[7-9][0-9]{2}|2[01][0-9]{2}|22[0-5][0-9]|226[01])-"
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{%s})?)?"
+_HOUR = r"(?:[01][0-9]|2[0-3])"  # Arrow's kernel reads a day with an hour alone, so all of us do
 _OFFSET = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
 _MIDNIGHT = rf"^({_DAY})(?:[T ]00:00(?::00(?:\.0*)?)?)?$"
 _DIGITS = {"s": "0", "ms": "1,3", "us": "1,6", "ns": "1,9"}
@@ -73,7 +74,7 @@ def _moments(text: pa.Array, kind: lt.Timestamp) -> Converted:
         values = _from_year_1(said.cast(target))
     except pa.ArrowInvalid:
         iso = _without_zeros(_iso(said))
-        clock = _CLOCK % _DIGITS[kind.unit]
+        clock = f"(?:{_CLOCK % _DIGITS[kind.unit]}|{_HOUR})"
         shape = rf"{_DAY}[T ]{clock}{_OFFSET}" if kind.zoned else rf"{_DAY}(?:[T ]{clock})?"
         iso = only(iso, pc.match_substring_regex(iso, f"^{shape}$"))
         values = _from_year_1(attempt(iso, lambda a: a.cast(target), target).values)

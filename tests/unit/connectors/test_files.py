@@ -14,6 +14,7 @@ from dativo_dagster.config.contract import Contract, Field
 from dativo_dagster.config.job import Incremental, SourceContext
 from dativo_dagster.config.types import parse_type
 from dativo_dagster.connectors.files import Config, Reader
+from dativo_dagster.validation.convert import convert
 from dativo_ingest.exceptions import ConfigurationError, DativoError, TransientError
 from dativo_ingest.model import Cursor, Stream, Unit, Window
 from dativo_ingest.protocols import Reader as ReaderProtocol
@@ -262,3 +263,41 @@ def test_a_cursor_of_a_job_survives_json(tmp_path):
     source = reader(tmp_path, ["a.csv"], BY_TIME)
     after = Cursor.loads(source.split(PEOPLE, None).after.dumps())
     assert source.split(PEOPLE, after).units == ()
+
+
+TEXTS = {
+    "int64": ["1", " 1 ", "+1", "-0", "007", "0x1F", "1e3", "1.0", "9" * 19, "x", "\u0661", "1\xa0"],
+    "uint8": ["255", "256", "-1", "0X1"],
+    "double": ["1", " 1.5 ", "+1", ".5", "5.", "1e400", "1e-400", "inf", "-Infinity", "nan", "NaN", "1_0", "0x10"],
+    "float32": ["0.1", "16777217", "1e39"],
+    "decimal(5,2)": ["1.5", " 1 ", "+1", ".5", "5.", "1e2", "1e-3", "1.500", "1.005", "1000", "99999", "nan", "0" * 60],
+    "boolean": ["true", "TRUE", "True", "1", "0", "yes", "off", " true", "tRuE", "2"],
+    "date": ["2024-02-29", " 2024-02-29 ", "2024-02-30", "2024-2-9", "20240229", "0000-01-01", "2024-02-29T00:00:00"],
+    "timestamp": ["2024-02-29", "2024-02-29 10", "2024-02-29T10:11", "2024-02-29 10:11:12.1234567", "0000-01-01 00:00"],
+    "timestamp[s]": ["2024-02-29 10:11:12.0", "2024-02-29 10:11:12.5", " 2024-02-29 10:11:12"],
+    "timestamptz": [
+        "2024-02-29T10:11:12Z",
+        "2024-02-29T10:11:12+02:00",
+        "2024-02-29T10:11:12",
+        "2024-02-29T10:11:12 UTC",
+    ],
+    "time": ["10:11", "10:11:12.5", "24:00:00", " 10:11:12"],
+    "uuid": ["123e4567-e89b-12d3-a456-426614174000", "x"],
+    "json": ["{}", "{", "1"],
+    "binary": ["AAAA", "?"],
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_a_value_fares_the_same_beside_any_neighbour(tmp_path, kind):
+    """A block is typed when all of it fits the type and text when one value does not: that must not show."""
+
+    def judged(name, texts):
+        write(tmp_path / name, "id,name\n" + "".join(f"{t},\n" for t in texts))
+        source = reader(tmp_path, [name], fields={"id": kind})
+        (unit,) = source.split(PEOPLE, None).units
+        found = [convert(b.column("id"), parse_type(kind)) for b in source.read(PEOPLE, unit)]
+        return [(str(v), not v.is_valid) for f in found for v in f.values]
+
+    together = judged("together.csv", [*TEXTS[kind], "surely none of these"])
+    assert [judged(f"{n}.csv", [text])[0] for n, text in enumerate(TEXTS[kind])] == together[:-1]
