@@ -301,3 +301,48 @@ def test_a_value_fares_the_same_beside_any_neighbour(tmp_path, kind):
 
     together = judged("together.csv", [*TEXTS[kind], "surely none of these"])
     assert [judged(f"{n}.csv", [text])[0] for n, text in enumerate(TEXTS[kind])] == together[:-1]
+
+
+LITERALS = {
+    "int64": ["1", "-0", "1.0", "1e3", "9" * 19, '"1"', '" 1"', '"0x1F"', "true"],
+    "double": ["1", "1e-400", "1e400", "12345678901234567890", '"1.5"', '"inf"', "0.1"],
+    "decimal(5,2)": [
+        "1.5",
+        '"1.5"',
+        "1.005",
+        "1000",
+        "99999",
+        "1e2",
+        "1e40",
+        '"+1"',
+        '" 1 "',
+        "0." + "0" * 60,
+        "1" * 60,
+    ],
+    "decimal(38,0)": ["1" * 38, "1" * 39, "1" * 60, "1e38", "1.0"],
+    "boolean": ["true", '"true"', '"yes"', "1"],
+    "string": ['"x"', '"\\u00e9"', "1", "{}", '"\\u0000"'],
+    "timestamp": ['"2024-02-29"', '"2024-02-29T10:11:12Z"', "5"],
+    "timestamptz": ['"2024-02-29T10:11:12Z"', '"2024-02-29T10:11:12"'],
+    "list<int64>": ["[1]", "[null]", "[1.5]", '["1"]', "[]", "1", "{}"],
+    "struct<x: int64>": ['{"x": 1}', '{"x": null}', "{}", '{"x": 1, "y": 2}', '{"x": "1"}', "[]"],
+}
+
+
+@pytest.mark.parametrize("kind", LITERALS)
+def test_a_json_value_fares_the_same_beside_any_neighbour(tmp_path, kind):
+    def judged(name, literals):
+        write(tmp_path / name, "".join(f'{{"id": {t}, "n": {n}}}\n' for n, t in enumerate(literals)))
+        source = reader(tmp_path, [name], fields={"id": kind})
+        (unit,) = source.split(PEOPLE, None).units
+        found = dict.fromkeys(range(len(literals)), "refused")
+        for batch in (b for b in source.read(PEOPLE, unit) if "n" in b.schema.names):
+            values = convert(batch.column("id"), parse_type(kind))
+            bad = values.bad or pa.array([False] * batch.num_rows)
+            for n, value, wrong in zip(batch.column("n").to_pylist(), values.values, bad.to_pylist(), strict=True):
+                if n is not None and not wrong:
+                    found[int(n)] = str(value)
+        return list(found.values())
+
+    together = judged("together.jsonl", [*LITERALS[kind], '[["none of these"]]'])
+    assert [judged(f"{n}.jsonl", [text])[0] for n, text in enumerate(LITERALS[kind])] == together[:-1]
