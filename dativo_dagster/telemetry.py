@@ -114,7 +114,7 @@ class PlainLines(logging.Formatter):
         return self.redactor.text(super().format(record))
 
 
-class _Handler(logging.StreamHandler[TextIO]):
+class _Handler(logging.StreamHandler):  # type: ignore[type-arg] # it takes an argument only from Python 3.11 on
     """Ours, so that it can be found again and replaced."""
 
 

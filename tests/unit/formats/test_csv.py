@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sys
 from datetime import date, datetime, timezone
 from decimal import Decimal
 
@@ -238,7 +239,10 @@ def test_a_consumer_may_stop_early():
     batches.close()
 
 
-fields = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.text('",;\n\r\\ a', max_size=6)
+UNWRITABLE = "" if sys.version_info >= (3, 11) else "\0"  # by the csv module of Python 3.10
+fields = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=UNWRITABLE), max_size=6) | st.text(
+    '",;\n\r\\ a', max_size=6
+)
 
 # With any other line end, Python's writer leaves a \r of the text unquoted, and who reads it sees two records.
 ENDINGS = [(csv.QUOTE_MINIMAL, "\r\n"), (csv.QUOTE_ALL, "\n"), (csv.QUOTE_ALL, "\r\n"), (csv.QUOTE_ALL, "\r")]
