@@ -55,6 +55,10 @@ class Reader(Protocol):
         """Yield the record batches of one unit; memory stays bounded, errors are raised."""
         ...
 
+    def position(self, unit: Unit) -> int:
+        """Give the bytes of the unit's source that were read so far; 0 when unknown. Called while others read it."""
+        ...
+
 
 @runtime_checkable
 class Writer(Protocol):

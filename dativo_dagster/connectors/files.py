@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from dativo_dagster.state.files import SeenFile, advance, fingerprint, select
-from dativo_dagster.storage import FileInfo, Storage, changed
+from dativo_dagster.storage import Counted, FileInfo, Storage, changed
 from dativo_ingest.exceptions import ConfigurationError, DativoError
 from dativo_ingest.model import CheckResult, Column, Cursor, Stream, Unit, Window
 
@@ -127,6 +127,7 @@ class Reader:
 
     def __init__(self, config: Config, context: SourceContext) -> None:
         self.config, self.context = config, context
+        self._positions: dict[str, int] = {}
 
     def check(self) -> CheckResult:
         """List the files and read a byte of the first that has one."""
@@ -162,7 +163,7 @@ class Reader:
         by_id = {f.id: f for f in found}
         rule, chosen = self.context.incremental, [_seen(f) for f in found]
         if rule is not None and rule.strategy == "file_modified_time":
-            chosen = select(chosen, since, lookback_days=rule.lookback_days)
+            chosen = select(chosen, since)
         else:
             since = None
         return Window(
@@ -177,12 +178,16 @@ class Reader:
         """Yield the batches of one file."""
         uri, etag = str(unit.spec["uri"]), str(unit.spec["etag"])
         storage = self._storage(uri)
-        with storage.open_read(uri, etag=etag) as raw:
+        with Counted(storage.open_read(uri, etag=etag), self._positions, unit.id) as raw:
             for batch in self._batches(raw, uri, self._hint):
                 yield from _slices(batch, self.config.batch_rows)
         after = storage.find(uri)
         if after is None or after.etag != etag:
             raise changed(uri)
+
+    def position(self, unit: Unit) -> int:
+        """Give the bytes read of a file as it is stored: packed ones of an archive."""
+        return self._positions.get(unit.id, 0)
 
     def _discover(self, name: str | None) -> Stream:
         from dativo_dagster.formats.infer import columns_of

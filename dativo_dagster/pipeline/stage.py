@@ -42,35 +42,54 @@ class Meter:
     """Counts what all units of a stream have done together and tells ``report``."""
 
     stream: str
-    plan: Plan
+    reader: Reader
+    total_units: int
+    total_bytes: int
     report: Callable[[Progress], None] | None
     started: float = field(default_factory=time.monotonic)
     rows: int = 0
     units: int = 0
     finished_bytes: int = 0
+    running: dict[str, Unit] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, rows: int, finished: Unit | None = None) -> None:
-        """Add rows, and a unit once it is done."""
+    def start(self, unit: Unit) -> None:
+        """Count the bytes of a unit from now on."""
+        with self.lock:
+            self.running[unit.id] = unit
+
+    def add(self, rows: int) -> None:
+        """Add rows."""
         with self.lock:
             self.rows += rows
-            if finished is not None:
-                self.units += 1
-                self.finished_bytes += finished.bytes or 0
-            if self.report is None:
-                return
-            units = self.plan.window.units
+            self._tell()
+
+    def finish(self, unit: Unit) -> None:
+        """Count a unit as done."""
+        with self.lock:
+            del self.running[unit.id]
+            self.units += 1
+            self.finished_bytes += unit.bytes or self.reader.position(unit)
+            self._tell()
+
+    def _tell(self) -> None:
+        if self.report is not None:
             self.report(
                 Progress(
                     stream=self.stream,
                     rows=self.rows,
-                    bytes=self.finished_bytes,
-                    total_bytes=sum(u.bytes or 0 for u in units),
+                    bytes=self.finished_bytes + sum(map(self._read, self.running.values())),
+                    total_bytes=self.total_bytes,
                     units=self.units,
-                    total_units=len(units),
+                    total_units=self.total_units,
                     seconds=time.monotonic() - self.started,
                 )
             )
+
+    def _read(self, unit: Unit) -> int:
+        """Give the bytes read of a unit, never more than it has: a reader may go over a part of a file twice."""
+        position = self.reader.position(unit)
+        return min(position, unit.bytes) if unit.bytes else position
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +133,7 @@ class Stage:
     def unit(self, unit: Unit) -> Part:
         """Read, validate and write one unit."""
         part = Part()
+        self.meter.start(unit)
         try:
             enforcer = Enforcer(self.compiled, run_id=self.run_id)
             rejects = Rejects(self, unit, part)
@@ -125,7 +145,7 @@ class Stage:
             self.stop.set()
             self.discard(part)
             raise
-        self.meter.add(0, unit)
+        self.meter.finish(unit)
         return part
 
     def discard(self, part: Part) -> None:
@@ -148,12 +168,12 @@ class Stage:
             )
             self.meter.add(batch.num_rows)
             if lost and not strict:
-                rejects.add(verdict.rejected)
+                rejects.add(verdict.rejected, enforcer.violations())
             # A strict run that already failed is read on for its counts, but there is no use in writing it.
             if not (strict and part.counts.rejected):
                 yield verdict.good
 
-    def count_rejected(self, rows: int) -> None:
+    def count_rejected(self, rows: int, violations: Sequence[Violation]) -> None:
         """Fail early once the absolute limit of rejected rows is passed."""
         with self.lock:
             self.rejected += rows
@@ -161,9 +181,13 @@ class Stage:
             if limit is not None and self.rejected > limit:
                 raise ValidationError(
                     f"stream {self.stream.name!r}: more than max_rejected = {limit} rows broke the contract; nothing "
-                    "was committed. Mend the source or the contract, or raise the limit",
+                    f"was committed.\n{describe(violations)}\nMend the source or the contract, or raise the limit",
                     "TOO_MANY_REJECTED",
-                    {"limit": limit, "rejected_at_least": self.rejected},
+                    {
+                        "limit": limit,
+                        "rejected_at_least": self.rejected,
+                        "violations": [v.to_json() for v in violations],
+                    },
                 )
 
 
@@ -177,9 +201,9 @@ class Rejects:
     batches: list[Any] = field(default_factory=list)
     size: int = 0
 
-    def add(self, batch: Any) -> None:
-        """Keep one batch of rejected rows."""
-        self.stage.count_rejected(batch.num_rows)
+    def add(self, batch: Any, violations: Sequence[Violation]) -> None:
+        """Keep one batch of rejected rows; ``violations`` is what the unit has counted so far."""
+        self.stage.count_rejected(batch.num_rows, violations)
         self.batches.append(batch)
         self.size += batch.nbytes
         if self.size >= REJECTED_BUFFER_BYTES:
@@ -209,6 +233,8 @@ def stage(
             has the counts and samples.
         DativoError: Whatever the reader or the writer raised. In every case no file of the attempt is left.
     """
+    units = plan.window.units
+    total_bytes = sum(u.bytes or 0 for u in units)
     work = Stage(
         job=job,
         stream=stream,
@@ -219,10 +245,16 @@ def stage(
         writer=parts.table.writer(plan.token),
         quarantine=parts.quarantine,
         compiled=compile_contract(stream.contract, stream.validation),
-        meter=Meter(stream=stream.name, plan=plan, report=report),
+        meter=Meter(
+            stream=stream.name,
+            reader=parts.reader,
+            total_units=len(units),
+            total_bytes=total_bytes,
+            report=report,
+        ),
     )
     done = _run_units(work)
-    counts = sum((p.counts for p in done), Counts(bytes_read=sum(u.bytes or 0 for u in plan.window.units)))
+    counts = sum((p.counts for p in done), Counts(bytes_read=total_bytes))
     violations = merge_violations([v for p in done for v in p.violations])
     try:
         _judge(stream, counts, violations)

@@ -6,5 +6,6 @@ else, and only once a bucket is opened. Paths in and out are absolute URIs (``fi
 """
 
 from dativo_dagster.storage.base import FileInfo, Storage, WriteStream, changed, local_path
+from dativo_dagster.storage.counted import Counted
 
-__all__ = ["FileInfo", "Storage", "WriteStream", "changed", "local_path"]
+__all__ = ["Counted", "FileInfo", "Storage", "WriteStream", "changed", "local_path"]

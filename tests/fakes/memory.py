@@ -19,6 +19,7 @@ class MemoryReader:
     units: dict[str, list[pa.RecordBatch]]
     fail_in: str | None = None
     error: BaseException = field(default_factory=lambda: RuntimeError("the source broke"))
+    read_rows: dict[str, int] = field(default_factory=dict)
 
     def check(self) -> CheckResult:
         return CheckResult(name="connection", passed=True)
@@ -42,7 +43,11 @@ class MemoryReader:
         for number, batch in enumerate(self.units[unit.id]):
             if unit.id == self.fail_in and number == 1:
                 raise self.error
+            self.read_rows[unit.id] = self.read_rows.get(unit.id, 0) + batch.num_rows
             yield batch
+
+    def position(self, unit: Unit) -> int:
+        return self.read_rows.get(unit.id, 0)
 
 
 @dataclass

@@ -60,6 +60,20 @@ def test_it_is_a_reader():
     assert isinstance(reader(None, ["x.csv"]), ReaderProtocol)
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_file_says_how_much_of_it_was_read_in_the_bytes_that_it_has_on_disk(tmp_path, pack):
+    name = "people.csv.gz" if pack is gzip.compress else "people.csv"
+    lines = "".join(f"{n},{os.urandom(8).hex()}\n" for n in range(500_000))
+    write(tmp_path / name, pack(("id,name\n" + lines).encode()))
+    source = reader(tmp_path, [name])
+    (unit,) = source.split(PEOPLE, None).units
+    assert source.position(unit) == 0
+    positions = [source.position(unit) for _ in source.read(PEOPLE, unit)]
+    assert 0 < positions[0] < unit.bytes, "known while the file is read"
+    assert positions == sorted(positions)
+    assert positions[-1] == source.position(unit) == unit.bytes
+
+
 def test_every_format_gives_the_same_rows(tmp_path):
     expected = [{"id": 1, "name": "Zoë"}, {"id": 2, "name": None}]
     text = "id,name\n1,Zoë\n2,\n"
