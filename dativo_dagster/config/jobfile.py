@@ -130,7 +130,9 @@ class IncrementalFile(FileModel):
     )
     cursor_field: str | None = Field(default=None, description="The column that says when a row was changed.")
     lookback_days: int | None = Field(default=None, ge=0, description="Days before the last run to read again.")
-    state_path: str | None = Field(default=None, description="Where a copy of the state is kept.")
+    state_path: str | None = Field(
+        default=None, description="Of the earlier system, without effect: the state is in the table."
+    )
 
 
 class SourceFile(OpenModel):

@@ -11,7 +11,17 @@ from pydantic import BaseModel, ValidationError
 from dativo_dagster import registry
 from dativo_dagster.config.document import Document, Map, Mark
 from dativo_dagster.config.incremental import DEFAULTS, incremental_of
-from dativo_dagster.config.job import Evolution, Job, JobStream, Retry, Schedule, Source, Target, Validation
+from dativo_dagster.config.job import (
+    Evolution,
+    Incremental,
+    Job,
+    JobStream,
+    Retry,
+    Schedule,
+    Source,
+    Target,
+    Validation,
+)
 from dativo_dagster.config.jobfile import JobFile, RetryFile, SourceFile, StreamFile, TargetFile, ValidatedFile
 from dativo_dagster.config.mistakes import Mistakes, explained, nearest, validated
 from dativo_ingest.exceptions import DativoError
@@ -54,6 +64,9 @@ class Normal:
         if file is None or self.mistakes:
             return None
         sandbox = file.plugins.sandbox if file.plugins else None
+        if file.catalog:
+            mark = self.document.data.marks["catalog"][0]
+            self.notes += (f"{mark}: catalog has no effect: nothing is pushed to a metadata catalog in this version",)
         return Job(
             name=file.name or self.document.path.stem,
             tenant=file.tenant,
@@ -99,9 +112,17 @@ class Normal:
             self._columns(target, _map(block, "target"), (*at, "target"), contract)
         if not (source and target and contract and validated_as):
             return None
+        read = self._source(source, _map(block, "source"), (*at, "source"), options[0])
+        if read.incremental and target.mode == "overwrite":
+            self.mistakes.add(
+                _map(block, "target").mark,
+                (*at, "target", "mode"),
+                "overwrite puts what a run reads in place of the whole table, and an incremental source reads only "
+                "what is new: all older rows would be gone; use append or overwrite_partitions, or drop `incremental`",
+            )
         return JobStream(
             name=name,
-            source=self._source(source, _map(block, "source"), (*at, "source"), options[0]),
+            source=read,
             target=_target(target, options[1]),
             contract=contract,
             validation=Validation(**validated_as.validation.model_dump()),
@@ -141,6 +162,8 @@ class Normal:
                 incremental = incremental_of(file.incremental, connector, frozenset(block), ours=ours)
             except ValueError as error:
                 self.mistakes.add(block.marks["incremental"][1], (*at, "incremental"), str(error))
+            else:
+                self._about(incremental, block.marks["incremental"][1])
         return Source(
             connector=connector,
             options=options,
@@ -148,6 +171,13 @@ class Normal:
             plugin=file.custom_reader,
             description=file.description,
         )
+
+    def _about(self, incremental: Incremental | None, mark: Mark) -> None:
+        """Note what an increment says without effect."""
+        if incremental and incremental.lookback_days and incremental.strategy == "file_modified_time":
+            self.notes += (f"{mark}: lookback_days has no effect on files: one is read again when it has changed",)
+        if incremental and incremental.state_path:
+            self.notes += (f"{mark}: state_path has no effect: the state is in the table",)
 
     def _columns(self, file: TargetFile, block: Map, at: Place, contract: Contract) -> None:
         """See that the contract has the columns that the target names."""

@@ -28,12 +28,13 @@ class SeenFile:
         return {"last_modified": self.modified.astimezone(timezone.utc).isoformat(), "size": self.size}
 
 
-def select(files: Sequence[SeenFile], since: Cursor | None, *, lookback_days: int = 0) -> list[SeenFile]:
+def select(files: Sequence[SeenFile], since: Cursor | None) -> list[SeenFile]:
     """Give the files to read: those the cursor does not know with this size and time.
 
-    Any ``lookback_days`` above zero reads every file again, as the earlier system's `should_skip_file` has it.
+    The earlier system's `should_skip_file` read every file again when `lookback_days` was set; in an append that
+    would double the rows of files that did not change, so a look back has no meaning for files here.
     """
-    known = since.value.get("files", {}) if since and not lookback_days else {}
+    known = since.value.get("files", {}) if since else {}
     return [f for f in files if known.get(f.id) != f.mark]
 
 

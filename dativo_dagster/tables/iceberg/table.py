@@ -177,18 +177,27 @@ class Table:
         """Give the first rows of the table."""
         import pyarrow as pa
 
-        table = self._load()
-        if table is None:
-            return pa.table({})
-        with self._reaching():
-            return table.scan(limit=limit).to_arrow()
+        rows: list[pa.RecordBatch] = []
+        for batch in self._batches(limit):
+            rows.append(batch.slice(0, limit - sum(r.num_rows for r in rows)))
+            if sum(r.num_rows for r in rows) >= limit:
+                break
+        parts = [pa.Table.from_batches([r]) for r in rows] or [pa.table({})]
+        return pa.concat_tables(parts, promote_options="permissive")
 
     def scan(self) -> Iterator[pa.RecordBatch]:
         """Yield all rows of the table."""
+        from dativo_dagster.tables.iceberg.read import BATCH_ROWS
+
+        yield from self._batches(BATCH_ROWS)
+
+    def _batches(self, rows: int) -> Iterator[pa.RecordBatch]:
+        from dativo_dagster.tables.iceberg.read import batches
+
         table = self._load()
         if table is not None:
             with self._reaching():
-                yield from table.scan().to_arrow_batch_reader()
+                yield from batches(table, self._storage, batch_rows=rows)
 
     def orphans(self, older_than: datetime) -> Sequence[DataFile]:
         """Find files of ours that no snapshot names and that were written before ``older_than``."""

@@ -178,6 +178,9 @@ governance_overrides: {retention_days: 90, owner: x@example.org}
         "errors say by themselves what passes",
         "source.rate_limits has no effect on files",
         "source.objects has no effect on files",
+        "lookback_days has no effect on files: one is read again when it has changed",
+        "state_path has no effect: the state is in the table",
+        "catalog has no effect: nothing is pushed to a metadata catalog in this version",
     ]
 
 

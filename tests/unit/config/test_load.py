@@ -105,6 +105,10 @@ plugins: {sandbox: {cpu_limit: 0.5}}
     assert (job.parallelism, job.log_level, job.redact_logs) == (4, "DEBUG", True)
     assert stream.source.options == {"files": ["a.csv", {"path": "b.csv", "object": "cities"}], "delimiter": ";"}
     assert stream.source.incremental == model.Incremental(strategy="file_modified_time", lookback_days=2)
+    assert [note.split(": ", 1)[1] for note in job.notes] == [
+        "lookback_days has no effect on files: one is read again when it has changed",
+        "catalog has no effect: nothing is pushed to a metadata catalog in this version",
+    ]
     assert [(p.column, p.transform) for p in stream.target.partitioning] == [
         ("country", "identity"),
         ("created_at", "day"),
@@ -321,6 +325,18 @@ CASES = {
     "an option deep inside": (
         JOB.replace("table: geo.cities", "table: geo.cities, catalog: {type: hive}"),
         ["2:65: target.catalog.type: 'hive' is not one of 'sql', 'rest' or 'glue'"],
+    ),
+    "overwrite by an increment": (
+        JOB.replace("files: [cities.csv]", "files: [cities.csv], incremental: file_modified_time").replace(
+            "table: geo.cities", "table: geo.cities, mode: overwrite"
+        ),
+        [
+            (
+                "2:9: target.mode: overwrite puts what a run reads in place of the whole table, and an incremental "
+                "source reads only what is new: all older rows would be gone; use append or overwrite_partitions, or "
+                "drop `incremental`"
+            )
+        ],
     ),
     "unknown choice": (
         JOB.replace("table: geo.cities", "table: geo.cities, mode: apend"),

@@ -40,10 +40,6 @@ def test_a_file_is_new_when_size_or_time_differ(now, new):
     assert select([now], advance([seen("a")], None)) == ([now] if new else [])
 
 
-def test_any_lookback_reads_every_file_again():
-    assert select([seen("a")], advance([seen("a")], None), lookback_days=1) == [seen("a")]
-
-
 def test_files_that_are_gone_stay_known():
     after = advance([seen("b")], advance([seen("a")], None))
     assert select([seen("a"), seen("b"), seen("c")], after) == [seen("c")]
