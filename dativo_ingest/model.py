@@ -190,7 +190,6 @@ class State(Value):
 
     token: str
     cursor: Cursor | None = None
-    snapshot: str | None = None
     committed_at: str | None = None
 
 

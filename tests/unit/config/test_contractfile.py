@@ -248,8 +248,10 @@ def test_an_odcs_file_with_several_objects_wants_a_name():
             "unknown key 'logicaltype'; did you mean 'logicalType'?",
         ),
         (
-            ("apiVersion: v3.1.0\nschema: [{name: t, properties: [{name: a, logicalType: string, "
-            "logicalTypeOptions: {maxLenth: 2}}]}]"),
+            (
+                "apiVersion: v3.1.0\nschema: [{name: t, properties: [{name: a, logicalType: string, "
+                "logicalTypeOptions: {maxLenth: 2}}]}]"
+            ),
             "unknown key 'maxLenth'; did you mean 'maxLength'?",
         ),
         ("apiVersion: v3.1.0\nschema: [{name: t, properties: []}]", "no `properties`, so no columns"),
