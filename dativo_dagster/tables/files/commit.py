@@ -126,7 +126,6 @@ class Commit:
         state = State(
             token=token,
             cursor=self.staged.cursor,
-            snapshot=str(number),
             committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         )
         segments = [*kept, self.folder.write(token, number, files)] if files else kept
