@@ -64,9 +64,8 @@ def main() -> None:
         "ours, dativo run": [sys.executable, "-m", "dativo_dagster.cli", "run", "--config", str(jobs / "input.yaml")],
     }
     figures = compare(commands, runs=options.runs, before=dict.fromkeys(list(commands)[1:], empty))
-    print(
-        f"{options.rows:,} rows, {path.stat().st_size / 1e6:,.0f} MB; {versions('duckdb', 'pyarrow', 'pyiceberg', 'dagster')}"
-    )
+    print(f"{options.rows:,} rows, {path.stat().st_size / 1e6:,.0f} MB")
+    print(versions("duckdb", "pyarrow", "pyiceberg", "dagster"))
     peer = figures["duckdb COPY, nothing validated"]
     for name, f in figures.items():
         print(f.line(name), f"  {ratio(f, peer):5.2f}x")

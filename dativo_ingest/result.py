@@ -53,7 +53,7 @@ class StreamResult(Value):
 
     @property
     def exit_code(self) -> int:
-        """Give 0 when all is well, 1 when the rows are there and something about them broke the contract, 2 on failure."""
+        """Give 0 when all is well, 1 when rows are there and something of the contract is broken, 2 on failure."""
         if self.status == "failed":
             return 2
         return 1 if self.violations or not all(check.passed for check in self.checks) else 0

@@ -120,7 +120,13 @@ def test_a_reader_who_goes_away_ends_the_command_quietly(desk):
 def test_ctrl_c_is_one_line_and_leaves_nothing_visible(desk):
     (desk / "data" / "b.csv").write_bytes(b"id,email\n" + b"1,someone@example.com\n" * 10_000_000)
     process = subprocess.Popen(
-        [*COMMAND, "run", "people"], cwd=desk, env=environment(), stdout=-1, stderr=-1, text=True, start_new_session=True
+        [*COMMAND, "run", "people"],
+        cwd=desk,
+        env=environment(),
+        stdout=-1,
+        stderr=-1,
+        text=True,
+        start_new_session=True,
     )
     while "job_started" not in (line := process.stderr.readline()):
         assert line, "ended before it started"
