@@ -13,11 +13,12 @@ from typing import Any, Optional
 import dagster as dg
 
 from dativo_dagster.config.job import Job, JobStream
-from dativo_dagster.config.load import LoadedFolder, load_job
+from dativo_dagster.config.load import LoadedFolder
 from dativo_dagster.orchestration.events import check_evaluation, check_result, log_check, streams_metadata
 from dativo_dagster.orchestration.failures import failure
 from dativo_dagster.orchestration.naming import CONNECTION, joined, source_key
 from dativo_dagster.orchestration.resources import JobsResource
+from dativo_dagster.pipeline.secrets import load_for_run
 from dativo_ingest.exceptions import DativoError
 from dativo_ingest.model import CheckResult
 
@@ -30,11 +31,11 @@ class Connection:
     stream: str
 
     def check(self) -> CheckResult:
-        """Try to reach the source, with the job as its file is now."""
+        """Try to reach the source, with the job as its file is now and the secrets of its tenant."""
         from dativo_dagster.pipeline.run import check_connection
 
         try:
-            job = load_job(self.path, strict_environment=True)
+            job = load_for_run(self.path)
             return check_connection(job, job.stream(self.stream), "source")
         except DativoError as error:
             return refusal(error)

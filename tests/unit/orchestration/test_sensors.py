@@ -30,6 +30,14 @@ def test_a_tick_evaluates_the_connection_of_every_source_without_a_run(folder, w
     assert not done.run_requests
 
 
+def test_a_source_is_reached_with_the_secrets_of_its_tenant_as_a_run_would(folder, write_job, monkeypatch):
+    path = write_job()
+    path.write_text(path.read_text().replace("data/orders*.csv", '"data/${FILE_NAME}.csv"'))
+    assert [event.passed for event in tick(folder).asset_events] == [False]
+    monkeypatch.setenv("DATIVO_SECRET__ACME__FILE_NAME", "orders")
+    assert [event.passed for event in tick(folder).asset_events] == [True]
+
+
 def test_an_outcome_is_reported_again_only_when_it_changes(folder, write_job):
     write_job()
     first = tick(folder)
