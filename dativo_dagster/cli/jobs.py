@@ -121,10 +121,8 @@ def prepare(job: Job, args: argparse.Namespace, console: Console) -> Job:
     """
     import dataclasses
 
-    from dativo_dagster.pipeline.imports import spare_pandas
     from dativo_dagster.pipeline.secrets import SecretOptions, load_with
 
-    spare_pandas()
     options = SecretOptions(manager=args.secret_manager, config=args.secret_manager_config, folder=args.secrets_dir)
     secrets = options.load(job.tenant)
     _log_as(job, secrets, console, verbose=getattr(args, "verbose", False))

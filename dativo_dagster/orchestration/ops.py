@@ -86,9 +86,6 @@ def extract_write(context: dg.OpExecutionContext, plan: dict[str, Any]) -> dg.Ou
 
 
 def _opened(context: dg.OpExecutionContext) -> tuple[Job, JobStream]:
-    from dativo_dagster.pipeline.imports import spare_pandas
-
-    spare_pandas()
     return stream_of(context.assets_def, context.asset_key, context.run_id)
 
 
