@@ -133,8 +133,8 @@ def _log(stream: StreamResult, who: dict[str, Any]) -> None:
     """Log the end of a stream under the names that the earlier system gave its events."""
     facts: dict[str, Any] = {**who, "stream": stream.stream, "table": stream.table}
     if stream.error:
-        kinds = {"VALIDATION_FAILED": "validation_failed", "COMMIT_FAILED": "commit_failed"}
-        kind = kinds.get(stream.error["error_code"], "job_error")
+        kinds = {"ValidationError": "validation_failed", "CommitError": "commit_failed"}
+        kind = kinds.get(stream.error["error_type"], "job_error")
         event(logger, kind, stream.error["message"], level=logging.ERROR, **facts, error=stream.error)
         return
     if stream.status == "nothing_new":
