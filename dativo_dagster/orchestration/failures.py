@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,4 @@ def failure(error: DativoError) -> dg.Failure:
 
 
 def _json(error: DativoError) -> dict[str, object]:
-    import json
-
     return dict(json.loads(json.dumps(error.details, default=str)))

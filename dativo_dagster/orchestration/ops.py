@@ -112,12 +112,12 @@ def commit(context: dg.OpExecutionContext, plan: dict[str, Any], staged: dict[st
     from dativo_ingest.model import Staged
 
     job, stream = _opened(context)
-    started = time.monotonic() - staged["seconds"]
+    started, decided = time.monotonic() - staged["seconds"], Plan.from_json(plan)
     with as_dagster(context, job.retry):
-        result = finish(job, stream, Plan.from_json(plan), Staged.from_json(staged["staged"]), started=started)
+        result = finish(job, stream, decided, Staged.from_json(staged["staged"]), started=started)
         first_rows = _first_rows(job, stream, result)
     context.log.info("%s: %s, %s rows in %s files", result.table, result.status, result.counts.written, result.files)
-    checks = result.checks if result.status == "committed" else _last_checks(context, result)
+    checks = _last_checks(context, result) if decided.empty else result.checks
     metadata = {**result_metadata(result), **first_rows, "checks": checks_metadata(checks)}
     return dg.Output(None, metadata=metadata)
 
@@ -131,7 +131,7 @@ def _first_rows(job: Job, stream: JobStream, result: StreamResult) -> dict[str, 
 
 
 def _last_checks(context: dg.OpExecutionContext, result: StreamResult) -> tuple[CheckResult, ...]:
-    """Give the outcomes of the last run that had rows: one without proves nothing about the table."""
+    """Give the outcomes of the last run that had a window: one without proves nothing about the table."""
     event = context.instance.get_latest_materialization_event(context.asset_key)
     last = event.asset_materialization if event else None
     return (checks_of(last.metadata) if last else ()) or result.checks

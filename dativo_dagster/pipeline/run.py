@@ -16,7 +16,7 @@ from dativo_dagster import registry
 from dativo_dagster.pipeline.assemble import open_quarantine, open_reader, open_table
 from dativo_dagster.pipeline.plan import Plan, make_plan, make_token
 from dativo_ingest.exceptions import DativoError, wrap_exception
-from dativo_ingest.model import CheckResult, Column, Counts, DataFile, Staged, Stream
+from dativo_ingest.model import CheckResult, Column, Counts, DataFile, Snapshot, Staged, Stream
 from dativo_ingest.result import JobResult, Progress, StreamResult
 
 if TYPE_CHECKING:
@@ -74,42 +74,17 @@ def commit(job: Job, stream: JobStream, plan: Plan, staged: Staged, *, started: 
     rejected rows in place and commits the rest.
     """
     table = open_table(job, stream)
-    if plan.empty:
-        return _finish(job, stream, plan, staged, table, started)
-    if staged.quarantine:
-        rejected = open_quarantine(job, stream, table)
-        rejected.commit(
-            Staged(
-                token=staged.token,
-                key=staged.key,
-                mode="append",
-                files=staged.quarantine,
-                counts=Counts(read=staged.counts.rejected, written=staged.counts.rejected),
-                table=rejected.prepared(),
-                properties=staged.properties,
-            )
-        )
-    return _finish(job, stream, plan, staged, table, started, commit=True)
-
-
-def _finish(
-    job: Job,
-    stream: JobStream,
-    plan: Plan,
-    staged: Staged,
-    table: Table,
-    started: float | None,
-    *,
-    commit: bool = False,
-) -> StreamResult:
-    snapshot = table.commit(staged) if commit else plan.committed
-    status = "nothing_new" if snapshot is None else "committed" if snapshot.fresh and commit else "already_committed"
+    snapshot = plan.committed
+    if not plan.empty:
+        if staged.quarantine:
+            _commit_rejected(open_quarantine(job, stream, table), staged)
+        snapshot = table.commit(staged)
     result = StreamResult(
         job=job.name,
         tenant=job.tenant,
         stream=stream.name,
         table=plan.table,
-        status=status,
+        status=_status(plan, snapshot),
         token=plan.token,
         mode=plan.mode,
         reason=plan.reason,
@@ -125,6 +100,26 @@ def _finish(
         quarantine=table.location() + "_quarantine" if staged.quarantine else None,
     )
     return with_checks(stream, result)
+
+
+def _commit_rejected(quarantine: Table, staged: Staged) -> None:
+    quarantine.commit(
+        Staged(
+            token=staged.token,
+            key=staged.key,
+            mode="append",
+            files=staged.quarantine,
+            counts=Counts(read=staged.counts.rejected, written=staged.counts.rejected),
+            table=quarantine.prepared(),
+            properties=staged.properties,
+        )
+    )
+
+
+def _status(plan: Plan, snapshot: Snapshot | None) -> str:
+    if snapshot is None:
+        return "nothing_new"
+    return "already_committed" if plan.empty or not snapshot.fresh else "committed"
 
 
 def with_checks(stream: JobStream, result: StreamResult) -> StreamResult:

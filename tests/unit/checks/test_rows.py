@@ -66,3 +66,11 @@ def test_the_contract_may_bound_the_rows_of_a_run(rows, passed):
 def test_a_run_that_found_nothing_new_is_not_held_against_the_bounds():
     result = StreamResult(job="j", tenant="t", stream="s", table="a", status="nothing_new")
     assert evaluate(result, _stream(minimum_rows=2))[1].passed
+
+
+def test_rows_of_a_commit_that_had_landed_before_are_held_against_the_bounds():
+    """A step that is run again after its answer was lost has rows all the same."""
+    result = StreamResult(
+        job="j", tenant="t", stream="s", table="a", status="already_committed", counts=Counts(read=1, written=1)
+    )
+    assert not evaluate(result, _stream(minimum_rows=2))[1].passed

@@ -166,3 +166,22 @@ def test_a_run_finds_the_secrets_of_its_tenant_and_a_definition_needs_none(folde
     assert not run(folder, instance).success
     monkeypatch.setenv("DATIVO_SECRET__ACME__FILE_NAME", "orders")
     assert run(folder, instance).success
+
+
+def test_a_commit_that_is_run_again_adds_nothing_and_reports_the_checks_of_its_own_rows(folder, write_job, instance):
+    write_job(more="validation: quarantine")
+    first = run(folder, instance)
+    (folder / "data" / "orders2.csv").write_text("id,email,amount\nx,c@example.com,1.00\n")
+    run(folder, instance)
+    assert last_checks(instance)["types"] == (False, "1 of 1 rows broke it")
+    again = dg.execute_job(
+        dg.build_reconstructable_job("tests.fakes.rebuilt", "job", (str(folder), "ingest__acme__orders"), {}),
+        instance=instance,
+        reexecution_options=dg.ReexecutionOptions(first.run_id, step_selection=["acme__sales__orders.commit"]),
+    )
+    facts = {
+        k: v.value for k, v in instance.get_latest_materialization_event(ORDERS).asset_materialization.metadata.items()
+    }
+    assert again.success
+    assert (facts["status"], facts["rows_written"]) == ("already_committed", 3)
+    assert {check["name"]: check["passed"] for check in facts["checks"]}["types"]
