@@ -19,10 +19,16 @@ from dativo_ingest.exceptions import ConnectionError as StorageError
 
 class Disk(Storage):
     def list(self, prefix: str) -> Iterator[FileInfo]:
+        return (found for name, found in self._walk(prefix) if not name.startswith(_DiskWriter.PREFIX))
+
+    def unfinished(self, prefix: str) -> Iterator[FileInfo]:
+        return (found for name, found in self._walk(prefix) if name.startswith(_DiskWriter.PREFIX))
+
+    def _walk(self, prefix: str) -> Iterator[tuple[str, FileInfo]]:
         for folder, _, names in os.walk(local_path(prefix)):
             for name in names:
-                if not name.startswith(_DiskWriter.PREFIX) and (found := self.find(str(Path(folder, name)))):
-                    yield found
+                if found := self.find(str(Path(folder, name))):
+                    yield name, found
 
     def find(self, path: str) -> FileInfo | None:
         local = local_path(path)

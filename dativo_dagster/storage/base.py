@@ -95,6 +95,13 @@ class Storage(ABC):
     def delete(self, path: str) -> None:
         """Delete a file; one that is gone already is fine."""
 
+    def unfinished(self, prefix: str) -> Iterator[FileInfo]:  # noqa: ARG002 - stores of objects have nothing to look at
+        """Give what killed writers left below a folder; `list` never does.
+
+        An object store keeps parts of an upload aside, where a lifecycle rule of the bucket ends them.
+        """
+        return iter(())
+
     def stat(self, path: str) -> FileInfo:
         """Give what is known of one file.
 

@@ -148,11 +148,9 @@ class Table:
         head = self._head()
         segments = head.segments if head is not None else ()
         known = {s.path for s in segments} | {f.path for f in self._folder.files(segments)}
-        return [
-            DataFile(path=f.path, rows=0, bytes=f.size)
-            for f in found
-            if f.path.removeprefix(f"{self._location}/") not in known
-        ]
+        nobodys = [f for f in found if f.path.removeprefix(f"{self._location}/") not in known]
+        unfinished = [f for f in self._storage.unfinished(f"{self._location}/") if f.modified < older_than]
+        return [DataFile(path=f.path, rows=0, bytes=f.size) for f in nobodys + unfinished]
 
     def remove(self, files: Sequence[DataFile]) -> None:
         """Delete files that `orphans` found."""

@@ -28,8 +28,10 @@ def orphans(storage: Storage, location: str, table: IcebergTable | None, older_t
         for f in storage.list(f"{location}/data/")
         if f.modified < older_than and OURS.fullmatch(f.path.rpartition("/")[2])
     ]
+    unfinished = [f for f in storage.unfinished(f"{location}/data/") if f.modified < older_than]
     known = {_plain(p) for p in _named(table.refresh())} if table is not None and found else set()
-    return [DataFile(path=f.path, rows=0, bytes=f.size) for f in found if _plain(f.path) not in known]
+    nobodys = [f for f in found if _plain(f.path) not in known]
+    return [DataFile(path=f.path, rows=0, bytes=f.size) for f in nobodys + unfinished]
 
 
 def _named(table: IcebergTable) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """What every table promises the pipeline, whatever its format."""
 
+import subprocess
+import sys
 import threading
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -201,6 +203,23 @@ def test_files_of_a_failed_attempt_are_orphans_and_can_be_removed(open_table):
     found = table.orphans(FUTURE)
     assert {f.path for f in found} == {f.path for f in lost}
     table.remove(found)
+    assert list(table.orphans(FUTURE)) == []
+    assert ids(open_table()) == [1, 2, 3]
+
+
+def test_what_a_killed_writer_left_half_written_is_an_orphan(open_table):
+    put(open_table(), spec(), ROWS, token("a"))
+    table = open_table()
+    killed = (
+        "import os, signal, sys; from dativo_dagster.storage import Storage; path = sys.argv[1]\n"
+        "stream = Storage.open(path).open_write(path); stream.write(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", killed, f"{table.location()}/data/b.parquet"], check=False)
+
+    assert list(table.orphans(datetime.now(timezone.utc) - timedelta(hours=1))) == []
+    (left,) = table.orphans(FUTURE)
+    assert left.bytes <= len(b"half")
+    table.remove([left])
     assert list(table.orphans(FUTURE)) == []
     assert ids(open_table()) == [1, 2, 3]
 
