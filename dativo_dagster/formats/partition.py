@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
@@ -27,6 +27,7 @@ INGEST_DATE = "ingest_date"
 NULL_PATH = "__HIVE_DEFAULT_PARTITION__"
 _GRAMMAR = re.compile(r"(identity|year|month|day|hour|bucket|truncate)(?:\[(\d+)\])?")
 _EPOCH = date(1970, 1, 1)
+_EXACT = Context(prec=40)  # the usual context rounds to 28 digits, and a decimal has up to 38
 _INGEST_FIELD = pa.field(INGEST_DATE, pa.date32())
 
 
@@ -184,7 +185,7 @@ def _hour(array: pa.Array) -> pa.Array:
 def _bucket(array: pa.Array, buckets: int) -> pa.Array:
     kind = array.type
     if pa.types.is_decimal(kind):
-        hashes = hash_binary(_per_distinct(array, lambda v: _int_bytes(int(v.scaleb(kind.scale))), pa.large_binary()))
+        hashes = hash_binary(_per_distinct(array, lambda v: _int_bytes(_unscaled(v, kind.scale)), pa.large_binary()))
     elif pa.types.is_fixed_size_binary(kind):
         hashes = hash_binary(array.cast(pa.binary()).cast(pa.large_binary()))
     elif any(test(kind) for test in _TEXT):
@@ -220,12 +221,17 @@ def _truncate(array: pa.Array, width: int) -> pa.Array:
     if pa.types.is_decimal(kind):
         return _per_distinct(array, lambda v: _floor(v, width, kind.scale), kind)
     rest = pc.subtract(array, pc.multiply(pc.divide(array, width), width))
-    return pc.subtract(array, pc.if_else(pc.less(rest, 0), pc.add(rest, width), rest)).cast(kind)
+    floor = pc.subtract(array, pc.if_else(pc.less(rest, 0), pc.add(rest, width), rest))
+    return floor.cast(kind, safe=False)  # below the least number of a type it wraps, as Iceberg's own transform does
 
 
 def _floor(number: Decimal, width: int, scale: int) -> Decimal:
-    unscaled = int(number.scaleb(scale))
-    return Decimal(unscaled - unscaled % width).scaleb(-scale)
+    unscaled = _unscaled(number, scale)
+    return Decimal(unscaled - unscaled % width).scaleb(-scale, _EXACT)
+
+
+def _unscaled(number: Decimal, scale: int) -> int:
+    return int(number.scaleb(scale, _EXACT))
 
 
 def _per_distinct(array: pa.Array, function: Callable[[Any], Any], kind: pa.DataType) -> pa.Array:

@@ -57,6 +57,27 @@ def test_a_transform_gives_what_pyiceberg_gives_value_by_value(text, theirs, arr
     assert ours == [None if v is None else function(v) for v in column]
 
 
+def test_a_decimal_of_38_digits_is_bucketed_and_truncated_by_all_of_them():
+    numbers = [Decimal("9999999999999999999999999999.9999999999"), Decimal("-1000000000000000000000000000.0000000001")]
+    array, kind = pa.array(numbers, pa.decimal128(38, 10)), it.DecimalType(38, 10)
+
+    buckets = Transform.parse("bucket[1000003]").apply(array).to_pylist()
+    cut = Transform.parse("truncate[10]").apply(array).to_pylist()
+
+    function = ice.BucketTransform(1000003).transform(kind)
+    assert buckets == [function(n) for n in numbers]
+    assert cut == [
+        Decimal("9999999999999999999999999999.9999999990"),
+        Decimal("-1000000000000000000000000000.0000000010"),
+    ]
+
+
+def test_the_least_integer_is_truncated_as_icebergs_own_transform_does_and_not_refused():
+    least = pa.array([-(2**31)], pa.int32())
+
+    assert Transform.parse("truncate[3]").apply(least).to_pylist() == [2**31 - 1]
+
+
 def test_a_sliced_column_is_bucketed_by_its_own_values():
     whole = pa.array(["a", None, "bcdef", "ghijklmno", ""])
     bucket = Transform.parse("bucket[100]")
