@@ -8,6 +8,7 @@ commit landed, and one that lands late fails, because every commit names the sna
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
     from pyiceberg.table import Transaction
     from pyiceberg.table.metadata import TableMetadata
+    from pyiceberg.typedef import Record
 
     from dativo_dagster.config.job import TableSpec
 
@@ -181,8 +183,15 @@ class Commit:
                 "overwrite_partitions cannot tell which of them to replace; rewrite them first, or use overwrite",
                 "PARTITIONING_DIFFERS",
             )
-        new = {committed_file(f, self.shape, spec_id).partition for f in self.staged.files}
-        return [file for file in old if file.partition in new]
+        new = {_comparable(committed_file(f, self.shape, spec_id).partition) for f in self.staged.files}
+        gone = [file for file in old if _comparable(file.partition) in new]
+        if any(_has_nan(file.partition) for file in gone):
+            raise ConfigurationError(
+                f"table {self.spec.identifier}: a partition of NaN cannot be replaced, pyiceberg has no expression for "
+                "it; use overwrite into a new table, or take NaN out of the column",
+                "BAD_PARTITION",
+            )
+        return gone
 
     def _error(self, why: str, code: str, error: Exception | None, *, retryable: bool = True) -> CommitError:
         refusal = CommitError(
@@ -194,6 +203,16 @@ class Commit:
         )
         refusal.__cause__ = error
         return refusal
+
+
+def _comparable(partition: Record) -> tuple[object, ...]:
+    """Give the values of a partition so that NaN is the same partition as NaN."""
+    values = (partition[at] for at in range(len(partition)))
+    return tuple("NaN" if isinstance(v, float) and math.isnan(v) else v for v in values)
+
+
+def _has_nan(partition: Record) -> bool:
+    return any(isinstance(partition[at], float) and math.isnan(partition[at]) for at in range(len(partition)))
 
 
 def find(metadata: TableMetadata, token: str) -> int | None:
