@@ -510,6 +510,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Rows could not be written as Parquet.",
         "The cause is in the log of the step; nothing of the unit was left.",
     ),
+    "WRONG_ROLE": (
+        "A job uses a recipe as a source or target that is not one.",
+        "Choose a recipe whose `roles` has that side.",
+    ),
     "WRONG_TENANT": (
         "A job belongs to another tenant, or a folder to several.",
         "Choose the tenant with `--tenant-id`.",

@@ -49,7 +49,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationInfo,
     WithJsonSchema,
     field_validator,
 )
@@ -103,10 +102,11 @@ Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern":
 TableName = Annotated[str, AfterValidator(_table), Field(json_schema_extra={"pattern": f"^{_TABLE}$"})]
 
 
-def word(key: str) -> BeforeValidator:
+def word(model: type[BaseModel], key: str) -> BeforeValidator:
     """Take a word for a block with just ``key``, so that ``validation: warn`` is ``validation: {mode: warn}``."""
     return BeforeValidator(
-        lambda value: {key: value} if isinstance(value, str) else value, json_schema_input_type=str | dict[str, Any]
+        lambda value: {key: value} if isinstance(value, str) else value,
+        json_schema_input_type=model.model_fields[key].annotation | model,
     )
 
 
@@ -140,7 +140,7 @@ class SourceFile(OpenModel):
 
     connector: str | None = Field(default=None, description="The kind of source.")
     description: str = ""
-    incremental: Annotated[IncrementalFile, word("strategy")] | None = None
+    incremental: Annotated[IncrementalFile, word(IncrementalFile, "strategy")] | None = None
     custom_reader: str | None = Field(
         default=None, description="A plugin instead: `path.py:Class` or `lib.so:function`."
     )
@@ -216,13 +216,6 @@ class RetryFile(FileModel):
     )
     retryable_errors: list[str] | None = Field(default=None, description="Of the earlier system, which never read it.")
 
-    @field_validator("max_attempts")
-    @classmethod
-    def _once(cls, value: int | None, info: ValidationInfo) -> int | None:
-        if value is not None and info.data.get("max_retries") is not None:
-            raise ValueError("say `max_retries` or `max_attempts`, not both")
-        return value
-
 
 class LoggingFile(FileModel):
     """What is logged."""
@@ -284,13 +277,13 @@ class StreamFile(FileModel):
     source: SourceFile = SourceFile()
     target: TargetFile = TargetFile()
     contract: ContractFile = Field(default=None, description="A file, or the contract itself.")
-    validation: Annotated[ValidationFile, word("mode")] | None = None
+    validation: Annotated[ValidationFile, word(ValidationFile, "mode")] | None = None
 
 
 class ValidatedFile(FileModel):
     """The part of a stream, with its defaults filled in, that says what becomes of bad rows."""
 
-    validation: Annotated[ValidationFile, word("mode")] = ValidationFile()
+    validation: Annotated[ValidationFile, word(ValidationFile, "mode")] = ValidationFile()
 
 
 class CommonFile(FileModel):
@@ -302,7 +295,7 @@ class CommonFile(FileModel):
     environment: str | None = Field(default=None, description="A label, such as `production`.")
     owners: list[str] = Field(default=[], description="People by email, teams as `team:name`.")
     tags: dict[str, str] = Field(default={}, description="Labels of the assets.")
-    schedule: Annotated[ScheduleFile, word("cron")] | None = None
+    schedule: Annotated[ScheduleFile, word(ScheduleFile, "cron")] | None = None
     logging: LoggingFile = LoggingFile()
     catalog: CatalogFile | None = None
     plugins: PluginsFile | None = None
@@ -321,9 +314,16 @@ class JobFile(CommonFile):
     source: SourceFile = SourceFile()
     target: TargetFile = TargetFile()
     contract: ContractFile = Field(default=None, description="A file, or the contract itself.")
-    validation: Annotated[ValidationFile, word("mode")] = ValidationFile()
+    validation: Annotated[ValidationFile, word(ValidationFile, "mode")] = ValidationFile()
     retry: RetryFile = RetryFile()
     streams: list[StreamFile] | None = Field(default=None, min_length=1, description="Several tables in one job.")
+
+    @field_validator("retry")
+    @classmethod
+    def _one_count(cls, value: RetryFile) -> RetryFile:
+        if value.max_retries is not None and value.max_attempts is not None:
+            raise ValueError("say `max_retries` or `max_attempts`, not both")
+        return value
 
 
 def is_legacy(data: Mapping[str, Any]) -> bool:

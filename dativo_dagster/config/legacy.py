@@ -30,9 +30,11 @@ _UNUSED = {
     "source": ("rate_limits", "dsn", "sheets", "tables", "objects"),
     "target": ("markdown_kv_storage",),
 }
+_AT_THE_KEY = frozenset({"NO_SUCH_FILE", "WRONG_ROLE"})
 _FILES = frozenset({"csv", "files", "json", "parquet"})
 _DIALECT = ("chunk_size", "batch_size", "encoding", "delimiter", "quote_char")
 _NULLS = ("", "NULL", "null")
+_UNUSED_RETRY = ("retryable_exit_codes", "retryable_error_patterns", "retryable_errors")
 _SAME = (*(each.alias or name for name, each in CommonFile.model_fields.items()), "validation")
 
 
@@ -57,20 +59,28 @@ class Legacy:
         if contract is None:
             return None
         short = root.only(*_SAME)
-        for ours, theirs in (("tenant", "tenant_id"), ("contract", "asset_path"), ("retry", "retry_config")):
+        for ours, theirs in (("tenant", "tenant_id"), ("contract", "asset_path")):
             if theirs in root:
                 short.put(ours, root[theirs], root.marks[theirs])
+        if isinstance(root.get("retry_config"), Map):
+            short.put("retry", self._retry(root["retry_config"]), root.marks["retry_config"])
         if "validation" not in root and "schema_validation_mode" in root:
             short.put("validation", root["schema_validation_mode"], root.marks["schema_validation_mode"])
-        if "retryable_error_patterns" in root.get("retry_config", {}):
-            self._note(
-                root["retry_config"].marks["retryable_error_patterns"][0], "errors say by themselves what passes"
-            )
         marks = root.marks.get("source", (root.mark, root.mark))
         short.put("source", self._source(source), marks)
         marks = root.marks.get("target", (root.mark, root.mark))
         short.put("target", self._target(target, job.tenant_id, contract), marks)
         return Document(self.document.path, short)
+
+    def _retry(self, block: Map) -> Map:
+        """Give the retries without what said which errors to retry; of two names of a count the older one rules."""
+        unused = [key for key in _UNUSED_RETRY if block.get(key) is not None]
+        for key in unused:
+            self._note(block.marks[key][0], f"retry_config.{key} has no effect: an error says if a retry may help")
+        if block.get("max_retries") is not None and block.get("max_attempts") is not None:
+            self._note(block.marks["max_attempts"][0], "retry_config.max_attempts has no effect beside max_retries")
+            unused.append("max_attempts")
+        return block.without(*unused)
 
     def _filled(self) -> Map:
         root = self.document.data.without()
@@ -96,7 +106,7 @@ class Legacy:
         try:
             recipe = read_recipe(named, self.document.path.parent, role).data
         except ConfigurationError as error:
-            if error.error_code == "NO_SUCH_FILE":
+            if error.error_code in _AT_THE_KEY:
                 self.mistakes.add(root.marks[key][1], (key,), error.message, error.error_code)
             else:
                 self.mistakes.take(error, root.marks[key][1])

@@ -75,5 +75,5 @@ class LegacyJobFile(CommonFile):
     source: dict[str, Any] | None = None
     target: dict[str, Any] | None = None
     schema_validation_mode: Literal["strict", "warn"] = "strict"
-    validation: Annotated[ValidationFile, word("mode")] | None = None
+    validation: Annotated[ValidationFile, word(ValidationFile, "mode")] | None = None
     retry_config: RetryFile = RetryFile()

@@ -192,7 +192,8 @@ class _Loading:
             text, _, chosen = said.rpartition("#")
             place = resolve_path(text, base)
         if not is_file(place):
-            raise FileNotFoundError(f"there is no file {said!r}, neither in {Path.cwd()} nor in {base.absolute()}")
+            places = " nor in ".join(dict.fromkeys((str(Path.cwd()), str(base.absolute()))))
+            raise FileNotFoundError(f"there is no file {said!r} in {places}")
         key = (place.absolute(), chosen)
         if key not in self.contracts:
             try:

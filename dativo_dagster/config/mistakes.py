@@ -16,6 +16,15 @@ if typing.TYPE_CHECKING:
     from dativo_dagster.config.document import Document, Location, Mark
 
 M = TypeVar("M", bound=BaseModel)
+_WANTED = {
+    "dict_type": "write a mapping here, such as {key: value}",
+    "mapping_type": "write a mapping here, such as {key: value}",
+    "model_type": "write a mapping here, such as {key: value}",
+    "list_type": "write a list here, such as [a, b]",
+    "string_type": "write a text here",
+    "bool_type": "write true or false here",
+    "too_short": "the list is empty; it needs an entry",
+}
 _SHORTEST_SECRET = 4
 
 
@@ -99,7 +108,7 @@ def explained(
         elif found["type"] == "literal_error" and isinstance(found["input"], str):
             yield location, f"{found['input']!r} is not one of {found['ctx']['expected']}", False
         else:
-            yield location, _said(found["msg"]), False
+            yield location, _WANTED.get(found["type"]) or _said(found["msg"]), False
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:

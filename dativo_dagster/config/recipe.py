@@ -67,7 +67,7 @@ def read_recipe(named: str, base: Path, role: Role) -> Document:
     if not isinstance(document.data, Map):
         mistakes.add(document.mark(()), (), "a recipe is a mapping with name and type")
     elif (recipe := validated(RecipeFile, document, mistakes)) and role not in recipe.roles:
-        mistakes.add(document.mark(("roles",)), ("roles",), f"{recipe.name} cannot be a {role}; choose another recipe")
+        raise ConfigurationError(f"the recipe {recipe.name!r} cannot be a {role}; choose another", "WRONG_ROLE")
     mistakes.raise_any()
     return document
 

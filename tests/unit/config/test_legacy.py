@@ -175,7 +175,9 @@ governance_overrides: {retention_days: 90, owner: x@example.org}
     assert job.catalog is not None
     assert job.catalog["database"] == "d"
     assert [note.partition(": ")[2] for note in job.notes] == [
-        "errors say by themselves what passes",
+        "retry_config.retryable_exit_codes has no effect: an error says if a retry may help",
+        "retry_config.retryable_error_patterns has no effect: an error says if a retry may help",
+        "retry_config.retryable_errors has no effect: an error says if a retry may help",
         "source.rate_limits has no effect on files",
         "source.objects has no effect on files",
         "lookback_days has no effect on files: one is read again when it has changed",
@@ -336,13 +338,13 @@ def test_our_own_keys_may_stand_in_a_job_of_the_earlier_system():
         ("people.yaml", "nobody.yaml", "4:13: asset_path: there is no file 'nobody.yaml'"),
         ("connectors/csv.yaml", "connectors/cvs.yaml", "2:24: source_connector_path: there is no recipe"),
         ("source_connector_path: connectors/csv.yaml\n", "", "1:1: source_connector_path: is missing"),
-        ("connectors/iceberg.yaml", "stripe", "stripe cannot be a target; choose another recipe"),
-        ("connectors/csv.yaml", "iceberg", "iceberg cannot be a source; choose another recipe"),
+        ("connectors/iceberg.yaml", "stripe", "3:24: target_connector_path: the recipe 'stripe' cannot be a target"),
+        ("connectors/csv.yaml", "iceberg", "2:24: source_connector_path: the recipe 'iceberg' cannot be a source"),
         ("tenant_id: acme", "tenant_id: acme\ntenantid: x", "2:1: tenantid: unknown key 'tenantid'; did you mean"),
         ("  files:", "  filles:", "6:3: source.filles: unknown key 'filles'; did you mean 'files'?"),
-        ("path: data/people.csv", "path: []", "6:18: source.files[0].path: input should be a valid string"),
-        ("[{path: data/people.csv, object: People}]", "x", "6:10: source.files: input should be a valid list"),
-        ("target:\n", "target: x\nx:\n", "7:9: target: input should be a valid dictionary"),
+        ("path: data/people.csv", "path: []", "6:18: source.files[0].path: write a text here"),
+        ("[{path: data/people.csv, object: People}]", "x", "6:10: source.files: write a list here"),
+        ("target:\n", "target: x\nx:\n", "7:9: target: write a mapping here"),
         ("${S3_ENDPOINT}", "${NONE}", "8:45: target.connection.s3.endpoint: the environment variable NONE is not set"),
         ("asset_path: people.yaml", "asset_path: ${NONE}", "4:13: asset_path: the environment variable NONE is not"),
         (
@@ -376,3 +378,12 @@ def test_a_folder_of_old_files_loads_its_jobs_alone():
     written("orchestrator: {schedules: []}\n", "jobs/runner.yaml")
     found = load_folder(Path("jobs"), environment={})
     assert ([job.name for job in found.jobs], found.problems) == (["people"], ())
+
+
+def test_of_two_names_for_the_retries_the_older_one_rules():
+    job = loaded(JOB + "retry_config: {max_retries: 2, max_attempts: 7, retryable_exit_codes: [1]}\n")
+    assert job.retry.max_retries == 2
+    assert [note.partition("retry_config.")[2].partition(" ")[0] for note in job.notes if "retry_config" in note] == [
+        "retryable_exit_codes",
+        "max_attempts",
+    ]

@@ -46,7 +46,6 @@ def test_a_recipe_that_is_not_there_is_told_with_those_that_are(tmp_path, named)
         ("- a", "1:1: a recipe is a mapping with name and type"),
         ("name: x", "1:1: 'type' is missing"),
         ("name: x\ntype: x\nroles: [sink]", "3:9: roles[0]: 'sink' is not one of 'source' or 'target'"),
-        ("name: x\ntype: x\nroles: [target]", "3:8: roles: x cannot be a source; choose another recipe"),
     ],
 )
 def test_a_bad_recipe_is_told_with_its_place(tmp_path, text, message):
@@ -55,6 +54,12 @@ def test_a_bad_recipe_is_told_with_its_place(tmp_path, text, message):
     with pytest.raises(ConfigurationError) as caught:
         read_recipe(str(path), tmp_path, "source")
     assert caught.value.message == f"{path}:{message}"
+
+
+def test_a_recipe_is_not_used_on_the_wrong_side(tmp_path):
+    with pytest.raises(ConfigurationError, match="the recipe 'iceberg' cannot be a source; choose another") as caught:
+        read_recipe("iceberg", tmp_path, "source")
+    assert caught.value.error_code == "WRONG_ROLE"
 
 
 def test_only_a_job_switches_an_increment_on():

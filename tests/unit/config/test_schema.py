@@ -77,6 +77,9 @@ def test_what_loads_is_valid(job, text):
     ("text", "message"),
     [
         (SHORT + "tenat: x\n", "'tenat' was unexpected"),
+        (SHORT + "validation: {mod: warn}\n", "is not valid under any"),
+        (SHORT + "validation: wran\n", "is not valid under any"),
+        (SHORT + "schedule: {cron: '@daily', timezon: UTC}\n", "is not valid under any"),
         (SHORT.replace("files", "fils"), "'fils' was unexpected"),
         (SHORT.replace("files: [a.csv], ", ""), "'files' is a required property"),
         (SHORT.replace("connector: csv", "connector: cvs"), "'cvs' is not one of"),
