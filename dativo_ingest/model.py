@@ -12,7 +12,10 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from dativo_ingest.exceptions import DativoError
 
 Json = typing.Union[None, bool, int, float, str, "list[Json]", "Mapping[str, Json]"]
 T = TypeVar("T", bound="Value")
@@ -235,3 +238,15 @@ class CheckResult(Value):
     code: str | None = None
     retryable: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def failed(cls, name: str, error: DativoError) -> CheckResult:
+        """Give the outcome of a check that ended in an error of ours."""
+        return cls(
+            name=name,
+            passed=False,
+            message=error.message,
+            code=error.error_code,
+            retryable=error.retryable,
+            details=error.details,
+        )

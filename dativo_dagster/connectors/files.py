@@ -136,14 +136,7 @@ class Reader:
             for file in [f for f in found if f.info.size][:1]:
                 self._storage(file.info.path).read_range(file.info.path, 0, 1)
         except DativoError as error:
-            return CheckResult(
-                name="connection",
-                passed=False,
-                message=error.message,
-                code=error.error_code,
-                retryable=error.retryable,
-                details=error.details,
-            )
+            return CheckResult.failed("connection", error)
         total = sum(f.info.size for f in found)
         return CheckResult(
             name="connection",

@@ -220,14 +220,7 @@ def check_connection(job: Job, stream: JobStream, side: str) -> CheckResult:
     try:
         return (open_reader if side == "source" else open_table)(job, stream).check()
     except DativoError as error:
-        return CheckResult(
-            name="connection",
-            passed=False,
-            message=error.message,
-            code=error.error_code,
-            retryable=error.retryable,
-            details=error.details,
-        )
+        return CheckResult.failed("connection", error)
 
 
 def discover(job: Job, stream: JobStream) -> Sequence[Stream]:

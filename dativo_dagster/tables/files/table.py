@@ -39,14 +39,7 @@ class Table:
             self._storage.write(probe, b"")
             self._storage.delete(probe)
         except DativoError as error:
-            return CheckResult(
-                name="target",
-                passed=False,
-                message=error.message,
-                code=error.error_code,
-                retryable=error.retryable,
-                details=error.details,
-            )
+            return CheckResult.failed("target", error)
         message = f"{self._location} can be written"
         return CheckResult(name="target", passed=True, message=message, details={"uri": self._location})
 

@@ -59,14 +59,7 @@ class Table:
             storage.write(probe, b"")
             storage.delete(probe)
         except DativoError as error:
-            return CheckResult(
-                name="target",
-                passed=False,
-                message=error.message,
-                code=error.error_code,
-                retryable=error.retryable,
-                details=error.details,
-            )
+            return CheckResult.failed("target", error)
         return CheckResult(name="target", passed=True, message=f"{location} can be written", details={"uri": location})
 
     def location(self) -> str:
