@@ -120,12 +120,17 @@ def progress_line(progress: Progress, *, columns: int) -> str:
         part = min(progress.bytes / progress.total_bytes, 1.0)
         done = round(part * _BAR_WIDTH)
         facts += [f"[{'#' * done}{'.' * (_BAR_WIDTH - done)}] {part:4.0%}"]
-    facts += [f"{progress.rows:,} rows", f"{progress.rows / seconds:,.0f} rows/s"]
+    facts += [counted(progress.rows, "row"), f"{progress.rows / seconds:,.0f} rows/s"]
     if progress.bytes:
         facts.append(f"{size(progress.bytes / seconds)}/s")
     if progress.total_units > 1:
         facts.append(f"{progress.units}/{progress.total_units} units")
     return "  ".join([*facts, duration(progress.seconds)])[: columns - 1]
+
+
+def counted(count: int, noun: str) -> str:
+    """Write a number of things: ``1 row``, ``1,000 rows``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def size(count: float) -> str:

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dativo_dagster.cli.console import counted
 from dativo_dagster.cli.jobs import add_job_arguments, prepare, select, streams_of
 from dativo_dagster.telemetry import configure_logging, event
 from dativo_ingest.exceptions import ConfigurationError
@@ -45,7 +46,7 @@ def main(args: argparse.Namespace, console: Console) -> int:
         job = prepare(select(args).jobs[0], args, console)
     event(logger, "discover_started", f"job {job.name}", job_name=job.name, tenant_id=job.tenant)
     found = list_streams(job, args.stream)
-    event(logger, "discover_complete", f"{len(found)} objects", job_name=job.name, tenant_id=job.tenant)
+    event(logger, "discover_complete", counted(len(found), "object"), job_name=job.name, tenant_id=job.tenant)
     if args.json:
         connectors = sorted({s.source.connector for s in job.streams})
         metadata = {"job": None if args.connector else job.name, "connectors": connectors}
@@ -107,8 +108,8 @@ def options_of(texts: Sequence[str]) -> dict[str, Any]:
 def _show(found: Sequence[Stream], console: Console) -> None:
     for stream in found:
         key = f", key {', '.join(stream.primary_key)}" if stream.primary_key else ""
-        console.line(f"{console.style(stream.name, 'bold')}: {len(stream.columns)} columns{key}")
+        console.line(f"{console.style(stream.name, 'bold')}: {counted(len(stream.columns), 'column')}{key}")
         rows = [(c.name, c.type, "" if c.nullable else "required", c.description) for c in stream.columns]
         if rows:
             console.table(("column", "type", "", ""), rows, indent=2)
-    console.line(f"{len(found)} objects")
+    console.line(counted(len(found), "object"))

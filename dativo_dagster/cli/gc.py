@@ -7,7 +7,7 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from dativo_dagster.cli.console import size
+from dativo_dagster.cli.console import counted, size
 from dativo_dagster.cli.jobs import add_job_arguments, prepare, select, streams_of
 
 if TYPE_CHECKING:
@@ -59,5 +59,5 @@ def main(args: argparse.Namespace, console: Console) -> int:
     if files:
         console.table(("stream", "file", ">size"), [(name, file.path, size(file.bytes)) for name, file in files])
     done = "deleted" if args.delete else "found; --delete deletes them" if files else "found"
-    console.line(f"{len(files):,} files, {size(total)}, {done}")
+    console.line(f"{counted(len(files), 'file')}, {size(total)}, {done}")
     return 0

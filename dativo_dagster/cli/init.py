@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dativo_dagster.cli.console import counted
 from dativo_dagster.cli.discover import bare_job, list_streams
 from dativo_dagster.cli.draft import Draft, identifier
 from dativo_ingest.exceptions import ConfigurationError
@@ -93,7 +94,7 @@ def schema_link(kind: str, file: Path) -> str:
 
 def _show(job: Path, contract: Path, stream: Stream, console: Console) -> None:
     console.line(f"wrote {job}")
-    console.line(f"wrote {contract}: {len(stream.columns)} columns, told from a sample; look through them")
+    console.line(f"wrote {contract}: {counted(len(stream.columns), 'column')}, told from a sample; look through them")
     console.line("next:")
     commands = {
         f"dativo validate {job}": "find mistakes",

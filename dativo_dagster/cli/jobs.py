@@ -134,6 +134,7 @@ def prepare(job: Job, args: argparse.Namespace, console: Console) -> Job:
 
 def _log_as(job: Job, secrets: Mapping[str, Any], console: Console, *, verbose: bool) -> None:
     """Log as a job says, and never any of its secrets."""
+    from dativo_dagster.cli.console import counted
     from dativo_dagster.secrets import literals
     from dativo_dagster.telemetry import configure_logging, event
 
@@ -146,7 +147,7 @@ def _log_as(job: Job, secrets: Mapping[str, Any], console: Console, *, verbose: 
         stream=console.err,
         plain=console.interactive,
     )
-    event(logger, "secrets_loaded", f"{len(secrets)} secrets", tenant_id=job.tenant, names=sorted(secrets))
+    event(logger, "secrets_loaded", counted(len(secrets), "secret"), tenant_id=job.tenant, names=sorted(secrets))
 
 
 def streams_of(job: Job, names: Sequence[str] | None) -> tuple[JobStream, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.cli.console import size
+from dativo_dagster.cli.console import counted, size
 from dativo_dagster.cli.jobs import add_job_arguments, prepare, select, streams_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _show(plan: Plan, console: Console) -> None:
     if plan.empty:
         console.line("  nothing to read, nothing to write")
         return
-    console.line(f"  reads {len(units):,} units, {total}; {plan.window.skipped:,} unchanged ones are skipped")
+    console.line(f"  reads {counted(len(units), 'unit')}, {total}; skips {plan.window.skipped:,} unchanged")
     console.table(("", ""), [(u.id, _estimate(u)) for u in units[:_UNITS]], indent=4)
     if len(units) > _UNITS:
         console.line(f"    and {len(units) - _UNITS:,} more; --json has all")
@@ -61,7 +61,10 @@ def _show(plan: Plan, console: Console) -> None:
 
 
 def _estimate(unit: Unit) -> str:
-    known = [f"{unit.rows:,} rows" if unit.rows is not None else "", size(unit.bytes) if unit.bytes is not None else ""]
+    known = [
+        counted(unit.rows, "row") if unit.rows is not None else "",
+        size(unit.bytes) if unit.bytes is not None else "",
+    ]
     return ", ".join(filter(None, known))
 
 

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.cli.console import Console, ProgressBar
+from dativo_dagster.cli.console import Console, ProgressBar, counted
 from dativo_dagster.cli.jobs import add_job_arguments, prepare, select, streams_of
 from dativo_dagster.cli.summary import show_result
 from dativo_dagster.telemetry import event
@@ -73,7 +73,8 @@ def _folder(selection: Selection, args: argparse.Namespace, console: Console) ->
         return code
     bad = [f"{o.name} ({o.exit_code})" for o in outcomes if o.exit_code]
     console.line(
-        f"{len(outcomes)} jobs" + (f"; not well, with their exit codes: {', '.join(bad)}" if bad else ", all well")
+        counted(len(outcomes), "job")
+        + (f"; not well, with their exit codes: {', '.join(bad)}" if bad else ", all well")
     )
     return code
 
@@ -124,7 +125,7 @@ def _progress_log(who: dict[str, Any]) -> Callable[[Progress], None]:
         nonlocal last
         if (now := time.monotonic()) - last >= LOG_SECONDS:
             last = now
-            event(logger, "batch_extracted", f"{progress.rows:,} rows", **who, **progress.to_json())
+            event(logger, "batch_extracted", counted(progress.rows, "row"), **who, **progress.to_json())
 
     return report
 
@@ -141,13 +142,20 @@ def _log(stream: StreamResult, who: dict[str, Any]) -> None:
         event(logger, "no_files", stream.reason, **facts, skipped=stream.skipped)
         return
     counts = stream.counts
-    event(logger, "extraction_complete", f"{counts.read:,} rows read", **facts, **counts.to_json(), units=stream.units)
+    event(
+        logger,
+        "extraction_complete",
+        f"{counted(counts.read, 'row')} read",
+        **facts,
+        **counts.to_json(),
+        units=stream.units,
+    )
     if stream.violations:
         rules = {v.rule: v.count for v in stream.violations}
         event(
             logger,
             "validation_errors",
-            f"{counts.rejected:,} rows rejected",
+            f"{counted(counts.rejected, 'row')} rejected",
             level=logging.WARNING,
             **facts,
             rules=rules,
@@ -159,4 +167,4 @@ def _log(stream: StreamResult, who: dict[str, Any]) -> None:
             "snapshot": stream.snapshot.id,
             "status": stream.status,
         }
-        event(logger, "commit_success", f"{counts.written:,} rows written", **facts, **how)
+        event(logger, "commit_success", f"{counted(counts.written, 'row')} written", **facts, **how)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.cli.console import duration, size
+from dativo_dagster.cli.console import counted, duration, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +58,7 @@ def _remarks(stream: StreamResult) -> list[str]:
     said = [stream.reason] if stream.status in _SAID else []
     for violation in stream.violations[:_RULES]:
         where = f", first {violation.sample[0]}" if violation.sample else ""
-        said.append(f"{violation.count:,} rows broke {violation.rule}{where}")
+        said.append(f"{counted(violation.count, 'row')} broke {violation.rule}{where}")
     if len(stream.violations) > _RULES:
         said.append(f"and {len(stream.violations) - _RULES} more rules; --json has all")
     if stream.quarantine:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dativo_dagster.cli.console import counted
 from dativo_dagster.cli.jobs import jobs_folder
 from dativo_ingest.exceptions import ConfigurationError, DativoError
 
@@ -57,12 +58,15 @@ def _load(path: Path) -> Iterator[Job | DativoError]:
 
 def _notes(job: Job) -> list[str]:
     """Give what a job says and nothing here acts on: better known before a run than after."""
+    from dativo_dagster.pipeline.assemble import unsupported
+
     promises = [
         f"{s.contract.path or job.path}: promised, and not checked here: {promise}"
         for s in job.streams
         for promise in s.contract.unsupported
     ]
-    return [*job.notes, *promises]
+    unsupported_here = [error.message for s in job.streams for error in unsupported(job, s).values()]
+    return [*job.notes, *promises, *unsupported_here]
 
 
 def _facts(job: Job) -> dict[str, Any]:
@@ -79,5 +83,5 @@ def _show(jobs: list[Job], problems: list[DativoError], console: Console) -> Non
     for problem in problems:
         for text in problem.message.splitlines():
             console.line(text)
-    wrong = sum(int(p.details.get("count", 1)) for p in problems)
-    console.line(f"{len(jobs)} jobs are right, {wrong} problems")
+    wrong = sum(p.message.count("\n") + 1 for p in problems)
+    console.line(f"{counted(len(jobs), 'job')} right, {counted(wrong, 'problem')}")

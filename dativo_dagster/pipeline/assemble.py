@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from dativo_dagster import registry
 from dativo_dagster.config.contract import Contract, Field
-from dativo_dagster.config.job import Job, JobStream, SourceContext, TableSpec
+from dativo_dagster.config.job import Job, JobStream, Source, SourceContext, TableSpec, Target
 from dativo_dagster.config.tags import derive_tags
 from dativo_dagster.config.types import parse_type
 from dativo_ingest.exceptions import ConfigurationError
@@ -31,6 +31,24 @@ QUARANTINE_COLUMNS = {
 }
 
 
+def unsupported(job: Job, stream: JobStream) -> dict[str, ConfigurationError]:
+    """Say by side, source or target, why this version cannot run a stream; empty when it can."""
+    sides: tuple[tuple[str, registry.Kind, Source | Target], ...] = (
+        ("source", "connectors", stream.source),
+        ("target", "tables", stream.target),
+    )
+    found = {}
+    for side, kind, part in sides:
+        known = registry.entries(kind)
+        if part.plugin or part.connector not in known:
+            found[side] = ConfigurationError(
+                f"{job.path}: stream {stream.name!r}: this version cannot use {part.plugin or part.connector!r} as a "
+                f"{side}; it has {', '.join(sorted(known))}",
+                "PLUGIN_UNSUPPORTED" if part.plugin else f"UNKNOWN_{kind.removesuffix('s').upper()}",
+            )
+    return found
+
+
 def open_reader(job: Job, stream: JobStream) -> Reader:
     """Make the reader of a stream.
 
@@ -38,12 +56,8 @@ def open_reader(job: Job, stream: JobStream) -> Reader:
         ConfigurationError: The connector is unknown, lacks its extra, or refuses its options.
     """
     source = stream.source
-    if source.plugin:
-        raise ConfigurationError(
-            f"{job.path}: stream {stream.name!r} names the custom reader {source.plugin!r}; this version runs built-in "
-            f"connectors only ({', '.join(sorted(registry.entries('connectors')))})",
-            "PLUGIN_UNSUPPORTED",
-        )
+    if error := unsupported(job, stream).get("source"):
+        raise error
     module = registry.load("connectors", source.connector)
     context = SourceContext(base=job.path.parent, contract=stream.contract, incremental=source.incremental)
     return cast("Reader", module.Reader(module.Config.model_validate(dict(source.options)), context))
@@ -56,12 +70,8 @@ def open_table(job: Job, stream: JobStream) -> Table:
         ConfigurationError: The table format is unknown, lacks its extra, or refuses its options.
     """
     target = stream.target
-    if target.plugin:
-        raise ConfigurationError(
-            f"{job.path}: stream {stream.name!r} names the custom writer {target.plugin!r}; this version runs built-in "
-            f"targets only ({', '.join(sorted(registry.entries('tables')))})",
-            "PLUGIN_UNSUPPORTED",
-        )
+    if error := unsupported(job, stream).get("target"):
+        raise error
     module = registry.load("tables", target.connector)
     spec = TableSpec(
         identifier=target.table,

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 def plan_stream(job: Job, stream: JobStream) -> Plan:
     """Look at the source and the table and decide what a run would do. Writes nothing."""
-    table = open_table(job, stream)
+    reader, table = open_reader(job, stream), open_table(job, stream)
     state = table.state(job.key(stream))
-    window = open_reader(job, stream).split(source_stream(stream), state.cursor if state else None)
+    window = reader.split(source_stream(stream), state.cursor if state else None)
     token = make_token(job, stream, window, state)
     return make_plan(job, stream, window, state=state, committed=table.committed(token), changes=table.changes())
 

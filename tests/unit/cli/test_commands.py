@@ -64,6 +64,16 @@ def test_an_interruption_is_one_line_and_exit_code_130(desk, monkeypatch):
     assert (answer.code, answer.err.strip().count("\n")) == (130, 0)
 
 
+def test_validate_says_what_loads_and_cannot_run(desk):
+    file = desk.job()
+    file.write_text(file.read_text().replace("connector: csv", "custom_reader: api.py:Reader, connector: csv"))
+    answer = desk("validate", str(file))
+    assert answer.code == 0
+    assert "this version cannot use 'api.py:Reader' as a source; it has csv, files, json, parquet" in answer.out
+    ran = desk("run", str(file))
+    assert (ran.code, "PLUGIN_UNSUPPORTED" in ran.out) == (2, True)
+
+
 def test_validate_names_every_mistake_with_its_place(desk):
     desk.job("good")
     file = desk.job("bad")
@@ -74,7 +84,7 @@ def test_validate_names_every_mistake_with_its_place(desk):
     assert lines[0].startswith("ok  jobs/good.yaml: good (acme)")
     assert any(line.startswith("jobs/bad.yaml:2:1: ") and "did you mean 'tenant'?" in line for line in lines)
     assert any(line.startswith("jobs/bad.yaml:10:") for line in lines)
-    assert lines[-1] == "1 jobs are right, 2 problems"
+    assert lines[-1] == "1 job right, 2 problems"
     assert desk("validate", "jobs/good.yaml").code == 0
 
 
@@ -143,7 +153,7 @@ def test_discover_lists_what_a_job_or_a_connector_has(desk):
     bare = desk("discover", "--connector", "csv", "--option", "files=data/people.csv")
     assert bare.code == 0
     assert "id      int64" in bare.out
-    assert "1 objects" in bare.out
+    assert "1 object" in bare.out
 
 
 @pytest.mark.parametrize(
@@ -173,6 +183,6 @@ def test_gc_lists_orphans_and_deletes_them_only_when_told_to(desk):
     found = desk("gc", "people", "--older-than", "0s", "--json").json
     assert ([f["path"].rsplit("/", 1)[-1] for f in found["files"]], found["deleted"]) == ([orphan.name], False)
     assert orphan.exists()
-    assert "1 files, " in desk("gc", "people", "--older-than", "0s", "--delete").out
+    assert "1 file, " in desk("gc", "people", "--older-than", "0s", "--delete").out
     assert not orphan.exists()
     assert committed.exists()

@@ -44,7 +44,7 @@ def test_rejected_rows_are_exit_code_1_and_told(desk):
     answer = desk("run", "people")
     assert answer.code == 1
     assert "people (acme): rows rejected" in answer.out
-    assert "1 rows broke email_pattern" in answer.out
+    assert "1 row broke email_pattern" in answer.out
     assert "rejected rows are in file://" in answer.out
     assert answer.event("validation_errors")["rules"] == {"email_pattern": 1}
 
@@ -113,7 +113,7 @@ def test_a_folder_of_several_tenants_needs_one_to_be_chosen(desk):
     answer = desk("run", "--job-dir", "jobs")
     assert answer.code == 2
     assert "several tenants: acme, other; choose one with --tenant-id" in answer.err
-    assert desk("run", "--job-dir", "jobs", "--tenant-id", "other").out.splitlines()[-1] == "1 jobs, all well"
+    assert desk("run", "--job-dir", "jobs", "--tenant-id", "other").out.splitlines()[-1] == "1 job, all well"
 
 
 def test_a_job_of_another_tenant_is_refused(desk):
