@@ -100,7 +100,8 @@ def entry(kind: Kind, name: str) -> Entry:
         return known[name]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(sorted(known))}"
-    msg = f"no {kind.removesuffix('s')} is called {name!r}; {hint}"
+    what = "secret manager" if kind == "secrets" else kind.removesuffix("s")
+    msg = f"no {what} is called {name!r}; {hint}"
     raise ConfigurationError(msg, "UNKNOWN_" + kind.removesuffix("s").upper(), {"name": name, "known": sorted(known)})
 
 

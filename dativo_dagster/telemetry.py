@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any, TextIO
 from urllib.parse import quote
@@ -72,6 +72,18 @@ class Redactor:
     def _entry(self, key: str, value: Any) -> Any:
         hidden = self._patterns and _SECRET_KEY.fullmatch(key) and value is not None
         return MASK if hidden else self.value(value)
+
+
+def secrets_in(value: Any) -> Iterator[str]:
+    """Give the texts in a tree of options whose own key says that they are secret, such as ``password``."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if isinstance(item, str) and _SECRET_KEY.fullmatch(str(key)):
+                yield item
+            yield from secrets_in(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from secrets_in(item)
 
 
 def _anywhere(secret: str) -> str:

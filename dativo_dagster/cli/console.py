@@ -14,7 +14,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from dativo_ingest.exceptions import CODES, DativoError
+from dativo_ingest.codes import CODES
+from dativo_ingest.exceptions import DativoError
 
 if TYPE_CHECKING:
     from dativo_ingest.result import Progress

@@ -7,12 +7,12 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from dativo_dagster.cli.console import Console
     from dativo_dagster.config.job import Job, JobStream
@@ -121,33 +121,38 @@ def prepare(job: Job, args: argparse.Namespace, console: Console) -> Job:
     """
     import dataclasses
 
+    from dativo_dagster.cli.console import counted
     from dativo_dagster.pipeline.secrets import SecretOptions, load_with
+    from dativo_dagster.secrets import literals
+    from dativo_dagster.telemetry import event, secrets_in
 
     options = SecretOptions(manager=args.secret_manager, config=args.secret_manager_config, folder=args.secrets_dir)
     secrets = options.load(job.tenant)
-    _log_as(job, secrets, console, verbose=getattr(args, "verbose", False))
+    hidden, verbose = literals(secrets), getattr(args, "verbose", False)
+    _log_as(job, hidden, console, verbose=verbose)
+    event(logger, "secrets_loaded", counted(len(secrets), "secret"), tenant_id=job.tenant, names=sorted(secrets))
     loaded = load_with(job.path, secrets)
+    # A secret may also have come from a plain variable.
+    own = [text for s in loaded.streams for text in secrets_in([s.source.options, s.target.options])]
+    _log_as(loaded, [*hidden, *own], console, verbose=verbose)
     if args.mode == "cloud" and loaded.sandbox is None:
         return dataclasses.replace(loaded, sandbox={"enabled": True})
     return loaded
 
 
-def _log_as(job: Job, secrets: Mapping[str, Any], console: Console, *, verbose: bool) -> None:
-    """Log as a job says, and never any of its secrets."""
-    from dativo_dagster.cli.console import counted
-    from dativo_dagster.secrets import literals
-    from dativo_dagster.telemetry import configure_logging, event
+def _log_as(job: Job, hidden: Iterable[str], console: Console, *, verbose: bool) -> None:
+    """Log as a job says, and never what is ``hidden``."""
+    from dativo_dagster.telemetry import configure_logging
 
     # A person at a terminal has the bar and the summary; the lines of INFO are for machines.
     level = "DEBUG" if verbose else "WARNING" if console.interactive and job.log_level == "INFO" else job.log_level
     console.redactor = configure_logging(
         level,
         redact=job.redact_logs,
-        secrets=literals(secrets),
+        secrets=hidden,
         stream=console.err,
         plain=console.interactive,
     )
-    event(logger, "secrets_loaded", counted(len(secrets), "secret"), tenant_id=job.tenant, names=sorted(secrets))
 
 
 def streams_of(job: Job, names: Sequence[str] | None) -> tuple[JobStream, ...]:

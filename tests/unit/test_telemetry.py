@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dativo_dagster.telemetry import LOGGERS, MASK, Redactor, configure_logging, event
+from dativo_dagster.telemetry import LOGGERS, MASK, Redactor, configure_logging, event, secrets_in
 
 CANARY = "canary-7f3a-hunter2"
 log = logging.getLogger("dativo_dagster.test")
@@ -145,3 +145,8 @@ def test_plain_lines_are_for_people():
     configure_logging("WARNING", stream=stream, plain=True, secrets=[CANARY])
     log.warning("careful with %s", CANARY)
     assert stream.getvalue() == f"\r\x1b[KWARNING careful with {MASK}\n"
+
+
+def test_options_whose_key_says_so_are_secret():
+    options = {"connection": {"password": "hunter22", "host": "db"}, "files": [{"api_token": "t0ken"}], "secret": None}
+    assert list(secrets_in(options)) == ["hunter22", "t0ken"]

@@ -43,7 +43,10 @@ def test_secrets_come_from_files_when_that_is_asked_for(desk):
 
 def test_an_unknown_manager_or_setting_is_told(desk):
     desk.job()
-    assert "no secret is called 'valt'; did you mean 'vault'?" in desk("run", "people", "--secret-manager", "valt").err
+    assert (
+        "no secret manager is called 'valt'; did you mean 'vault'?"
+        in desk("run", "people", "--secret-manager", "valt").err
+    )
     assert "unknown key 'prefx'" in desk("run", "people", "--secret-manager-config", '{"prefx": 1}').err
 
 
@@ -51,6 +54,18 @@ def test_no_secret_is_shown_anywhere(desk, monkeypatch):
     with_secret(desk, '"data/${API_KEY}.csv"')
     monkeypatch.setenv("DATIVO_SECRET__ACME__API_KEY", CANARY)
     for command in (["run", "people"], ["run", "people", "--json"], ["run", "people", "--debug"], ["check", "people"]):
+        answer = desk(*command)
+        assert answer.code == 2
+        assert "***" in answer.out + answer.err
+        assert CANARY not in answer.out + answer.err
+
+
+def test_a_secret_from_a_plain_variable_is_not_shown_either(desk, monkeypatch):
+    file = desk.job()
+    options = 'connection: {access_key_id: a, secret_access_key: "${PLAIN}"}, files: ["data/${PLAIN}.csv"]'
+    file.write_text(file.read_text().replace('files: ["data/people*.csv"]', options))
+    monkeypatch.setenv("PLAIN", CANARY)
+    for command in (["run", "people"], ["run", "people", "--json"], ["plan", "people", "--debug"], ["check", "people"]):
         answer = desk(*command)
         assert answer.code == 2
         assert "***" in answer.out + answer.err
