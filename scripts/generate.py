@@ -20,7 +20,7 @@ from dativo_dagster import registry
 from dativo_dagster.config import contractflat, jobfile, legacyfile, recipe, runner
 from dativo_dagster.config.schema import write_schemas
 from dativo_dagster.config.types import ALIASES
-from dativo_ingest import exceptions
+from dativo_ingest.codes import CODES
 
 ROOT = Path(__file__).parents[1]
 LONGEST_DEFAULT = 40
@@ -99,10 +99,10 @@ def errors_page() -> str:
         "# Errors\n\n"
         "After this page you can look up any code that dativo prints. Every error has a code, a message that says\n"
         "what was wrong, where and what to do, and a flag that says whether the run tries again by itself. This page\n"
-        "is made from `dativo_ingest/exceptions.py`.\n\n"
+        "is made from `dativo_ingest/codes.py`.\n\n"
         "| Code | What it means | What to do |\n|---|---|---|\n"
     )
-    rows = [f"| `{code}` | {means} | {todo} |" for code, (means, todo) in sorted(exceptions.CODES.items())]
+    rows = [f"| `{code}` | {means} | {todo} |" for code, (means, todo) in sorted(CODES.items())]
     return head + "\n".join(rows) + "\n"
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import dativo_ingest
 from dativo_ingest import exceptions
+from dativo_ingest.codes import CODES
 from dativo_ingest.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -104,9 +105,9 @@ def codes_in(path: Path) -> set[str]:
 def test_every_code_that_is_raised_is_explained():
     used = {c for f in ROOT.glob("dativo_*/**/*.py") for c in codes_in(f)}
     assert used, "the search found no code at all: it is broken"
-    assert used - set(exceptions.CODES) == set()
+    assert used - set(CODES) == set()
 
 
 def test_every_default_code_is_explained():
     defaults = {getattr(exceptions, n).default_code for n in RAISED} - {None}
-    assert defaults <= set(exceptions.CODES)
+    assert defaults <= set(CODES)

@@ -1,0 +1,312 @@
+"""Every error code: what it means and what to do. A test finds a code that is raised and is missing here."""
+
+from __future__ import annotations
+
+CODES: dict[str, tuple[str, str]] = {
+    # code: (what it means, what to do). docs/errors.md is made from this table.
+    "ACCESS_DENIED": (
+        "A store or the disk refused the credentials or the permission.",
+        "Check the keys of `connection` and what they may do; on disk, owner and mode of the file.",
+    ),
+    "AUTHENTICATION_FAILED": (
+        "The other side refused the credentials.",
+        "Check user, key or token, and that the secret it comes from is the current one.",
+    ),
+    "BAD_CONTRACT": (
+        "A contract file says something that cannot be.",
+        "Go to each file, line and column in the message and change what it names.",
+    ),
+    "BAD_CSV": (
+        "From some line on, a file is no CSV.",
+        "Look at the line in the message; check delimiter, quotes and escapes of the source.",
+    ),
+    "BAD_ENCODING": (
+        "Bytes of a text file are not in its encoding.",
+        "Set `encoding` of the source to what the file is in, or mend the file at the byte in the message.",
+    ),
+    "BAD_JOB": (
+        "A job file says something that cannot be.",
+        "Go to each file, line and column in the message and change what it names; `dativo validate` looks again.",
+    ),
+    "BAD_JSON": (
+        "A JSON array has no end, or text behind it.",
+        "The file is most likely cut short: fetch it again. One object a line is read line by line instead.",
+    ),
+    "BAD_OPTION": (
+        "An option of the command line is not of its form.",
+        "Write it as the message says.",
+    ),
+    "BAD_PARQUET": (
+        "A file is no readable Parquet file.",
+        "Fetch it again if it was cut short; else correct `format` or the path.",
+    ),
+    "BAD_PARTITION": (
+        "A partition field names no column, or a transform that the column's type does not have.",
+        "Compare `target.partitioning` with the columns of the contract.",
+    ),
+    "BAD_RULE": (
+        "A rule of a contract does not fit the type of its column.",
+        "Change the rule or the type as the message says; patterns are RE2.",
+    ),
+    "BAD_TABLE_NAME": (
+        "An Iceberg table is named namespace.table.",
+        "Write `target.table` as namespace.table.",
+    ),
+    "BAD_TRANSFORM": (
+        "A partition transform is unknown.",
+        "Use identity, year, month, day, hour, bucket[n] or truncate[n].",
+    ),
+    "BAD_TYPE": (
+        "A contract names a type that there is not.",
+        "Take the type that the message proposes.",
+    ),
+    "BAD_RUNNER": (
+        "A runner file says something that cannot be.",
+        "Go to each file, line and column in the message and change what it names.",
+    ),
+    "BAD_YAML": (
+        "A file is not YAML that we read: its syntax, a key twice, or a size beyond all reason.",
+        "Go to the file, line and column in the message.",
+    ),
+    "BROKEN_ARCHIVE": (
+        "A gzip or zstd file is damaged or cut short.",
+        "Fetch it again; say `compression: none` if it is not compressed at all.",
+    ),
+    "BUCKET_NOT_FOUND": ("The bucket does not exist.", "Create it, or correct its name in the path or the connection."),
+    "CATALOG_FAILED": (
+        "The Iceberg catalog answered with an error.",
+        "Read the catalog's own message; `dativo check` repeats the question.",
+    ),
+    "CATALOG_INCOMPLETE": (
+        "The Iceberg catalog is not described completely.",
+        "Add what the message names under `target.catalog`.",
+    ),
+    "CATALOG_UNAVAILABLE": (
+        "The Iceberg catalog answers with a server error.",
+        "Nothing: the run tries again. Look at the catalog's log if it lasts.",
+    ),
+    "CATALOG_UNREACHABLE": (
+        "The Iceberg catalog cannot be reached.",
+        "Check `target.catalog.uri` and the network.",
+    ),
+    "COLUMNS_DIFFER": (
+        "Files that are to be one stream have other columns.",
+        "Make a job for each kind of file.",
+    ),
+    "COMMIT_CONFLICT": (
+        "Others commit to the table so often that the run's own commit never came through.",
+        "Run again; nothing is written twice. Let fewer jobs write to one table at once.",
+    ),
+    "COMMIT_FAILED": (
+        "The target did not take the commit; nothing of the run is visible.",
+        "Read the cause in the message; run the job again, it repeats nothing that landed.",
+    ),
+    "COMMIT_REFUSED": (
+        "The catalog refuses the commit.",
+        "Read its message: permissions, or a table that was dropped meanwhile.",
+    ),
+    "COMMIT_UNKNOWN": (
+        "The catalog was lost during the commit, so nobody knows yet whether it landed.",
+        "Run again: the token in the table tells, and nothing is written twice.",
+    ),
+    "CONFIGURATION_ERROR": (
+        "A job, recipe or contract says something that cannot be.",
+        "Go to the file, line and column in the message and change what it names.",
+    ),
+    "CONNECTION_FAILED": (
+        "The system cannot be reached.",
+        "Check host, port and network; `dativo check` tells which side.",
+    ),
+    "DUPLICATE_COLUMN": (
+        "The source has two columns with one name.",
+        "Give each column of the source its own name.",
+    ),
+    "DUPLICATE_FILE_ID": (
+        "Two files of a source have one id, and the cursor knows files by it.",
+        "Give each its own `id`, or none.",
+    ),
+    "DUPLICATE_JOB": (
+        "Two jobs of a tenant have one name, or two streams one table; neither is loaded.",
+        "Both files are in the message: rename one, or give it another `target.table`.",
+    ),
+    "FILE_CHANGED": ("A file changed between planning and reading.", "Nothing: the run tries again with the new file."),
+    "FILE_EXISTS": (
+        "The command would overwrite a file.",
+        "Choose another name or folder, or remove the file.",
+    ),
+    "FILE_NOT_FOUND": (
+        "A file of a source is not there, or a glob matches nothing.",
+        "Check the path and its spelling; set `allow_empty: true` if a glob may match nothing.",
+    ),
+    "FOLDER_TAKEN": (
+        "A folder of Parquet files belongs to another table.",
+        "Give each table its own `path`, or `warehouse` in place of it; to rename a table, edit its manifest.",
+    ),
+    "INCOMPLETE_CREDENTIALS": (
+        "Only one half of a key pair is there.",
+        "Give access_key_id and secret_access_key, or neither to use the ordinary AWS chain.",
+    ),
+    "NOTHING_TO_SEE": (
+        "A file has no columns that could be told from a sample.",
+        "Write the contract by hand, or look at another file.",
+    ),
+    "NOT_A_FILE": (
+        "A path names a folder where a file is expected.",
+        "Name the files, or use a glob such as `folder/*.csv`.",
+    ),
+    "NO_COLUMN_NAMES": (
+        "A CSV file without a header, and nothing that names its columns.",
+        "List them under `columns` of the source, or give the contract fields.",
+    ),
+    "NO_CREDENTIALS": (
+        "Nothing gives credentials for AWS.",
+        "Put keys into the connection or the environment, use a profile or a role, or say `anonymous: true`.",
+    ),
+    "NO_HEADER": (
+        "A CSV file is empty, it has not even a header.",
+        "Fetch it again if it was cut short; say `header: false` if such files have none.",
+    ),
+    "NO_LOGICAL_TYPE": (
+        "The source has a column of a type that no contract can say.",
+        "Convert the column at the source, or leave it out.",
+    ),
+    "NO_SUCH_FILE": (
+        "A file that is named, on the command line or in another file, cannot be read.",
+        "Mend the path: it starts at the working directory, or else at the file that names it.",
+    ),
+    "NO_SUCH_JOB": (
+        "No job has that name or path.",
+        "Use one of the names in the message, or the path of a job file.",
+    ),
+    "NO_SUCH_STREAM": (
+        "The job has no stream of that name.",
+        "Use one of the names in the message.",
+    ),
+    "PARTITIONING_DIFFERS": (
+        "The table is partitioned in another way than the job says.",
+        "Say in the job what the table has, or write to a new table.",
+    ),
+    "PLUGIN_ERROR": ("A plugin broke its own contract or crashed.", "Read the plugin's own message in the details."),
+    "PLUGIN_VERSION_INCOMPATIBLE": (
+        "A plugin was made for another version of the SDK.",
+        "Install the version of the plugin that the message names.",
+    ),
+    "RATE_LIMIT_EXCEEDED": (
+        "The source asked for fewer calls.",
+        "Nothing: the run waits and tries again. Lower `rate_limits` if it happens often.",
+    ),
+    "RECORD_TOO_LONG": (
+        "One record is longer than 64 MB; a quote or bracket is probably never closed.",
+        "Mend the file at the line in the message, or correct the dialect.",
+    ),
+    "SANDBOX_ERROR": (
+        "The sandbox around a plugin failed or had to be ended.",
+        "Look at the limits in the message: memory, time or a refused call.",
+    ),
+    "SCHEMA_CHANGE_REFUSED": (
+        "The contract asks for changes of the table that the job does not allow.",
+        "Mend the contract, or set what the message names under `target.evolution`.",
+    ),
+    "SCHEMA_MOVED": (
+        "Somebody changed the table's schema while the run wrote its files.",
+        "Nothing: the run plans and writes again.",
+    ),
+    "SECRET_AMBIGUOUS": (
+        "Two secrets give one name different values.",
+        "Rename one of them in the secret manager.",
+    ),
+    "SECRET_MALFORMED": (
+        "A secret is not what its format says, or cannot be read.",
+        "Correct the secret that the message names, or its `format`.",
+    ),
+    "SECRET_MANAGER_INVALID": (
+        "The secret manager's own configuration is incomplete or wrong.",
+        "Change what the message names in `--secret-manager-config` or in the variables.",
+    ),
+    "SECRET_NOT_FOUND": (
+        "The secret manager has no such secret, or none for this tenant.",
+        "Create it, or correct its name, path or version in the configuration.",
+    ),
+    "STORAGE_FULL": ("The disk is full.", "Make room and run the job again; nothing of the failed run is visible."),
+    "STORAGE_UNREACHABLE": (
+        "An object store cannot be reached, or failed.",
+        "Check `endpoint` and the network; `dativo check` tries again.",
+    ),
+    "TABLE_ROLLED_BACK": (
+        "The table was rolled back behind the last commit of this stream, its cursor was not.",
+        "Remove the property that the message names to read the source from its beginning, or correct it.",
+    ),
+    "TRANSIENT_ERROR": ("Something passing.", "Nothing: the run tries again."),
+    "TYPE_UNSUPPORTED": (
+        "The table format cannot hold a column of the contract without loss.",
+        "Choose the type that the message proposes.",
+    ),
+    "UNCLOSED_QUOTE": (
+        "A quote in a CSV file is open at its end.",
+        "Fetch the file again if it was cut short; else correct `quote_char` or `escape_char` of the source.",
+    ),
+    "UNKNOWN_COLUMNS": (
+        "The source has columns that the contract does not, and validation is strict.",
+        "Add them to the contract, take them out of the source, or set `validation: quarantine`.",
+    ),
+    "UNKNOWN_ENCODING": (
+        "`encoding` names none that Python knows.",
+        "Use a name such as utf-8, utf-16, latin-1 or cp1252.",
+    ),
+    "UNKNOWN_FORMAT": (
+        "A file's name does not tell its format.",
+        "Set `format` of the source to csv, json or parquet.",
+    ),
+    "UNKNOWN_STORAGE": (
+        "A path has a scheme that is no storage, or another bucket than the one that was opened.",
+        "Use a local path, s3:// or gs://.",
+    ),
+    "UNSET_VARIABLE": (
+        "A file uses an environment variable that is not set and has no default.",
+        "Set the variable, or write a default: `${NAME:-default}`. A dollar sign by itself is written `$$`.",
+    ),
+    "VALIDATION_FAILED": (
+        "Rows broke their contract and the job says that this fails the run.",
+        "Read the counts by rule in the message; mend the source or the contract, or set `validation: quarantine`.",
+    ),
+    "MISSING_EXTRA": (
+        "A part needs a package that is not installed.",
+        "Run the `pip install` in the message.",
+    ),
+    "PLUGIN_UNSUPPORTED": (
+        "The job names a custom reader or writer, which this version does not run.",
+        "Use a built-in connector, or a version that runs plugins.",
+    ),
+    "TOO_MANY_REJECTED": (
+        "More rows broke the contract than the job allows; nothing was committed.",
+        "Mend the source or the contract, or raise `max_rejected` / `max_rejected_percent`.",
+    ),
+    "UNKNOWN_CHECK": (
+        "No check has that name.",
+        "Look at the names in the message.",
+    ),
+    "UNKNOWN_CONNECTOR": (
+        "No connector has that name.",
+        "Use the name that the message proposes.",
+    ),
+    "UNKNOWN_SECRET": (
+        "No secret manager has that name.",
+        "Use one of the names in the message.",
+    ),
+    "UNKNOWN_TABLE": (
+        "No table format has that name.",
+        "Use the name that the message proposes.",
+    ),
+    "WRITE_FAILED": (
+        "Rows could not be written as Parquet.",
+        "The cause is in the log of the step; nothing of the unit was left.",
+    ),
+    "WRONG_ROLE": (
+        "A job uses a recipe as a source or target that is not one.",
+        "Choose a recipe whose `roles` has that side.",
+    ),
+    "WRONG_TENANT": (
+        "A job belongs to another tenant, or a folder to several.",
+        "Choose the tenant with `--tenant-id`.",
+    ),
+}
