@@ -1,7 +1,7 @@
 """Every extension point by name. Lines are data: nothing is imported before somebody asks for it.
 
 A distribution adds its own lines through the entry point groups ``dativo.connectors``, ``dativo.tables``,
-``dativo.secrets`` and ``dativo.checks``; each entry point names a module of the same shape as ours.
+``dativo.launchers``, ``dativo.secrets`` and ``dativo.checks``; each entry point names a module of the same shape as ours.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal
 
 from dativo_ingest.exceptions import ConfigurationError
 
-Kind = Literal["connectors", "tables", "secrets", "checks"]
+Kind = Literal["connectors", "tables", "launchers", "secrets", "checks"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,10 @@ ENTRIES: dict[Kind, dict[str, Entry]] = {
         "s3": Entry(module=_LAKE, summary="the same, on S3", icon="s3"),
         "minio": Entry(module=_LAKE, summary="the same, on an S3-compatible server", icon="minio"),
         "gcs": Entry(module=_LAKE, summary="the same, on Google Cloud Storage", icon="googlecloud"),
+    },
+    "launchers": {
+        "local": Entry(module="dativo_dagster.launchers.local", summary="in the process that runs the job"),
+        "process": Entry(module="dativo_dagster.launchers.process", summary="in a child process"),
     },
     "secrets": {
         "env": _ENV,

@@ -33,6 +33,7 @@ _HOMES = {
         "Counts",
         "Cursor",
         "DataFile",
+        "PluginRef",
         "SchemaChange",
         "Snapshot",
         "Staged",
@@ -43,7 +44,7 @@ _HOMES = {
         "Window",
     ),
     "result": ("JobResult", "Progress", "StreamResult"),
-    "protocols": ("Reader", "SecretManager", "Table", "Writer"),
+    "protocols": ("Launcher", "Reader", "SecretManager", "Table", "Writer", "WriterPlugin"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -144,6 +144,23 @@ class DataFile(Value):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PluginRef(Value):
+    """Which plugin: an absolute ``path`` of a file, and the ``name`` of the class or function in it.
+
+    ``kind`` is ``python`` or ``native``, told by the file's suffix. `loader.plugin_ref` makes it from a job's text and
+    runs nothing of the plugin.
+    """
+
+    path: str
+    name: str
+    kind: str = "python"
+
+    def __str__(self) -> str:
+        """Give it as a job writes it."""
+        return f"{self.path}:{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Violation(Value):
     """How often one rule was broken, with a bounded sample of where."""
 

@@ -7,7 +7,8 @@ not the next; validation brings every batch to the contract's types.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         Column,
         Cursor,
         DataFile,
+        PluginRef,
         SchemaChange,
         Snapshot,
         Staged,
@@ -59,6 +61,14 @@ class Reader(Protocol):
         """Give the bytes of the unit's source that were read so far; 0 when unknown. Called while others read it."""
         ...
 
+    def reached(self, window: Window) -> Cursor | None:
+        """Give the cursor that holds once all units of the window, which were just read, are committed.
+
+        It is ``window.after`` where the bound was frozen at plan time; a reader that only learns it while it reads,
+        as plugins with a state of their own do, says it here.
+        """
+        ...
+
 
 @runtime_checkable
 class Writer(Protocol):
@@ -70,6 +80,50 @@ class Writer(Protocol):
 
     def abort(self, files: Sequence[DataFile]) -> None:
         """Remove files that will not be committed."""
+        ...
+
+
+@runtime_checkable
+class WriterPlugin(Protocol):
+    """A writer of somebody else's, opened in some place.
+
+    With ``commits`` False it lays down Parquet files, which the job's table commits; else it makes its work visible by
+    itself when `commit` is called.
+    """
+
+    commits: bool
+
+    def check(self) -> CheckResult:
+        """Try to reach the target with the configured credentials; leaves nothing behind."""
+        ...
+
+    def write(self, batches: Iterable[Any], base: str, name: str) -> list[DataFile]:
+        """Write the batches; nothing is visible yet. May be called by several threads at once.
+
+        ``base`` is the URI of a folder, with a slash at the end, and ``name`` how the files' names start in it: unique
+        for each call. A writer that commits by itself may put its files anywhere and name them as it likes.
+        """
+        ...
+
+    def commit(self, token: str, files: Sequence[DataFile]) -> Mapping[str, Any]:
+        """Make the files visible; gives what is worth logging. Only called where ``commits`` is True."""
+        ...
+
+    def abort(self, files: Sequence[DataFile]) -> None:
+        """Remove what `write` left and nobody will commit."""
+        ...
+
+
+@runtime_checkable
+class Launcher(Protocol):
+    """A place where plugins run. What it hands out behaves the same in every place."""
+
+    def reader(self, plugin: PluginRef, config: Mapping[str, Any]) -> AbstractContextManager[Reader]:
+        """Open a reader with the configuration that `opening.open_reader` describes; closed on any exit."""
+        ...
+
+    def writer(self, plugin: PluginRef, config: Mapping[str, Any]) -> AbstractContextManager[WriterPlugin]:
+        """Open a writer with the configuration that `opening.open_writer` describes; closed on any exit."""
         ...
 
 

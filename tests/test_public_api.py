@@ -10,9 +10,9 @@ from dativo_dagster import registry
 
 SDK = """
 AuthenticationError CheckResult Column CommitError ConfigurationError ConnectionError Counts Cursor DataFile
-DativoError JobResult PluginError PluginVersionError Progress RateLimitError Reader SandboxError SchemaChange
+DativoError JobResult Launcher PluginError PluginRef PluginVersionError Progress RateLimitError Reader SandboxError SchemaChange
 SecretManager Snapshot Staged State Stream StreamResult Table TransientError Unit ValidationError Violation Window
-Writer __version__ get_error_code is_retryable_error wrap_exception
+Writer WriterPlugin __version__ get_error_code is_retryable_error wrap_exception
 """
 CONNECTORS = "csv files json parquet"
 TABLES = "files gcs iceberg minio parquet s3"

@@ -32,13 +32,25 @@ class Incremental:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a plugin runs: the name of a launcher, and options for its ``Config``."""
+
+    launcher: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where rows come from. ``options`` go to the connector's ``Config`` as they are."""
+    """Where rows come from. ``options`` go to the connector's ``Config``, or to the plugin, as they are.
+
+    ``plugin`` is what the job calls `custom_reader`; ``place`` says where it runs, None for the default.
+    """
 
     connector: str
     options: Mapping[str, Any] = field(default_factory=dict)
     incremental: Incremental | None = None
     plugin: str | None = None
+    place: Place | None = None
     description: str = ""
 
 
@@ -73,7 +85,11 @@ class Evolution:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Where rows go. ``options`` go to the table's ``Config`` as they are."""
+    """Where rows go. ``options`` go to the table's ``Config``, or to the plugin, as they are.
+
+    ``plugin`` is what the job calls `custom_writer`. It lays down files that the table of ``connector`` commits, unless
+    ``connector`` is ``plugin``: then it commits by itself.
+    """
 
     connector: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -84,6 +100,7 @@ class Target:
     file_size_bytes: int = 128 * 1024 * 1024
     compression: str = "zstd"
     plugin: str | None = None
+    place: Place | None = None
     description: str = ""
 
 

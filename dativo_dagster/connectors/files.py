@@ -182,6 +182,10 @@ class Reader:
         """Give the bytes read of a file as it is stored: packed ones of an archive."""
         return self._positions.get(unit.id, 0)
 
+    def reached(self, window: Window) -> Cursor | None:
+        """Give the cursor that was frozen when the window was planned."""
+        return window.after
+
     def _discover(self, name: str | None) -> Stream:
         from dativo_dagster.formats.infer import columns_of
 

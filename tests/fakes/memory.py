@@ -49,6 +49,9 @@ class MemoryReader:
     def position(self, unit: Unit) -> int:
         return self.read_rows.get(unit.id, 0)
 
+    def reached(self, window: Window) -> Cursor | None:
+        return window.after
+
 
 @dataclass
 class MemoryTable:

@@ -1,0 +1,1 @@
+"""Places where plugins run; one file each. Only the registry names them."""
