@@ -1,7 +1,8 @@
 """Every extension point by name. Lines are data: nothing is imported before somebody asks for it.
 
 A distribution adds its own lines through the entry point groups ``dativo.connectors``, ``dativo.tables``,
-``dativo.launchers``, ``dativo.secrets`` and ``dativo.checks``; each entry point names a module of the same shape as ours.
+``dativo.launchers``, ``dativo.secrets`` and ``dativo.checks``; each entry point names a module of the same shape as
+ours.
 """
 
 from __future__ import annotations
