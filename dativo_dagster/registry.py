@@ -57,6 +57,7 @@ ENTRIES: dict[Kind, dict[str, Entry]] = {
         "s3": Entry(module=_LAKE, summary="the same, on S3", icon="s3"),
         "minio": Entry(module=_LAKE, summary="the same, on an S3-compatible server", icon="minio"),
         "gcs": Entry(module=_LAKE, summary="the same, on Google Cloud Storage", icon="googlecloud"),
+        "plugin": Entry(module="dativo_dagster.tables.plugin", summary="a custom writer that commits by itself"),
     },
     "launchers": {
         "local": Entry(module="dativo_dagster.launchers.local", summary="in the process that runs the job"),

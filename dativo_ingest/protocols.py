@@ -82,6 +82,10 @@ class Writer(Protocol):
         """Remove files that will not be committed."""
         ...
 
+    def close(self, *, failed: bool) -> None:
+        """Let go of what the writer holds, once nothing more is written; ``failed`` says that nothing is committed."""
+        ...
+
 
 @runtime_checkable
 class WriterPlugin(Protocol):

@@ -10,12 +10,12 @@ from dativo_dagster import registry
 
 SDK = """
 AuthenticationError CheckResult Column CommitError ConfigurationError ConnectionError Counts Cursor DataFile
-DativoError JobResult Launcher PluginError PluginRef PluginVersionError Progress RateLimitError Reader SandboxError SchemaChange
-SecretManager Snapshot Staged State Stream StreamResult Table TransientError Unit ValidationError Violation Window
-Writer WriterPlugin __version__ get_error_code is_retryable_error wrap_exception
+DativoError JobResult Launcher PluginError PluginRef PluginVersionError Progress RateLimitError Reader SandboxError
+SchemaChange SecretManager Snapshot Staged State Stream StreamResult Table TransientError Unit ValidationError
+Violation Window Writer WriterPlugin __version__ get_error_code is_retryable_error wrap_exception
 """
 CONNECTORS = "csv files json parquet"
-TABLES = "files gcs iceberg minio parquet s3"
+TABLES = "files gcs iceberg minio parquet plugin s3"
 
 
 def test_the_sdk_exports_these_names_and_no_others():

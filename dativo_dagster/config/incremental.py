@@ -21,6 +21,7 @@ DEFAULTS = {
     "hubspot": "updated_after",
     "postgres": "updated_at",
     "mysql": "updated_at",
+    "plugin": "incremental",
 }
 """The strategy of each connector that can tell new data from old."""
 

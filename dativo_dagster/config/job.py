@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -16,9 +17,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from dativo_dagster.config.contract import Contract
+    from dativo_ingest.protocols import WriterPlugin
 
 ValidationMode = Literal["strict", "warn", "quarantine"]
 WriteMode = Literal["append", "overwrite", "overwrite_partitions"]
+PLUGIN = "plugin"
+"""The connector of a side that a plugin takes alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +209,10 @@ class SourceContext:
 
 @dataclass(frozen=True, kw_only=True)
 class TableSpec:
-    """What a table must know beside its own options. ``properties`` go to the table's own metadata."""
+    """What a table must know beside its own options. ``properties`` go to the table's own metadata.
+
+    ``plugin`` opens the custom writer of the target, when it has one.
+    """
 
     identifier: str
     contract: Contract
@@ -217,3 +224,4 @@ class TableSpec:
     file_size_bytes: int = 128 * 1024 * 1024
     compression: str = "zstd"
     properties: Mapping[str, str] = field(default_factory=dict)
+    plugin: Callable[[], AbstractContextManager[WriterPlugin]] | None = None

@@ -135,6 +135,12 @@ class IncrementalFile(FileModel):
     )
 
 
+class PlaceFile(OpenModel):
+    """Where a plugin runs. All keys that are not listed are options of the place."""
+
+    launcher: str = Field(description="`local`, in the process of the run, or `process`, in a child process.")
+
+
 class SourceFile(OpenModel):
     """Where rows come from. All keys that are not listed are options of the connector."""
 
@@ -142,7 +148,10 @@ class SourceFile(OpenModel):
     description: str = ""
     incremental: Annotated[IncrementalFile, word(IncrementalFile, "strategy")] | None = None
     custom_reader: str | None = Field(
-        default=None, description="A plugin instead: `path.py:Class` or `lib.so:function`."
+        default=None, description="A plugin instead: `path.py:Class`, `lib.so:create_reader` or `native:csv_reader`."
+    )
+    place: Annotated[PlaceFile, word(PlaceFile, "launcher")] | None = Field(
+        default=None, description="Where the plugin runs; left out: what suits its kind."
     )
 
 
@@ -172,7 +181,12 @@ class TargetFile(OpenModel):
     file_size_mb: float = Field(default=128, gt=0, le=10_240, description="Size that files grow to, in MiB.")
     compression: Compression = Field(default="zstd", description="Compression inside the Parquet files.")
     custom_writer: str | None = Field(
-        default=None, description="A plugin instead: `path.py:Class` or `lib.so:function`."
+        default=None,
+        description="A plugin that writes: `path.py:Class`, `lib.so:create_writer` or `native:parquet_writer`. With a "
+        "`connector` it lays down the files that this table commits, without one it commits by itself.",
+    )
+    place: Annotated[PlaceFile, word(PlaceFile, "launcher")] | None = Field(
+        default=None, description="Where the plugin runs; left out: what suits its kind."
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.config.document import Document, Location, Map, Mark, Seq
 from dativo_dagster.config.interpolate import Unresolved, shell_style
+from dativo_dagster.config.job import PLUGIN
 from dativo_dagster.config.jobfile import CommonFile
 from dativo_dagster.config.legacyfile import LegacyJobFile, LegacySource, LegacyTarget
 from dativo_dagster.config.mistakes import Mistakes, validated
@@ -147,13 +148,13 @@ class Legacy:
 
     def _source(self, block: Map) -> Map:
         kind = block["type"]
-        short = block.only("description", "incremental", "custom_reader")
+        short = block.only("description", "incremental", "custom_reader", "place")
         for key in ("description", "incremental"):
             if not short.get(key):
                 short.pop(key, None)
         short.put("connector", kind, block.marks["type"])
         if block.get("custom_reader") or kind not in _FILES:
-            return block.without("type", "incremental").over(short)
+            return block.without("incremental" if block.get("custom_reader") else "type", "incremental").over(short)
         for key in ("files", "connection"):
             if block.get(key):
                 short.put(key, block[key], block.marks[key])
@@ -182,8 +183,7 @@ class Legacy:
             if block.get(key):
                 self._note(block.marks[key][0], f"target.{key} has no effect: files are Parquet")
         if block.get("custom_writer"):
-            short = block.without("type", "parquet_target_size_mb")
-            kind = block["type"]
+            short, kind = block.without("parquet_target_size_mb"), PLUGIN
         elif block.get("catalog"):
             short, kind = self._iceberg(block, tenant), "iceberg"
         else:
@@ -206,18 +206,22 @@ class Legacy:
         marks = (block.mark, block.mark)
         parts = [contract.domain or "default", contract.data_product or "default", contract.name]
         if short["connector"] != "iceberg":
-            short.put("path", self._lake(block, parts), marks)
+            lake = self._lake(block, parts)
+            if lake:
+                short.put("path", lake, marks)
         else:
             del parts[1]
         short.put("table", ".".join(re.sub(r"[^\w-]", "_", part) for part in parts), marks)
 
-    def _lake(self, block: Map, parts: list[str]) -> str:
-        """Give the folder of a table: ``s3://bucket/domain/product/table``."""
+    def _lake(self, block: Map, parts: list[str]) -> str | None:
+        """Give the folder of a table: ``s3://bucket/domain/product/table``. A custom writer may do without one."""
         connection = block.get("connection") or {}
         nested = [v for k in ("s3", "minio", "gcs") if isinstance(v := connection.get(k), Map)]
         buckets = [each.get("bucket") for each in (*nested, connection)]
         buckets += [self.filler.environment.get(name) for name in ("S3_BUCKET", "MINIO_BUCKET")]
         bucket = next((b for b in buckets if b), None)
+        if bucket is None and block.get("custom_writer"):
+            return None
         if bucket is None:
             why = "there is no bucket: set target.connection.s3.bucket, or the environment variable S3_BUCKET"
             if not self.filler.may_wait(("target", "connection")):
@@ -243,7 +247,7 @@ def may_wait(location: Location) -> bool:
 
 
 _IDENTITY: Mapping[str, frozenset[str]] = {
-    "source": frozenset({"connector", "type", "description", "incremental", "custom_reader"}),
+    "source": frozenset({"connector", "type", "description", "incremental", "custom_reader", "place"}),
     "target": frozenset(
         {
             "connector",
@@ -256,6 +260,7 @@ _IDENTITY: Mapping[str, frozenset[str]] = {
             "file_size_mb",
             "compression",
             "custom_writer",
+            "place",
             "parquet_target_size_mb",
         }
     ),

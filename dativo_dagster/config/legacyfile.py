@@ -11,6 +11,7 @@ from dativo_dagster.config.jobfile import (
     IncrementalFile,
     Name,
     OpenModel,
+    PlaceFile,
     RetryFile,
     ValidationFile,
     word,
@@ -40,6 +41,7 @@ class LegacySource(OpenModel):
     dsn: str | None = None
     connection: dict[str, Any] | None = None
     custom_reader: str | None = None
+    place: Annotated[PlaceFile, word(PlaceFile, "launcher")] | None = None
 
 
 class LegacyTarget(OpenModel):
@@ -57,6 +59,7 @@ class LegacyTarget(OpenModel):
     markdown_kv_storage: dict[str, Any] | None = None
     parquet_target_size_mb: float | None = Field(default=None, gt=0)
     custom_writer: str | None = None
+    place: Annotated[PlaceFile, word(PlaceFile, "launcher")] | None = None
 
 
 class LegacyJobFile(CommonFile):

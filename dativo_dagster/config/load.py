@@ -20,7 +20,7 @@ from dativo_dagster.config.interpolate import Filler, Unresolved
 from dativo_dagster.config.jobfile import is_job, is_legacy
 from dativo_dagster.config.legacy import Legacy, may_wait
 from dativo_dagster.config.mistakes import Mistakes
-from dativo_dagster.config.normal import Normal, Place
+from dativo_dagster.config.normal import Normal, Spot
 from dativo_dagster.config.paths import is_file, resolve_path
 from dativo_dagster.config.runner import is_runner, load_runner
 from dativo_ingest.exceptions import ConfigurationError, DativoError, wrap_exception
@@ -152,7 +152,7 @@ class _Loading:
             used=mistakes.secret,
         )
 
-        def contract(said: Any, mark: Mark, at: Place, name: str) -> Contract | None:
+        def contract(said: Any, mark: Mark, at: Spot, name: str) -> Contract | None:
             return self.contract(said, mark, at, name, path, mistakes)
 
         short, notes, legacy = document, [], is_legacy(document.data)
@@ -172,7 +172,7 @@ class _Loading:
             raise ConfigurationError(f"{document.mark(())}: the job cannot be read", "BAD_JOB")
         return job
 
-    def contract(self, said: Any, mark: Mark, at: Place, name: str, path: Path, mistakes: Mistakes) -> Contract | None:
+    def contract(self, said: Any, mark: Mark, at: Spot, name: str, path: Path, mistakes: Mistakes) -> Contract | None:
         """Read a contract that a job names or holds; a contract that many jobs name is read once."""
         if isinstance(said, Unresolved):
             return None  # the variable is a mistake already

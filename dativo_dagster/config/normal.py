@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,28 +13,39 @@ from dativo_dagster import registry
 from dativo_dagster.config.document import Document, Map, Mark
 from dativo_dagster.config.incremental import DEFAULTS, incremental_of
 from dativo_dagster.config.job import (
+    PLUGIN,
     Evolution,
     Incremental,
     Job,
     JobStream,
+    Place,
     Retry,
     Schedule,
     Source,
     Target,
     Validation,
 )
-from dativo_dagster.config.jobfile import JobFile, RetryFile, SourceFile, StreamFile, TargetFile, ValidatedFile
+from dativo_dagster.config.jobfile import (
+    JobFile,
+    PlaceFile,
+    RetryFile,
+    SourceFile,
+    StreamFile,
+    TargetFile,
+    ValidatedFile,
+)
 from dativo_dagster.config.mistakes import Mistakes, explained, nearest, validated
 from dativo_ingest.exceptions import DativoError
 
 if TYPE_CHECKING:
     from dativo_dagster.config.contract import Contract
 
-Place = tuple["str | int", ...]
+Spot = tuple["str | int", ...]
 _SHELF: dict[str, registry.Kind] = {"source": "connectors", "target": "tables"}
 _MIB = 1024 * 1024
 _UNKNOWN = {"source": "UNKNOWN_CONNECTOR", "target": "UNKNOWN_TABLE"}
 RUN_DATE = "ingest_date"
+OF_PLUGINS = ("engine", "credentials")
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -52,7 +64,7 @@ class Normal:
 
     document: Document
     mistakes: Mistakes
-    contract: Callable[[Any, Mark, Place, str], Contract | None]
+    contract: Callable[[Any, Mark, Spot, str], Contract | None]
     legacy: bool = False
     notes: tuple[str, ...] = ()
 
@@ -102,7 +114,8 @@ class Normal:
             if validated(StreamFile, Document(self.document.path, own), self.mistakes, within=("streams", i)):
                 yield self._stream(block, ("streams", i), str(own["name"]))
 
-    def _stream(self, block: Map, at: Place, name: str) -> JobStream | None:
+    def _stream(self, block: Map, at: Spot, name: str) -> JobStream | None:
+        block = _with_plugins(block)
         source = self._side(SourceFile, block, (*at, "source"), ("connector",))
         target = self._side(TargetFile, block, (*at, "target"), ("connector", "table"))
         contract = self._contract(block, at, name)
@@ -128,7 +141,7 @@ class Normal:
             validation=Validation(**validated_as.validation.model_dump()),
         )
 
-    def _side(self, model: type[M], block: Map, at: Place, needed: tuple[str, ...]) -> M | None:
+    def _side(self, model: type[M], block: Map, at: Spot, needed: tuple[str, ...]) -> M | None:
         """Check one side of a stream, where connector and table must be said by now."""
         side = str(at[-1])
         if not isinstance(block.get(side, Map(block.mark)), Map):
@@ -140,10 +153,10 @@ class Normal:
                 self.mistakes.add(mark, at, f"{key!r} is missing")
         return self._part(model, said, at)
 
-    def _part(self, model: type[M], data: Any, at: Place) -> M | None:
+    def _part(self, model: type[M], data: Any, at: Spot) -> M | None:
         return validated(model, Document(self.document.path, data), self.mistakes, within=at)
 
-    def _contract(self, block: Map, at: Place, name: str) -> Contract | None:
+    def _contract(self, block: Map, at: Spot, name: str) -> Contract | None:
         said = block.get("contract")
         if not said or not isinstance(said, (str, Map)):
             mark = block.marks["contract"][1] if "contract" in block else block.mark
@@ -153,7 +166,7 @@ class Normal:
             return None
         return self.contract(said, block.marks["contract"][1], (*at, "contract"), name)
 
-    def _source(self, file: SourceFile, block: Map, at: Place, options: dict[str, Any]) -> Source:
+    def _source(self, file: SourceFile, block: Map, at: Spot, options: dict[str, Any]) -> Source:
         connector = file.connector or ""
         incremental = None
         if file.incremental is not None:
@@ -163,26 +176,27 @@ class Normal:
             except ValueError as error:
                 self.mistakes.add(block.marks["incremental"][1], (*at, "incremental"), str(error))
             else:
-                self._about(incremental, block.marks["incremental"][1])
+                self._about(incremental, block.marks["incremental"][1], plugin=bool(file.custom_reader))
         return Source(
             connector=connector,
             options=options,
             incremental=incremental,
             plugin=file.custom_reader,
+            place=_place(file.place),
             description=file.description,
         )
 
-    def _about(self, incremental: Incremental | None, mark: Mark) -> None:
+    def _about(self, incremental: Incremental | None, mark: Mark, *, plugin: bool) -> None:
         """Note what an increment says without effect."""
         if incremental and incremental.lookback_days and incremental.strategy == "file_modified_time":
             self.notes += (f"{mark}: lookback_days has no effect on files: one is read again when it has changed",)
-        if incremental and incremental.state_path:
+        if incremental and incremental.state_path and not plugin:
             self.notes += (f"{mark}: state_path has no effect: the state is in the table",)
 
-    def _columns(self, file: TargetFile, block: Map, at: Place, contract: Contract) -> None:
+    def _columns(self, file: TargetFile, block: Map, at: Spot, contract: Contract) -> None:
         """See that the contract has the columns that the target names."""
         columns = [f.name for f in contract.fields]
-        places: list[tuple[str, Mark, Place]] = []
+        places: list[tuple[str, Mark, Spot]] = []
         if not self.legacy:
             places = [
                 (partition.column, block["partitioning"].marks[i], (*at, "partitioning", i))
@@ -197,23 +211,23 @@ class Normal:
             if column not in columns:
                 self.mistakes.add(mark, place, f"the contract has no column {column!r}; {nearest(column, columns)}")
 
-    def _options(self, block: Map, at: Place) -> dict[str, Any]:
+    def _options(self, block: Map, at: Spot) -> dict[str, Any]:
         """Give the options of a connector or table, held against its own model; a plugin's are its own affair."""
         side = str(at[-1])
         own = (SourceFile if side == "source" else TargetFile).model_fields
         options = block.without(*own)
         connector = block.get("connector")
-        if not isinstance(connector, str) or block.get("custom_reader") or block.get("custom_writer"):
+        if not isinstance(connector, str) or block.get("custom_reader") or connector == PLUGIN:
             pass
         elif connector in registry.entries(_SHELF[side]):
-            self._check(connector, options, at, list(own))
+            self._check(connector, options.without(*(OF_PLUGINS if block.get("custom_writer") else ())), at, list(own))
         elif not (self.legacy and side == "source" and connector in DEFAULTS):
             known = registry.entries(_SHELF[side])
             why = f"there is no {side} {connector!r}; {nearest(connector, known)}"
             self.mistakes.add(block.marks["connector"][1], (*at, "connector"), why, _UNKNOWN[side])
         return {key: _plain(value) for key, value in options.items()}
 
-    def _check(self, connector: str, options: Map, at: Place, own: list[str]) -> None:
+    def _check(self, connector: str, options: Map, at: Spot, own: list[str]) -> None:
         document = Document(self.document.path, options)
         try:
             model: type[BaseModel] = registry.load(_SHELF[str(at[-1])], connector).Config
@@ -232,12 +246,38 @@ class Normal:
             for taken, value, what in ((names, stream.name, "name"), (tables, stream.target.table, "table")):
                 first = taken.setdefault(value, i)
                 if first != i:
-                    place: Place = ("streams", i, "name") if what == "name" else ("streams", i, "target", "table")
+                    place: Spot = ("streams", i, "name") if what == "name" else ("streams", i, "target", "table")
                     self.mistakes.add(
                         self.document.mark(place),
                         place,
                         f"{value!r} is also the {what} of stream {first + 1}; change one",
                     )
+
+
+def _with_plugins(block: Map) -> Map:
+    """Name the connector of a side that a plugin takes alone; such a target needs no table's name either."""
+    filled = block.without()
+    for side, key in (("source", "custom_reader"), ("target", "custom_writer")):
+        said = _map(block, side)
+        if said.get(key) is None:
+            continue
+        said = said.without()
+        if said.get("connector") is None:
+            said.put("connector", PLUGIN, said.marks[key])
+        if side == "target" and said["connector"] == PLUGIN and said.get("table") is None:
+            said.put("table", _plugin_table(block), said.marks[key])
+        filled.put(side, said, block.marks[side])
+    return filled
+
+
+def _plugin_table(block: Map) -> str:
+    """Name the asset of a target without a table after its stream or job."""
+    name = block.get("name")
+    return re.sub(r"[^\w-]", "_", str(name)) if name else PLUGIN
+
+
+def _place(file: PlaceFile | None) -> Place | None:
+    return None if file is None else Place(launcher=file.launcher, options=dict(file.model_extra or {}))
 
 
 def _map(block: Map, key: str) -> Map:
@@ -255,6 +295,7 @@ def _target(file: TargetFile, options: dict[str, Any]) -> Target:
         file_size_bytes=int(file.file_size_mb * _MIB),
         compression=file.compression,
         plugin=file.custom_writer,
+        place=_place(file.place),
         description=file.description,
     )
 

@@ -47,7 +47,8 @@ def job_schema(*, built_in: bool = False) -> Schema:
     for side, kind, model, plugin, needed in _SIDES:
         entries = registry.ENTRIES[kind] if built_in else registry.entries(kind)
         whole[side.lower()] = {
-            "required": [*needed],
+            "if": {"not": {"required": [plugin]}},
+            "then": {"required": [*needed]},
             **_per_connector(defs, side, kind, model, plugin, sorted(entries)),
         }
     defs["Contract"] = _inlined(defs, contract_schema())

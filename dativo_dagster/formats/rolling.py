@@ -32,7 +32,7 @@ ROW_GROUP_ROWS = 1024 * 1024
 WAITING_BYTES = 64 * 1024 * 1024
 OPEN_FILES = 32
 AHEAD = 2
-OURS = re.compile(r"[0-9a-f]{8,}(-[0-9a-f]{8})?-.+-\d{5}-[0-9a-f]{8}\.parquet")
+OURS = re.compile(r"[0-9a-f]{8,}(-[0-9a-f]{8})?-.+-(\d{5}-[0-9a-f]{8}|[0-9a-f]{8}-\d{5})\.parquet")
 Values = tuple[Any, ...]
 
 

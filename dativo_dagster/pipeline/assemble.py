@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from dativo_dagster import registry
 from dativo_dagster.config.contract import Contract, Field
-from dativo_dagster.config.job import Job, JobStream, Source, SourceContext, TableSpec, Target
+from dativo_dagster.config.job import PLUGIN, Job, JobStream, Source, SourceContext, TableSpec, Target
+from dativo_dagster.config.normal import OF_PLUGINS
 from dativo_dagster.config.tags import derive_tags
 from dativo_dagster.config.types import parse_type
+from dativo_dagster.pipeline import plugins
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -40,24 +44,35 @@ def unsupported(job: Job, stream: JobStream) -> dict[str, ConfigurationError]:
     found = {}
     for side, kind, part in sides:
         known = registry.entries(kind)
-        if part.plugin or part.connector not in known:
+        if part.plugin:
+            try:
+                plugins.place(job, part)
+            except ConfigurationError as error:
+                found[side] = error
+        elif part.connector not in known:
             found[side] = ConfigurationError(
-                f"{job.path}: stream {stream.name!r}: this version cannot use {part.plugin or part.connector!r} as a "
-                f"{side}; it has {', '.join(sorted(known))}",
-                "PLUGIN_UNSUPPORTED" if part.plugin else f"UNKNOWN_{kind.removesuffix('s').upper()}",
+                f"{job.path}: stream {stream.name!r}: this version cannot use {part.connector!r} as a {side}; it has "
+                f"{', '.join(sorted(known))}",
+                f"UNKNOWN_{kind.removesuffix('s').upper()}",
             )
     return found
 
 
-def open_reader(job: Job, stream: JobStream) -> Reader:
-    """Make the reader of a stream.
+def open_reader(job: Job, stream: JobStream) -> AbstractContextManager[Reader]:
+    """Open the reader of a stream, custom or built in.
 
     Raises:
-        ConfigurationError: The connector is unknown, lacks its extra, or refuses its options.
+        ConfigurationError: The connector is unknown, lacks its extra, or refuses its options; or a plugin cannot be
+            found, or not run where the job says.
+        PluginError: The plugin is broken, or made for another version.
     """
-    source = stream.source
     if error := unsupported(job, stream).get("source"):
         raise error
+    return plugins.open_reader(job, stream) if stream.source.plugin else nullcontext(_built_in(job, stream))
+
+
+def _built_in(job: Job, stream: JobStream) -> Reader:
+    source = stream.source
     module = registry.load("connectors", source.connector)
     context = SourceContext(base=job.path.parent, contract=stream.contract, incremental=source.incremental)
     return cast("Reader", module.Reader(module.Config.model_validate(dict(source.options)), context))
@@ -73,6 +88,8 @@ def open_table(job: Job, stream: JobStream) -> Table:
     if error := unsupported(job, stream).get("target"):
         raise error
     module = registry.load("tables", target.connector)
+    aside = OF_PLUGINS if target.plugin and target.connector != PLUGIN else ()
+    options = {key: value for key, value in target.options.items() if key not in aside}
     spec = TableSpec(
         identifier=target.table,
         contract=_as_stored(stream),
@@ -84,8 +101,9 @@ def open_table(job: Job, stream: JobStream) -> Table:
         file_size_bytes=target.file_size_bytes,
         compression=target.compression,
         properties=derive_tags(stream.contract, **job.governance),
+        plugin=partial(plugins.open_writer, job, stream) if target.plugin else None,
     )
-    return cast("Table", module.Table(module.Config.model_validate(dict(target.options)), spec))
+    return cast("Table", module.Table(module.Config.model_validate(options), spec))
 
 
 def _as_stored(stream: JobStream) -> Contract:

@@ -13,10 +13,11 @@ import uuid
 from typing import TYPE_CHECKING
 
 from dativo_dagster import registry
+from dativo_dagster.config.forplugins import source_stream
 from dativo_dagster.pipeline.assemble import open_quarantine, open_reader, open_table
 from dativo_dagster.pipeline.plan import Plan, make_plan, make_token
 from dativo_ingest.exceptions import DativoError, wrap_exception
-from dativo_ingest.model import CheckResult, Column, Counts, DataFile, Snapshot, Staged, Stream
+from dativo_ingest.model import CheckResult, Counts, DataFile, Snapshot, Staged, Stream
 from dativo_ingest.result import JobResult, Progress, StreamResult
 
 if TYPE_CHECKING:
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
 
 def plan_stream(job: Job, stream: JobStream) -> Plan:
     """Look at the source and the table and decide what a run would do. Writes nothing."""
-    reader, table = open_reader(job, stream), open_table(job, stream)
+    table = open_table(job, stream)
     state = table.state(job.key(stream))
-    window = reader.split(source_stream(stream), state.cursor if state else None)
+    with open_reader(job, stream) as reader:
+        window = reader.split(source_stream(stream), state.cursor if state else None)
     token = make_token(job, stream, window, state)
     return make_plan(job, stream, window, state=state, committed=table.committed(token), changes=table.changes())
 
@@ -57,14 +59,9 @@ def extract_write(
             opened.append(open_quarantine(job, stream, table).writer(plan.token))
         return opened[0]
 
-    return stage(
-        job,
-        stream,
-        plan,
-        Parts(reader=open_reader(job, stream), source=source_stream(stream), table=table, quarantine=quarantine),
-        run_id=run_id,
-        report=report,
-    )
+    with open_reader(job, stream) as reader:
+        parts = Parts(reader=reader, source=source_stream(stream), table=table, quarantine=quarantine)
+        return stage(job, stream, plan, parts, run_id=run_id, report=report)
 
 
 def commit(job: Job, stream: JobStream, plan: Plan, staged: Staged, *, started: float | None = None) -> StreamResult:
@@ -218,14 +215,18 @@ def evaluate(job: Job, stream: JobStream) -> StreamResult:
 def check_connection(job: Job, stream: JobStream, side: str) -> CheckResult:
     """Try to reach the ``source`` or the ``target`` of a stream; an error of ours is an answer, not an exception."""
     try:
-        return (open_reader if side == "source" else open_table)(job, stream).check()
+        if side == "target":
+            return open_table(job, stream).check()
+        with open_reader(job, stream) as reader:
+            return reader.check()
     except DativoError as error:
         return CheckResult.failed("connection", error)
 
 
 def discover(job: Job, stream: JobStream) -> Sequence[Stream]:
     """List what the source of a stream has."""
-    return open_reader(job, stream).discover()
+    with open_reader(job, stream) as reader:
+        return reader.discover()
 
 
 def collect_garbage(job: Job, stream: JobStream, *, older_than: datetime, delete: bool) -> Sequence[DataFile]:
@@ -238,16 +239,3 @@ def collect_garbage(job: Job, stream: JobStream, *, older_than: datetime, delete
             part.remove(orphans)
         found += orphans
     return found
-
-
-def source_stream(stream: JobStream) -> Stream:
-    """Give a stream as its reader sees it."""
-    return Stream(
-        name=stream.object,
-        columns=tuple(
-            Column(name=f.name, type=str(f.type), nullable=not f.required, description=f.description)
-            for f in stream.contract.fields
-        ),
-        primary_key=stream.contract.primary_key,
-        cursor_field=stream.source.incremental.cursor_field if stream.source.incremental else None,
-    )

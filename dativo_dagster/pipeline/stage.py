@@ -233,6 +233,25 @@ def stage(
             has the counts and samples.
         DativoError: Whatever the reader or the writer raised. In every case no file of the attempt is left.
     """
+    writer, failed = parts.table.writer(plan.token), True
+    try:
+        staged = _staged(job, stream, plan, parts, writer, run_id=run_id, report=report)
+        failed = False
+    finally:
+        writer.close(failed=failed)
+    return staged
+
+
+def _staged(
+    job: Job,
+    stream: JobStream,
+    plan: Plan,
+    parts: Parts,
+    writer: Writer,
+    *,
+    run_id: str,
+    report: Callable[[Progress], None] | None,
+) -> Staged:
     units = plan.window.units
     total_bytes = sum(u.bytes or 0 for u in units)
     work = Stage(
@@ -242,7 +261,7 @@ def stage(
         run_id=run_id,
         reader=parts.reader,
         source=parts.source,
-        writer=parts.table.writer(plan.token),
+        writer=writer,
         quarantine=parts.quarantine,
         compiled=compile_contract(stream.contract, stream.validation),
         meter=Meter(
@@ -268,7 +287,7 @@ def stage(
         mode=plan.mode,
         files=tuple(f for p in done for f in p.files),
         quarantine=tuple(f for p in done for f in p.quarantine),
-        cursor=plan.window.after,
+        cursor=parts.reader.reached(plan.window),
         counts=counts,
         violations=violations,
         table=parts.table.prepared(),

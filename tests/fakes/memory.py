@@ -133,3 +133,6 @@ class MemoryWriter:
     def abort(self, files) -> None:
         for file in files:
             self.table.files.pop(file.path, None)
+
+    def close(self, *, failed: bool) -> None:
+        pass

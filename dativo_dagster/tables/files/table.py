@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dativo_dagster.config.job import TableSpec
-    from dativo_dagster.formats.rolling import Layout
+    from dativo_dagster.formats.units import Units
     from dativo_dagster.storage import Storage
     from dativo_dagster.tables.files.commit import Folder
     from dativo_dagster.tables.files.manifest import Head
@@ -70,6 +70,7 @@ class Table:
         """
         from dativo_dagster.formats import partition
         from dativo_dagster.formats.rolling import Layout
+        from dativo_dagster.formats.units import Units
         from dativo_dagster.tables.files.manifest import STAGING
         from dativo_dagster.validation.typemap import arrow_schema
 
@@ -88,7 +89,7 @@ class Table:
             compression=self.spec.compression,
             keep=schema.names,
         )
-        return Writer(layout, token, self.spec.run_date if virtual else None)
+        return Writer(Units(layout, token, self.spec.plugin), self.spec.run_date if virtual else None)
 
     def prepared(self) -> dict[str, Any]:
         """Give what `commit` must know beside the files: nothing."""
@@ -217,9 +218,9 @@ class Table:
 class Writer:
     """Writes files for one commit; units may be written at once, from many threads."""
 
-    def __init__(self, layout: Layout, token: str, run_date: Any) -> None:
-        self.layout = layout
-        self.token = token
+    def __init__(self, units: Units, run_date: Any) -> None:
+        self.units = units
+        self.layout = units.layout
         self.run_date = run_date
 
     def write(self, batches: Iterable[Any], name: str) -> list[DataFile]:
@@ -229,19 +230,22 @@ class Writer:
             CommitError: ``WRITE_FAILED``; no file of the unit is left.
         """
         from dativo_dagster.formats import partition
-        from dativo_dagster.formats.rolling import Rolling
 
         dated = batches if self.run_date is None else (partition.dated(b, self.run_date) for b in batches)
         fields = self.layout.partitioning
         return [
             DataFile(path=f.path, rows=f.rows, bytes=f.bytes, partition=partition.texts(fields, f.values))
-            for f in Rolling(self.layout, self.token, name).write(dated)
+            for f in self.units.write(dated, name)
         ]
 
     def abort(self, files: Sequence[DataFile]) -> None:
         """Remove files that will not be committed."""
         for file in files:
             self.layout.storage.delete(file.path)
+
+    def close(self, *, failed: bool) -> None:  # noqa: ARG002 - files are removed by `abort`
+        """Let go of a custom writer."""
+        self.units.close()
 
 
 def _schema(columns: Sequence[Column]) -> pa.Schema:

@@ -110,6 +110,7 @@ class Table:
             ConfigurationError: ``SCHEMA_CHANGE_REFUSED``, ``PARTITIONING_DIFFERS``, ``BAD_PARTITION``.
         """
         from dativo_dagster.formats.partition import virtual
+        from dativo_dagster.formats.units import Units
         from dativo_dagster.tables.iceberg.write import Writer, layout
 
         location, shape = self._shape()
@@ -119,17 +120,17 @@ class Table:
             "spec": shape.spec.model_dump(mode="json", by_alias=True),
         }
         names = [f.name for f in self.spec.contract.fields]
-        return Writer(
-            layout(
-                self._storage(location),
-                location,
-                shape,
-                self.spec.partitioning,
-                file_size_bytes=self.spec.file_size_bytes,
-                compression=self.spec.compression,
-            ),
+        made = layout(
+            self._storage(location),
+            location,
             shape,
-            token,
+            self.spec.partitioning,
+            file_size_bytes=self.spec.file_size_bytes,
+            compression=self.spec.compression,
+        )
+        return Writer(
+            Units(made, token, self.spec.plugin),
+            shape,
             self.spec.run_date if virtual(self.spec.partitioning, names) else None,
         )
 

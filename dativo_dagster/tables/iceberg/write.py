@@ -23,13 +23,14 @@ from pyiceberg.partitioning import PartitionSpec, partition_record_value
 from pyiceberg.typedef import Record
 
 from dativo_dagster.formats import partition
-from dativo_dagster.formats.rolling import Finished, Layout, Rolling
+from dativo_dagster.formats.rolling import Finished, Layout
 from dativo_ingest.model import DataFile
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
 
     from dativo_dagster.config.job import Partition
+    from dativo_dagster.formats.units import Units
     from dativo_dagster.storage import Storage
 
 COUNTS = ("column_sizes", "value_counts", "null_value_counts", "nan_value_counts")
@@ -48,10 +49,10 @@ class Shape:
 class Writer:
     """Writes files for one commit; units may be written at once, from many threads."""
 
-    def __init__(self, layout: Layout, shape: Shape, token: str, run_date: date | None) -> None:
-        self.layout = layout
+    def __init__(self, units: Units, shape: Shape, run_date: date | None) -> None:
+        self.units = units
+        self.layout = units.layout
         self.shape = shape
-        self.token = token
         self.run_date = run_date
         self.plan = compute_statistics_plan(shape.schema, dict(shape.properties))
         self.ids = parquet_path_to_id_mapping(shape.schema)
@@ -63,12 +64,16 @@ class Writer:
             CommitError: ``WRITE_FAILED``; no file of the unit is left.
         """
         dated = batches if self.run_date is None else (partition.dated(b, self.run_date) for b in batches)
-        return [self._described(f) for f in Rolling(self.layout, self.token, name).write(dated)]
+        return [self._described(f) for f in self.units.write(dated, name)]
 
     def abort(self, files: Sequence[DataFile]) -> None:
         """Remove files that will not be committed."""
         for file in files:
             self.layout.storage.delete(file.path)
+
+    def close(self, *, failed: bool) -> None:  # noqa: ARG002 - files are removed by `abort`
+        """Let go of a custom writer."""
+        self.units.close()
 
     def _described(self, file: Finished) -> DataFile:
         found = data_file_statistics_from_parquet_metadata(file.footer, self.plan, self.ids).to_serialized_dict()

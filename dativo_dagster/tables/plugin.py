@@ -1,0 +1,252 @@
+"""A target that a custom writer makes visible by itself, and the ledger in which we keep what was committed.
+
+The ledger is ``_dativo/ledger.json`` below the writer's ``output_base``: the tokens that were committed, and the last
+cursor of each stream. It is written right after the writer's own commit, so a crash between the two repeats that
+commit with the same token: exactly once only where the writer's commit may be repeated (docs/guarantees.md).
+
+The earlier system called ``commit_files`` on the very object that had written; a writer may hold a transaction open
+between the two. So the opened writer stays, in this process, from the first write to the commit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dativo_dagster.config.forplugins import columns
+from dativo_dagster.config.location import location
+from dativo_ingest.exceptions import CommitError, ConfigurationError, DativoError
+from dativo_ingest.model import CheckResult, Column, DataFile, SchemaChange, Snapshot, Staged, State, Value
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dativo_dagster.config.job import TableSpec
+    from dativo_dagster.storage import Storage
+    from dativo_ingest.protocols import WriterPlugin
+
+LEDGER = "_dativo/ledger.json"
+TOKENS_KEPT = 10_000
+TRIES = 20
+
+_log = logging.getLogger(__name__)
+_open: dict[str, tuple[ExitStack, WriterPlugin]] = {}
+_lock = threading.Lock()
+
+
+class Config(BaseModel):
+    """Options of a custom writer: its own affair, but for where it writes."""
+
+    model_config = ConfigDict(extra="allow")
+
+    path: str | None = Field(default=None, description="The writer's `output_base`.")
+    output_base: str | None = Field(default=None, description="The same, by its older name.")
+    warehouse: str | None = Field(default=None, description="A folder with one of these for each table.")
+    connection: dict[str, Any] = Field(default_factory=dict, description="How to reach the target.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger(Value):
+    """What was committed. ``tokens`` holds snapshots by token, oldest first; ``streams`` states by key."""
+
+    tokens: Mapping[str, Any] = field(default_factory=dict)
+    streams: Mapping[str, Any] = field(default_factory=dict)
+    rows: int = 0
+
+    def with_commit(self, staged: Staged, snapshot: Snapshot) -> Ledger:
+        """Give the ledger once ``staged`` is committed."""
+        state = State(
+            token=staged.token,
+            cursor=staged.cursor,
+            committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        )
+        tokens = {**self.tokens, staged.token: snapshot.to_json()}
+        return Ledger(
+            tokens=dict(list(tokens.items())[-TOKENS_KEPT:]),
+            streams={**self.streams, staged.key: state.to_json()},
+            rows=self.rows + snapshot.rows,
+        )
+
+
+class Table:
+    """The target of a custom writer."""
+
+    def __init__(self, config: Config, spec: TableSpec) -> None:
+        if spec.mode != "append":
+            raise ConfigurationError(
+                f"target.mode {spec.mode!r}: a custom writer that commits by itself only appends; leave `mode` out, or "
+                "name a `connector` whose table commits the writer's files",
+                "PLUGIN_MODE",
+            )
+        if spec.plugin is None:
+            raise ConfigurationError("target.connector plugin: name the plugin in `custom_writer`", "BAD_JOB")
+        self.identifier = spec.identifier
+        self.config = config
+        self.spec = spec
+        self._plugin = spec.plugin
+
+    def check(self) -> CheckResult:
+        """Ask the writer."""
+        try:
+            with self._plugin() as writer:
+                return writer.check()
+        except DativoError as error:
+            return CheckResult.failed("target", error)
+
+    def location(self) -> str:
+        """Give the URI of the writer's ``output_base``, without a slash at the end."""
+        options = self.config
+        return location(
+            self.spec.identifier,
+            self.spec.contract,
+            path=options.path or options.output_base,
+            warehouse=options.warehouse,
+            connection=options.connection,
+        )
+
+    def state(self, key: str) -> State | None:
+        """Give what the ledger remembers of the stream ``key``."""
+        found = self._ledger()[0].streams.get(key)
+        return None if found is None else State.from_json(found)
+
+    def committed(self, token: str) -> Snapshot | None:
+        """Give the commit of ``token``, if there is one."""
+        found = self._ledger()[0].tokens.get(token)
+        return None if found is None else dataclasses.replace(Snapshot.from_json(found), fresh=False)
+
+    def changes(self) -> Sequence[SchemaChange]:
+        """Give nothing: what the target has is the writer's affair."""
+        return ()
+
+    def writer(self, token: str) -> Writer:
+        """Open the custom writer, which stays open until the commit of ``token``."""
+        _close(token)  # of an attempt that failed
+        with ExitStack() as stack:
+            writer = stack.enter_context(self._plugin())
+            with _lock:
+                _open[token] = (stack.pop_all(), writer)
+        return Writer(writer, self.location(), token)
+
+    def prepared(self) -> dict[str, Any]:
+        """Give what `commit` must know beside the files: nothing."""
+        return {}
+
+    def commit(self, staged: Staged) -> Snapshot:
+        """Let the writer commit, then note it in the ledger.
+
+        Raises:
+            CommitError: The writer refused, or the ledger cannot be written.
+        """
+        landed = self.committed(staged.token)
+        if landed is not None:
+            _close(staged.token)
+            return landed
+        if staged.files:
+            self._commit_files(staged)
+        snapshot = Snapshot(
+            id=staged.token[:12],
+            table=self.identifier,
+            token=staged.token,
+            location=self.location(),
+            files=len(staged.files),
+            rows=sum(f.rows for f in staged.files),
+            bytes=sum(f.bytes for f in staged.files),
+        )
+        self._note(staged, snapshot)
+        _close(staged.token)
+        return snapshot
+
+    def columns(self) -> Sequence[Column]:
+        """Give the columns of the contract, once something was committed."""
+        return columns(self.spec.contract) if self._ledger()[0].tokens else ()
+
+    def preview(self, limit: int) -> pa.Table:  # noqa: ARG002 - there is no way to read a writer's target
+        """Give no rows: only the writer knows what it made."""
+        import pyarrow as pa
+
+        return pa.table({})
+
+    def scan(self) -> Iterator[pa.RecordBatch]:
+        """Yield nothing, as `preview`."""
+        return iter(())
+
+    def orphans(self, older_than: datetime) -> Sequence[DataFile]:  # noqa: ARG002 - files are the writer's
+        """Find nothing: which files are whose is the writer's affair."""
+        return []
+
+    def remove(self, files: Sequence[DataFile]) -> None:
+        """Do nothing, as `orphans` finds nothing."""
+
+    def _commit_files(self, staged: Staged) -> None:
+        with _lock:
+            kept = _open.get(staged.token)
+        if kept is not None:
+            answer = kept[1].commit(staged.token, staged.files)
+        else:  # another process, or a step that runs again by itself: a writer that needs its own object says so
+            with self._plugin() as writer:
+                answer = writer.commit(staged.token, staged.files)
+        _log.info("%s committed %s files: %s", self.identifier, len(staged.files), json.dumps(answer, default=str))
+
+    def _note(self, staged: Staged, snapshot: Snapshot) -> None:
+        for _ in range(TRIES):
+            ledger, etag = self._ledger()
+            data = ledger.with_commit(staged, snapshot).dumps().encode()
+            path = f"{self.location()}/{LEDGER}"
+            if self._storage.put_if_match(path, data, etag) if etag else self._storage.put_if_absent(path, data):
+                return
+        raise CommitError(
+            f"table {self.identifier}: the writer committed, but its ledger {self.location()}/{LEDGER} was changed by "
+            f"others {TRIES} times in a row; run again",
+            "COMMIT_CONFLICT",
+            retryable=True,
+        )
+
+    def _ledger(self) -> tuple[Ledger, str]:
+        found = self._storage.find(f"{self.location()}/{LEDGER}")
+        if found is None:
+            return Ledger(), ""
+        with self._storage.open_read(found.path, etag=found.etag) as stream:
+            return Ledger.loads(stream.read().decode()), found.etag
+
+    @cached_property
+    def _storage(self) -> Storage:
+        from dativo_dagster.storage import Storage
+
+        return Storage.open(self.location(), self.config.connection)
+
+
+class Writer:
+    """The writing half: hands everything to the custom writer."""
+
+    def __init__(self, plugin: WriterPlugin, location: str, token: str) -> None:
+        self._plugin, self._base, self._token = plugin, f"{location}/", token
+
+    def write(self, batches: Iterable[Any], name: str) -> list[DataFile]:
+        """Write the batches of one unit."""
+        return self._plugin.write(batches, self._base, f"{self._token}-{name}")
+
+    def abort(self, files: Sequence[DataFile]) -> None:
+        """Remove files that will not be committed."""
+        self._plugin.abort(files)
+
+    def close(self, *, failed: bool) -> None:
+        """Close the custom writer when it will not be asked to commit."""
+        if failed:
+            _close(self._token)
+
+
+def _close(token: str) -> None:
+    with _lock:
+        kept = _open.pop(token, None)
+    if kept is not None:
+        kept[0].close()
