@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dativo_dagster.config.job import Partition
+from dativo_dagster.formats.laid import Laid
+from dativo_dagster.formats.rolling import OURS, Layout
+from dativo_dagster.formats.units import Units
+from dativo_dagster.storage import Storage, local_path
+from dativo_ingest.exceptions import PluginError
+from tests.fakes.plugins import Encoder
+
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.int64(), metadata={"PARQUET:field_id": "1"}),
+        pa.field("name", pa.string(), metadata={"PARQUET:field_id": "2"}),
+    ]
+)
+TOKEN = "a" * 24
+
+
+@pytest.fixture
+def layout(tmp_path):
+    base = tmp_path.as_uri() + "/data/"
+    return Layout(Storage.open(base), base, SCHEMA, (), 1 << 20, "zstd", keep=SCHEMA.names)
+
+
+def rows(*ids: int, names: str = "n") -> pa.RecordBatch:
+    return pa.record_batch({"id": pa.array(ids, pa.int64()), "name": [names] * len(ids)})
+
+
+def files_in(layout) -> list[str]:
+    return [f.path for f in layout.storage.list(layout.base)]
+
+
+def test_the_plugin_gets_the_tables_columns_and_its_files_are_described(layout):
+    (file,) = Laid(layout, Encoder(), TOKEN, "unit").write([rows(1, 2), rows(3)])
+    assert (file.rows, file.footer.num_rows, file.bytes) == (3, 3, local_path(file.path).stat().st_size)
+    assert pq.read_schema(local_path(file.path)).field("id").metadata[b"PARQUET:field_id"] == b"1"
+
+
+def test_such_files_are_known_as_ours_when_nobody_commits_them(layout):
+    (file,) = Laid(layout, Encoder(), TOKEN, "a unit/x").write([rows(1)])
+    assert OURS.fullmatch(file.path.rpartition("/")[2])
+
+
+def test_with_partitions_each_file_has_one(layout):
+    by_name = dataclasses.replace(layout, partitioning=(Partition(column="name"),))
+    made = Laid(by_name, Encoder(), TOKEN, "unit").write([rows(1, names="x"), rows(2, names="y"), rows(3, names="x")])
+    assert {file.values: file.rows for file in made} == {("x",): 2, ("y",): 1}
+    assert all(f"name={file.values[0]}/" in file.path for file in made)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda t: t.slice(1), "PLUGIN_LOST_ROWS"),
+        (lambda t: pa.concat_tables([t, t]), "PLUGIN_LOST_ROWS"),
+        (lambda t: t.drop_columns(["name"]), "PLUGIN_BAD_FILE"),
+        (lambda t: t.set_column(0, "id", t.column("id").cast(pa.int32())), "PLUGIN_BAD_FILE"),
+        (lambda t: t.replace_schema_metadata(None).cast(pa.schema([pa.field(f.name, f.type) for f in t.schema])),
+         "PLUGIN_BAD_FILE"),
+    ],
+    ids=["rows lost", "rows doubled", "column lost", "other type", "no field ids"],
+)  # fmt: skip
+def test_a_file_that_is_not_what_was_given_is_refused_and_removed(layout, spoil, code):
+    with pytest.raises(PluginError) as caught:
+        Laid(layout, Encoder(spoil=spoil), TOKEN, "unit").write([rows(1, 2)])
+    assert caught.value.error_code == code
+    assert files_in(layout) == []
+
+
+def test_a_file_that_is_no_parquet_is_refused(layout):
+    class Liar(Encoder):
+        def write(self, batches, base, name):
+            (file,) = super().write(batches, base, name)
+            local_path(file.path).write_bytes(b"PAR1")
+            return [file]
+
+    with pytest.raises(PluginError, match="no readable Parquet"):
+        Laid(layout, Liar(), TOKEN, "unit").write([rows(1)])
+    assert files_in(layout) == []
+
+
+def test_an_error_in_the_rows_comes_through_and_leaves_no_file(layout):
+    def broken():
+        yield rows(1)
+        raise ValueError("the source broke")
+
+    with pytest.raises(ValueError, match="the source broke"):
+        Laid(layout, Encoder(), TOKEN, "unit").write(broken())
+    assert files_in(layout) == []
+
+
+def test_the_custom_writer_of_a_commit_is_opened_once_and_closed(layout):
+    plugin = Encoder()
+    units = Units(layout, TOKEN, plugin.opened)
+    units.write([rows(1)], "a")
+    units.write([rows(2)], "b")
+    assert (plugin.open, plugin.calls) == (1, 2)
+    units.close()
+    assert plugin.open == 0
