@@ -11,7 +11,7 @@ from dativo_dagster import registry
 from dativo_dagster.config.tags import derive_tags
 from dativo_dagster.orchestration.events import closed_columns, promise
 from dativo_dagster.orchestration.naming import asset_key, joined, slug, source_key
-from dativo_dagster.orchestration.ops import commit, extract_write, plan
+from dativo_dagster.orchestration.ops import COMMIT, EXTRACT_WRITE, PLAN, steps
 from dativo_dagster.orchestration.resources import JOB_FILE, STREAM
 
 if TYPE_CHECKING:
@@ -19,18 +19,22 @@ if TYPE_CHECKING:
 
     from dativo_dagster.config.contract import Contract, Field
     from dativo_dagster.config.job import Job, JobStream
+    from dativo_dagster.orchestration.shelf import Keys
 
 _TAG_KEY = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 _TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}")
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 
 
-def stream_asset(job: Job, stream: JobStream) -> dg.AssetsDefinition:
-    """Make the asset of a stream: ``plan``, ``extract_write`` and ``commit`` as one node, downstream of its source."""
+def stream_asset(job: Job, stream: JobStream, keys: Keys) -> dg.AssetsDefinition:
+    """Make the asset of a stream: ``plan``, ``extract_write`` and ``commit`` as one node, downstream of its source.
+
+    ``keys`` names the resources that the ops go through.
+    """
     key = asset_key(job, stream)
     kinds = {f"dagster/kind/{kind}": "" for kind in _kinds(stream)}
     return dg.AssetsDefinition.from_graph(
-        _steps(joined(*key.path)),
+        _steps(joined(*key.path), keys),
         keys_by_input_name={"source": source_key(job, stream)},
         keys_by_output_name={"table": key},
         group_name=slug(job.tenant),
@@ -42,20 +46,23 @@ def stream_asset(job: Job, stream: JobStream) -> dg.AssetsDefinition:
     )
 
 
-def _steps(name: str) -> dg.GraphDefinition:
+def _steps(name: str, keys: Keys) -> dg.GraphDefinition:
     """Wire the three ops. Spelled out, because a composed function costs twice the time for every asset."""
+    plan, extract_write, commit = steps(*keys)
+    planned, staged = dg.DependencyDefinition(PLAN), dg.DependencyDefinition(EXTRACT_WRITE)
     return dg.GraphDefinition(
         name=name,
         node_defs=[plan, extract_write, commit],
         dependencies={
-            "extract_write": {"plan": dg.DependencyDefinition("plan")},
-            "commit": {"plan": dg.DependencyDefinition("plan"), "staged": dg.DependencyDefinition("extract_write")},
+            dg.NodeInvocation(plan.name, alias=PLAN): {},
+            dg.NodeInvocation(extract_write.name, alias=EXTRACT_WRITE): {"plan": planned},
+            dg.NodeInvocation(commit.name, alias=COMMIT): {"plan": planned, "staged": staged},
         },
         input_mappings=[
-            dg.InputMapping(graph_input_name="source", mapped_node_name="plan", mapped_node_input_name="source")
+            dg.InputMapping(graph_input_name="source", mapped_node_name=PLAN, mapped_node_input_name="source")
         ],
         output_mappings=[
-            dg.OutputMapping(graph_output_name="table", mapped_node_name="commit", mapped_node_output_name="result")
+            dg.OutputMapping(graph_output_name="table", mapped_node_name=COMMIT, mapped_node_output_name="result")
         ],
     )
 

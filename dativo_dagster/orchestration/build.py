@@ -28,6 +28,7 @@ from dativo_dagster.orchestration.resources import JobsResource
 from dativo_dagster.orchestration.runner import runner_schedules
 from dativo_dagster.orchestration.schedules import job_schedule
 from dativo_dagster.orchestration.sensors import broken_sensors, connection_sensor
+from dativo_dagster.orchestration.shelf import Shelf
 from dativo_ingest.exceptions import ConfigurationError, DativoError, wrap_exception
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ def build_definitions(folder: Path) -> dg.Definitions:
     No network, no plugin and no row is touched.
     """
     jobs, broken = _loaded(folder)
-    parts: list[Parts] = []
+    parts, shelf = list[Parts](), Shelf()
     for job in jobs:
-        made = _built(job)
+        made = _built(job, shelf)
         if isinstance(made, Parts):
             parts.append(made)
         else:
@@ -78,7 +79,7 @@ def build_definitions(folder: Path) -> dg.Definitions:
             *(connection_sensor(tenant, found) for tenant, found in sources.items()),
             *broken_sensors(broken),
         ],
-        resources={"jobs": JobsResource(path=str(folder))},
+        resources={"jobs": JobsResource(path=str(folder)), **shelf.resources},
         executor=dg.in_process_executor,
     )
 
@@ -103,20 +104,21 @@ def _name(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
 
-def _built(job: Job) -> Parts | DativoError:
+def _built(job: Job, shelf: Shelf) -> Parts | DativoError:
     try:
-        return build_job(job)
+        return build_job(job, shelf)
     except Exception as error:  # noqa: BLE001 - the boundary of a job: its error is shown, the others live
         return wrap_exception(error, ConfigurationError)
 
 
-def build_job(job: Job) -> Parts:
+def build_job(job: Job, shelf: Shelf) -> Parts:
     """Make what one job adds: an asset and a check step a stream, their sources, a Dagster job, perhaps a schedule.
 
     The Dagster job is resolved here, among its own assets. Left to the code location, each job is searched for in the
     assets of all jobs (25 s of CPU for 1,000 jobs instead of 3), and one that cannot be resolved takes all down.
     """
-    assets = [stream_asset(job, stream) for stream in job.streams]
+    keys = [shelf.keys(job, stream) for stream in job.streams]
+    assets = [stream_asset(job, stream, each) for stream, each in zip(job.streams, keys, strict=True)]
     checks = [stream_checks(job, stream, asset) for stream, asset in zip(job.streams, assets, strict=True)]
     sources = {spec.key: spec for spec in (source_spec(job, stream) for stream in job.streams)}
     name = job_name(job)
@@ -127,7 +129,11 @@ def build_job(job: Job) -> Parts:
         tags=valid_tags({**job.tags, "tenant": slug(job.tenant), "job": slug(job.name)}),
     )
     alone = dg.Definitions(
-        assets=[*assets, *sources.values()], asset_checks=checks, jobs=[ingest], executor=dg.in_process_executor
+        assets=[*assets, *sources.values()],
+        asset_checks=checks,
+        jobs=[ingest],
+        resources=shelf.of(*keys),
+        executor=dg.in_process_executor,
     )
     return Parts(
         job=job,

@@ -9,6 +9,7 @@ had landed is recognised by its token.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -25,6 +26,7 @@ from dativo_dagster.orchestration.events import (
     speed,
 )
 from dativo_dagster.orchestration.failures import as_dagster
+from dativo_dagster.orchestration.naming import joined
 from dativo_dagster.orchestration.progress import ProgressLog
 from dativo_dagster.orchestration.resources import stream_of
 from dativo_ingest.exceptions import ValidationError
@@ -32,13 +34,38 @@ from dativo_ingest.model import CheckResult
 from dativo_ingest.result import StreamResult
 
 PREVIEW_ROWS = 5
+PLAN, EXTRACT_WRITE, COMMIT = "plan", "extract_write", "commit"
 
 
-@dg.op(
-    ins={"source": dg.In(dg.Nothing, description="The system that is read.")},
-    out=dg.Out(dict, description="The plan: window, units and commit token."),
-)
-def plan(context: dg.OpExecutionContext) -> dg.Output[dict[str, Any]]:
+@cache
+def steps(reader: str, writer: str) -> tuple[dg.OpDefinition, ...]:
+    """Give the three ops that go through these two resources, in the order of `STEPS`.
+
+    Dagster wants the required resources of an op in its definition and one name for one definition, so each pair of
+    resources has ops of its own; `assets` gives them their short names. All three need both: the asset's own op is the
+    last one, and by that the UI tells which assets use a resource.
+    """
+    return (
+        dg.op(
+            name=joined(PLAN, reader, writer),
+            ins={"source": dg.In(dg.Nothing, description="The system that is read.")},
+            out=dg.Out(dict, description="The plan: window, units and commit token."),
+            required_resource_keys={reader, writer},
+        )(_plan),
+        dg.op(
+            name=joined(EXTRACT_WRITE, reader, writer),
+            out=dg.Out(dict, description="What a commit needs: the files, the counts and the cursor."),
+            required_resource_keys={reader, writer},
+        )(_extract_write),
+        dg.op(
+            name=joined(COMMIT, reader, writer),
+            out=dg.Out(dg.Nothing, description="The table, with the new snapshot in it."),
+            required_resource_keys={reader, writer},
+        )(_commit),
+    )
+
+
+def _plan(context: dg.OpExecutionContext) -> dg.Output[dict[str, Any]]:
     """Look at the source and the table and decide what this run reads. Writes nothing."""
     from dativo_dagster.pipeline.run import plan_stream
 
@@ -59,8 +86,7 @@ def plan(context: dg.OpExecutionContext) -> dg.Output[dict[str, Any]]:
     )
 
 
-@dg.op(out=dg.Out(dict, description="What a commit needs: the files, the counts and the cursor."))
-def extract_write(context: dg.OpExecutionContext, plan: dict[str, Any]) -> dg.Output[dict[str, Any]]:
+def _extract_write(context: dg.OpExecutionContext, plan: dict[str, Any]) -> dg.Output[dict[str, Any]]:
     """Read, validate and write the units of the plan. The files are not visible yet; a failure removes them."""
     from dativo_dagster.pipeline.plan import Plan
     from dativo_dagster.pipeline.run import extract_write as stage
@@ -100,8 +126,7 @@ def _broken_rules_shown(context: dg.OpExecutionContext, stream: JobStream) -> It
         raise
 
 
-@dg.op(out=dg.Out(dg.Nothing, description="The table, with the new snapshot in it."))
-def commit(context: dg.OpExecutionContext, plan: dict[str, Any], staged: dict[str, Any]) -> dg.Output[None]:
+def _commit(context: dg.OpExecutionContext, plan: dict[str, Any], staged: dict[str, Any]) -> dg.Output[None]:
     """Make the files, the cursor and the token visible in one atomic step, exactly once.
 
     A run that finds nothing new materializes the asset all the same, with status ``nothing_new`` and no rows: it

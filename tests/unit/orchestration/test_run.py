@@ -98,7 +98,11 @@ def test_the_checks_run_alone_on_the_table_as_it_stands(folder, write_job, insta
     alone = dg.define_asset_job("alone", selection=dg.AssetSelection.checks_for_assets(ORDERS))
     result = (
         dg.Definitions(
-            assets=defs.assets, asset_checks=defs.asset_checks, jobs=[alone], executor=dg.in_process_executor
+            assets=defs.assets,
+            asset_checks=defs.asset_checks,
+            jobs=[alone],
+            resources=defs.resources,
+            executor=dg.in_process_executor,
         )
         .resolve_job_def("alone")
         .execute_in_process(instance=instance)
