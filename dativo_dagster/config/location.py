@@ -47,4 +47,4 @@ def _bucket(connection: Mapping[str, Any]) -> str | None:
 
 
 def _absolute(place: str) -> str:
-    return place.rstrip("/") if "://" in place else Path(place).expanduser().absolute().as_uri()
+    return place.rstrip("/") if "://" in place else f"file://{Path(place).expanduser().absolute()}"

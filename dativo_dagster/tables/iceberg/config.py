@@ -213,7 +213,7 @@ def _bucket(connection: Mapping[str, Any]) -> str | None:
 
 
 def _absolute(place: str) -> str:
-    return place.rstrip("/") if "://" in place else Path(place).absolute().as_uri()
+    return place.rstrip("/") if "://" in place else f"file://{Path(place).absolute()}"
 
 
 def _shown(uri: str | None) -> str:
