@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -104,6 +105,17 @@ def open_table(job: Job, stream: JobStream) -> Table:
         plugin=partial(plugins.open_writer, job, stream) if target.plugin else None,
     )
     return cast("Table", module.Table(module.Config.model_validate(options), spec))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Openers:
+    """Who opens the live parts of a stream: we do, unless a Dagster resource or a test stands in."""
+
+    reader: Callable[[Job, JobStream], AbstractContextManager[Reader]] = open_reader
+    table: Callable[[Job, JobStream], Table] = open_table
+
+
+OURS = Openers()
 
 
 def _as_stored(stream: JobStream) -> Contract:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dativo_dagster import registry
 from dativo_dagster.config.forplugins import source_stream
-from dativo_dagster.pipeline.assemble import open_quarantine, open_reader, open_table
+from dativo_dagster.pipeline.assemble import OURS, Openers, open_quarantine, open_reader, open_table
 from dativo_dagster.pipeline.plan import Plan, make_plan, make_token
 from dativo_ingest.exceptions import DativoError, wrap_exception
 from dativo_ingest.model import CheckResult, Counts, DataFile, Snapshot, Staged, Stream
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from dativo_ingest.protocols import Table, Writer
 
 
-def plan_stream(job: Job, stream: JobStream) -> Plan:
+def plan_stream(job: Job, stream: JobStream, openers: Openers = OURS) -> Plan:
     """Look at the source and the table and decide what a run would do. Writes nothing."""
-    table = open_table(job, stream)
+    table = openers.table(job, stream)
     state = table.state(job.key(stream))
-    with open_reader(job, stream) as reader:
+    with openers.reader(job, stream) as reader:
         window = reader.split(source_stream(stream), state.cursor if state else None)
     token = make_token(job, stream, window, state)
     return make_plan(job, stream, window, state=state, committed=table.committed(token), changes=table.changes())
@@ -42,6 +42,7 @@ def extract_write(
     job: Job,
     stream: JobStream,
     plan: Plan,
+    openers: Openers = OURS,
     *,
     run_id: str,
     report: Callable[[Progress], None] | None = None,
@@ -49,7 +50,7 @@ def extract_write(
     """Read, validate and write what the plan names; see `stage.stage` for what is raised."""
     from dativo_dagster.pipeline.stage import Parts, stage
 
-    table = open_table(job, stream)
+    table = openers.table(job, stream)
     if plan.empty:
         return Staged(token=plan.token, key=plan.key, mode=plan.mode, cursor=plan.window.after)
     opened: list[Writer] = []
@@ -59,18 +60,26 @@ def extract_write(
             opened.append(open_quarantine(job, stream, table).writer(plan.token))
         return opened[0]
 
-    with open_reader(job, stream) as reader:
+    with openers.reader(job, stream) as reader:
         parts = Parts(reader=reader, source=source_stream(stream), table=table, quarantine=quarantine)
         return stage(job, stream, plan, parts, run_id=run_id, report=report)
 
 
-def commit(job: Job, stream: JobStream, plan: Plan, staged: Staged, *, started: float | None = None) -> StreamResult:
+def commit(
+    job: Job,
+    stream: JobStream,
+    plan: Plan,
+    staged: Staged,
+    openers: Openers = OURS,
+    *,
+    started: float | None = None,
+) -> StreamResult:
     """Make what was staged visible, exactly once, and say what happened.
 
     The quarantine is committed first: a run that dies between the two is repeated with the same token, finds the
     rejected rows in place and commits the rest.
     """
-    table = open_table(job, stream)
+    table = openers.table(job, stream)
     snapshot = plan.committed
     if not plan.empty:
         if staged.quarantine:
@@ -130,13 +139,18 @@ def with_checks(stream: JobStream, result: StreamResult) -> StreamResult:
 
 
 def run_stream(
-    job: Job, stream: JobStream, *, run_id: str, report: Callable[[Progress], None] | None = None
+    job: Job,
+    stream: JobStream,
+    openers: Openers = OURS,
+    *,
+    run_id: str,
+    report: Callable[[Progress], None] | None = None,
 ) -> StreamResult:
     """Run one stream from plan to commit."""
     started = time.monotonic()
-    plan = plan_stream(job, stream)
-    staged = extract_write(job, stream, plan, run_id=run_id, report=report)
-    return commit(job, stream, plan, staged, started=started)
+    plan = plan_stream(job, stream, openers)
+    staged = extract_write(job, stream, plan, openers, run_id=run_id, report=report)
+    return commit(job, stream, plan, staged, openers, started=started)
 
 
 def run_job(
