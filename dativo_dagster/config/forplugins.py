@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.config.job import PLUGIN
+from dativo_dagster.config.paths import resolve_path
 from dativo_ingest.model import Column, Stream
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def reader_config(job: Job, stream: JobStream, object_store: Mapping[str, Any]) 
     options = {**source.options, "type": source.options.get("type") or source.connector}
     if options["type"] == PLUGIN:
         options["type"] = "custom"
+    if isinstance(options.get("files"), (list, tuple)):
+        options["files"] = [_found(file, job.path.parent) for file in options["files"]]
     if source.incremental is not None:
         options["incremental"] = _incremental(job, stream, source.incremental)
     return {"source": options, "stream": source_stream(stream).to_json(), **_common(job, object_store)}
@@ -121,6 +124,18 @@ def _column(field: Field) -> dict[str, Any]:
         "description": field.description or None,
     }
     return {key: value for key, value in facts.items() if value is not None}
+
+
+def _found(file: Any, base: Path) -> Any:
+    """Give a file with its path as it is found: a plugin only knows the working directory."""
+    if isinstance(file, str):
+        return _found({"path": file}, base)
+    said = {**file}
+    for key in ("path", "file"):
+        if isinstance(said.get(key), str) and "://" not in said[key]:
+            place = resolve_path(said[key], base)
+            said[key] = str(place) if place.exists() or "*" in said[key] else said[key]
+    return said
 
 
 def _incremental(job: Job, stream: JobStream, rule: Incremental) -> dict[str, Any]:
