@@ -1,0 +1,47 @@
+"""A place of its own on this machine: a plugin runs in child processes, and its faults end them and nothing else.
+
+```yaml
+source:
+  custom_reader: target/release/liborders.so:create_reader
+  place: {launcher: process, memory_mb: 2048, timeout_seconds: 300}
+```
+
+It holds faults, not malice: a child has the rights, the environment and the network of its host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.launchers.process.config import Config
+from dativo_dagster.launchers.process.pool import Pool
+from dativo_ingest.worker_client import RemoteReader, RemoteWriter
+
+if TYPE_CHECKING:
+    from dativo_ingest.model import PluginRef
+
+__all__ = ["Config", "Launcher"]
+
+
+class Launcher:
+    """Opens plugins in child processes: one, and another for each verb that runs at the same time."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @contextmanager
+    def reader(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[RemoteReader]:
+        """Open a reader."""
+        with Pool("reader", plugin, config, self.config) as pool:
+            yield RemoteReader(pool)
+
+    @contextmanager
+    def writer(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[RemoteWriter]:
+        """Open a writer. One that commits by itself has one child for life: what wrote is what commits."""
+        with Pool("writer", plugin, config, self.config) as pool:
+            commits = bool(pool.said["commits"])
+            if commits:
+                pool.keep_to_one()
+            yield RemoteWriter(pool, commits=commits, stream=config.get("stream", {}).get("name", ""))

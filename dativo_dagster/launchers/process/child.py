@@ -1,0 +1,153 @@
+"""One child process: started, spoken to, ended, and asked for what it died of."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dativo_ingest
+from dativo_dagster.launchers.process import fate
+from dativo_dagster.launchers.process.output import Output
+from dativo_ingest.channel import Channel
+from dativo_ingest.worker_batches import allocate
+from dativo_ingest.worker_client import Doing, Session
+from dativo_ingest.worker_logs import log_here
+
+if TYPE_CHECKING:
+    from dativo_dagster.launchers.process.config import Config
+    from dativo_dagster.launchers.process.fate import Fate
+    from dativo_dagster.telemetry import Redactor
+    from dativo_ingest.exceptions import DativoError
+    from dativo_ingest.model import PluginRef
+
+CLOSE_SECONDS = 2.0
+TERM_SECONDS = 0.3
+MIB = 1024 * 1024
+# A single request for more than this fails at once; arenas and stacks are reserved and not used, so it is generous.
+DATA_HEADROOM_MB = 4096
+
+# Isolated (-I): nothing of the working directory or of PYTHON* decides what the child imports; the host says it.
+_START = "import sys; sys.path.append(sys.argv.pop(1)); from dativo_ingest.worker import main; main()"
+_ROOT = str(Path(dativo_ingest.__file__).parents[1])
+
+
+class Child:
+    """A process that runs `dativo_ingest.worker`, with one session on it."""
+
+    def __init__(self, plugin: PluginRef, config: Config, redactor: Redactor) -> None:
+        self.plugin, self.config, self.redactor = plugin, config, redactor
+        self.printed = 0
+        self._fate: Fate | None = None
+        self._ending = threading.Lock()
+        self.process, connection = _start(config)
+        self.session = Session(Channel(connection, allocate), self)
+        assert self.process.stdout is not None  # noqa: S101 - it is a pipe, see `_start`
+        self.output = Output(self.process.stdout, redact=redactor.text, where=self.where, count=self._count)
+        self.output.start()
+
+    def open(self, role: str, config: Mapping[str, Any]) -> Any:
+        """Open the plugin; gives what the worker says of it."""
+        return self.session.open(
+            role,
+            self.plugin,
+            config,
+            path=sys.path,
+            log_level=logging.getLogger("dativo_ingest.plugin").getEffectiveLevel(),
+            data_bytes=(self.config.memory_mb + DATA_HEADROOM_MB) * MIB,
+        )
+
+    def where(self) -> dict[str, str]:
+        """Say which plugin does what, for logs and errors."""
+        doing = self.session.doing
+        known = {"plugin": str(self.plugin), "verb": doing.verb, "stream": doing.stream, "unit": doing.unit}
+        return {key: value for key, value in known.items() if value}
+
+    def hear(self, line: Mapping[str, Any]) -> None:
+        """Log what the worker logged."""
+        self._count(len(line["message"]))
+        log_here({**line, "message": self.redactor.text(line["message"])}, **self.where())
+
+    def told(self, error: DativoError) -> DativoError:
+        """Complete an error of the plugin's; no secret is in it."""
+        error.message = self.redactor.text(error.message)
+        error.args = (error.message,)
+        error.details = {**self.where(), **self.redactor.value(error.details)}
+        return error
+
+    def kill(self, why: Fate) -> None:
+        """End the process and what it started, now; the first reason counts."""
+        with self._ending:
+            self._fate = self._fate or why
+            if self.process.returncode is None:
+                self._signal(signal.SIGKILL)
+
+    def end(self) -> int:
+        """End the process, gently if it follows, and free all that belongs to it; gives its exit status."""
+        if not self.session.busy:
+            self.session.close()
+            self._wait(CLOSE_SECONDS)
+            self._signal(signal.SIGTERM)
+            self._wait(TERM_SECONDS)
+        with self._ending:
+            self._signal(signal.SIGKILL)
+            status = self.process.wait()
+        self.output.finish.set()
+        self.output.join()
+        self.session.channel.close()
+        return status
+
+    def fate(self, doing: Doing) -> DativoError:
+        """Give the error that says why the process is gone; ends it if it only fell silent."""
+        self._wait(CLOSE_SECONDS)
+        status = self.end()
+        why = self._fate or fate.died(status, "\n".join(self.output.last()))
+        said = self.output.last(5)
+        text = f"plugin {self.plugin} {why.what} {doing}"
+        if said:
+            text += "; it last said:\n" + "\n".join(f"  {line}" for line in said)
+        details = {**self.where(), "exit_status": status, "output": self.output.last()}
+        if status < 0:
+            details["signal"] = signal.Signals(-status).name
+        return why.error(text, why.code, details, why.retryable)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for the end without taking notice of it: its group can be signalled as long as nobody has."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.process.returncode is None:
+            if os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                return
+            time.sleep(0.005)
+
+    def _signal(self, number: int) -> None:
+        if self.process.returncode is None:
+            os.killpg(self.process.pid, number)
+
+    def _count(self, size: int) -> None:
+        self.printed += size
+        if self.printed > self.config.output_mb * MIB:
+            self.kill(fate.flooded(self.config.output_mb))
+
+
+def _start(config: Config) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start a worker in a session and process group of its own; nothing of the host's is inherited but one socket."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
+            [sys.executable, "-I", "-c", _START, _ROOT, "--fd", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, **config.environment},
+        )
+    return process, ours

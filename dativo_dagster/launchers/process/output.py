@@ -1,0 +1,88 @@
+"""What a child prints: logged line by line, but not all of a flood, and its end is kept for the error."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import IO
+
+LINES_PER_SECOND = 100
+LONGEST_LINE = 4096
+KEPT_LINES = 20
+
+_LOGGER = logging.getLogger("dativo_ingest.plugin")
+
+
+class Output(threading.Thread):
+    """Reads the pipe of one child until it is closed.
+
+    Args:
+        pipe: Standard output and error of the child; closed at the end.
+        redact: Takes the secrets out of a line.
+        where: Gives the fields that each line is logged with.
+        count: Told of the number of bytes that came.
+    """
+
+    def __init__(
+        self,
+        pipe: IO[bytes],
+        *,
+        redact: Callable[[str], str],
+        where: Callable[[], dict[str, str]],
+        count: Callable[[int], None],
+    ) -> None:
+        super().__init__(name="dativo-output", daemon=True)
+        self.pipe, self.redact, self.where, self.count = pipe, redact, where, count
+        self.kept: deque[str] = deque(maxlen=KEPT_LINES)
+        self.finish = threading.Event()
+        self._part = b""
+        self._second, self._lines = 0, 0
+
+    def run(self) -> None:
+        """Read until the end of the pipe, or until it is silent and `finish` is set: a grandchild may keep it open."""
+        poll = select.poll()
+        poll.register(self.pipe, select.POLLIN)
+        with self.pipe:
+            while True:
+                if not poll.poll(1000):
+                    if self.finish.is_set():
+                        break
+                elif data := os.read(self.pipe.fileno(), 65536):
+                    self._take(data)
+                else:
+                    break
+        self._take(b"\n" if self._part else b"")
+
+    def last(self, lines: int = KEPT_LINES) -> list[str]:
+        """Give the last lines."""
+        return list(self.kept)[-lines:]
+
+    def _take(self, data: bytes) -> None:
+        self.count(len(data))
+        *lines, self._part = (self._part + data).split(b"\n")
+        if len(self._part) > LONGEST_LINE:
+            lines.append(self._part)
+            self._part = b""
+        for line in lines:
+            self._line(line)
+
+    def _line(self, data: bytes) -> None:
+        text = self.redact(data[:LONGEST_LINE].decode(errors="replace").rstrip())
+        if not text:
+            return
+        self.kept.append(text)
+        if (second := int(time.monotonic())) != self._second:
+            if self._lines > LINES_PER_SECOND:
+                self._log(f"... {self._lines - LINES_PER_SECOND:,} more lines were printed")
+            self._second, self._lines = second, 0
+        self._lines += 1
+        if self._lines <= LINES_PER_SECOND:
+            self._log(text)
+
+    def _log(self, text: str) -> None:
+        _LOGGER.info("%s", text, extra={"event_type": "plugin_output", "fields": self.where()})
