@@ -73,6 +73,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Fetch it again; say `compression: none` if it is not compressed at all.",
     ),
     "BUCKET_NOT_FOUND": ("The bucket does not exist.", "Create it, or correct its name in the path or the connection."),
+    "CANCELLED": (
+        "A plugin was asked to stop, because the run was interrupted or another part of it failed.",
+        "Look at what failed first; run again.",
+    ),
     "CATALOG_FAILED": (
         "The Iceberg catalog answered with an error.",
         "Read the catalog's own message; `dativo check` repeats the question.",
@@ -186,7 +190,27 @@ CODES: dict[str, tuple[str, str]] = {
         "The table is partitioned in another way than the job says.",
         "Say in the job what the table has, or write to a new table.",
     ),
+    "PLUGIN_CRASHED": (
+        "A plugin ended its process: a signal such as SIGSEGV or SIGABRT, or a call of exit.",
+        "The last output of the plugin is in the message. It is a bug of the plugin: the same rows will do it again.",
+    ),
     "PLUGIN_ERROR": ("A plugin broke its own contract or crashed.", "Read the plugin's own message in the details."),
+    "PLUGIN_HUNG": (
+        "A plugin gave nothing at all for `idle_seconds`.",
+        "The run tries again. Raise `place.idle_seconds` if the source may be silent for so long.",
+    ),
+    "PLUGIN_KILLED": (
+        "Somebody, or the system for want of memory, ended the process of a plugin.",
+        "The run tries again. Look into the system's log; give the machine more memory or the job fewer units at once.",
+    ),
+    "PLUGIN_OUT_OF_MEMORY": (
+        "A plugin used more memory than `place.memory_mb`.",
+        "Raise the limit, or let the plugin give smaller batches.",
+    ),
+    "PLUGIN_TIMEOUT": (
+        "A plugin took longer than its place allows: for a verb, or to be opened.",
+        "Raise `place.timeout_seconds` or `start_seconds`; a reader without an end is a bug of the plugin.",
+    ),
     "PLUGIN_VERSION_INCOMPATIBLE": (
         "A plugin was made for another version of the SDK.",
         "Install the version of the plugin that the message names.",
@@ -226,6 +250,10 @@ CODES: dict[str, tuple[str, str]] = {
     "SECRET_NOT_FOUND": (
         "The secret manager has no such secret, or none for this tenant.",
         "Create it, or correct its name, path or version in the configuration.",
+    ),
+    "STDOUT_FLOOD": (
+        "A plugin printed or logged more than `place.output_mb` in one verb.",
+        "Let it say less, or raise the limit.",
     ),
     "STORAGE_FULL": ("The disk is full.", "Make room and run the job again; nothing of the failed run is visible."),
     "STORAGE_UNREACHABLE": (
@@ -296,6 +324,10 @@ CODES: dict[str, tuple[str, str]] = {
     "UNKNOWN_TABLE": (
         "No table format has that name.",
         "Use the name that the message proposes.",
+    ),
+    "WIRE_BROKEN": (
+        "What a worker sent was no frame.",
+        "The plugin probably writes to a file descriptor that is not its own.",
     ),
     "WRITE_FAILED": (
         "Rows could not be written as Parquet.",

@@ -90,6 +90,7 @@ class Worker:
         self.channel = channel
         self.inbox = Inbox(channel)
         self.plugin: Any = None
+        self.name = ""
 
     def serve(self) -> None:
         """Answer calls until the host is done."""
@@ -103,7 +104,7 @@ class Worker:
             value = self._open(frame.header, stack) if frame.op == "open" else self._call(frame.header)
             answer = {"op": "result", "value": value}
         except BaseException as error:  # noqa: BLE001 - the host raises it again
-            answer = {"op": "error", "error": error_to_json(error)}
+            answer = {"op": "error", "error": error_to_json(error, self.name)}
         self.channel.send(answer)
 
     def _open(self, header: Mapping[str, Any], stack: ExitStack) -> Any:
@@ -113,6 +114,7 @@ class Worker:
 
         plugin = PluginRef.from_json(header["plugin"])
         opens = {"reader": opening.open_reader, "writer": opening.open_writer}[header["role"]]
+        self.name = str(plugin)
         self.plugin = stack.enter_context(opens(plugin, header["config"]))
         return {"commits": getattr(self.plugin, "commits", False)}
 
@@ -239,7 +241,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Serve one host and end."""
     from dativo_ingest.worker_batches import allocate
 
-    faulthandler.enable()
+    faulthandler.enable(all_threads=False)
     Worker(Channel(_connection(arguments), allocate)).serve()
 
 

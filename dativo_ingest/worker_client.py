@@ -39,8 +39,8 @@ class Doing:
     unit: str = ""
 
     def __str__(self) -> str:
-        """Say it as the end of a sentence: "in read of stream 'orders'"."""
-        return f"in {self.verb}" + (f" of stream {self.stream!r}" if self.stream else "")
+        """Say it as in "read of stream 'orders'"."""
+        return self.verb + (f" of stream {self.stream!r}" if self.stream else "")
 
 
 IDLE = Doing(verb="open")

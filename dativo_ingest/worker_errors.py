@@ -14,9 +14,14 @@ TRACEBACK = "remote_traceback"
 """The detail that has the traceback of the other side."""
 
 
-def error_to_json(error: BaseException) -> dict[str, Any]:
-    """Give an error as JSON: its class, all of its attributes, and its traceback as a detail."""
-    ours = _as_ours(error)
+def error_to_json(error: BaseException, plugin: str) -> dict[str, Any]:
+    """Give an error as JSON: its class, all of its attributes, and its traceback as a detail.
+
+    Args:
+        error: Whatever was raised; what is not ours becomes a `PluginError` that names ``plugin``.
+        plugin: The plugin as a job writes it.
+    """
+    ours = _as_ours(error, f"plugin {plugin}")
     state = {**vars(ours), "details": {**ours.details, TRACEBACK: _traceback(error)}}
     state.pop("__notes__", None)
     return {"class": _known(type(ours)), "state": json.loads(json.dumps(state, default=str))}
@@ -31,15 +36,13 @@ def error_from_json(data: Mapping[str, Any]) -> DativoError:
     return error
 
 
-def _as_ours(error: BaseException) -> DativoError:
+def _as_ours(error: BaseException, plugin: str) -> DativoError:
+    name = type(error).__name__
     if isinstance(error, MemoryError):
-        return SandboxError(
-            "the plugin asked for more memory than it may have", "PLUGIN_OUT_OF_MEMORY", retryable=False
-        )
+        return SandboxError(f"{plugin} asked for more memory than it may have", "PLUGIN_OUT_OF_MEMORY", retryable=False)
     if isinstance(error, Exception):
-        return wrap_exception(error, PluginError)
-    what = f"the plugin ended itself with {type(error).__name__}({error})"
-    return PluginError(what, "PLUGIN_CRASHED", {"original_error": type(error).__name__})
+        return wrap_exception(error, PluginError, f"{plugin}: {name}: {error}")
+    return PluginError(f"{plugin} ended itself with {name}({error})", "PLUGIN_CRASHED", {"original_error": name})
 
 
 def _known(cls: type[DativoError]) -> str:

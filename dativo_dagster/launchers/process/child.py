@@ -35,8 +35,12 @@ MIB = 1024 * 1024
 # A single request for more than this fails at once; arenas and stacks are reserved and not used, so it is generous.
 DATA_HEADROOM_MB = 4096
 
-# Isolated (-I): nothing of the working directory or of PYTHON* decides what the child imports; the host says it.
-_START = "import sys; sys.path.append(sys.argv.pop(1)); from dativo_ingest.worker import main; main()"
+# Isolated (-I): nothing of the working directory or of PYTHON* decides what the child imports. It has our own SDK, and
+# then the host's path.
+_START = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); import dativo_ingest; del sys.path[0]; "
+    "from dativo_ingest.worker import main; main()"
+)
 _ROOT = str(Path(dativo_ingest.__file__).parents[1])
 
 
@@ -106,26 +110,30 @@ class Child:
         return status
 
     def fate(self, doing: Doing) -> DativoError:
-        """Give the error that says why the process is gone; ends it if it only fell silent."""
-        self._wait(CLOSE_SECONDS)
+        """Give the error that says why nothing more comes of the process."""
+        if not self._wait(CLOSE_SECONDS):
+            self.kill(fate.GARBLED)
         status = self.end()
-        why = self._fate or fate.died(status, "\n".join(self.output.last()))
-        said = self.output.last(5)
-        text = f"plugin {self.plugin} {why.what} {doing}"
+        why = self._fate or fate.died(status, "\n".join(self.output.kept))
+        said = self.output.last_words()
+        text = f"plugin {self.plugin}, {doing}: it {why.what}"
         if said:
             text += "; it last said:\n" + "\n".join(f"  {line}" for line in said)
-        details = {**self.where(), "exit_status": status, "output": self.output.last()}
+        details = {**self.where(), "exit_status": status, "output": list(self.output.kept)}
         if status < 0:
             details["signal"] = signal.Signals(-status).name
         return why.error(text, why.code, details, why.retryable)
 
-    def _wait(self, seconds: float) -> None:
+    def _wait(self, seconds: float) -> bool:
         """Wait for the end without taking notice of it: its group can be signalled as long as nobody has."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and self.process.returncode is None:
+        while self.process.returncode is None:
             if os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                return
+                break
+            if time.monotonic() > deadline:
+                return False
             time.sleep(0.005)
+        return True
 
     def _signal(self, number: int) -> None:
         if self.process.returncode is None:

@@ -31,6 +31,10 @@ class Fate:
 
 
 CLOSED = Fate(code="CANCELLED", what="was ended because its place was closed")
+GARBLED = Fate(
+    code="WIRE_BROKEN",
+    what="was ended because what it sent was no frame; does it write to file descriptors that are not its own?",
+)
 
 
 def out_of_memory(used_mb: int, limit_mb: int) -> Fate:

@@ -13,7 +13,8 @@ from typing import IO
 
 LINES_PER_SECOND = 100
 LONGEST_LINE = 4096
-KEPT_LINES = 20
+KEPT_LINES = 40
+_CRASH = "Fatal Python error"  # faulthandler's first line; the newest frame comes next
 
 _LOGGER = logging.getLogger("dativo_ingest.plugin")
 
@@ -58,9 +59,11 @@ class Output(threading.Thread):
                     break
         self._take(b"\n" if self._part else b"")
 
-    def last(self, lines: int = KEPT_LINES) -> list[str]:
-        """Give the last lines."""
-        return list(self.kept)[-lines:]
+    def last_words(self) -> list[str]:
+        """Give the few lines that tell most: where Python was when it crashed, else the last ones."""
+        lines = list(self.kept)
+        crash = next((i for i, line in enumerate(lines) if line.startswith(_CRASH)), None)
+        return lines[-5:] if crash is None else lines[max(0, crash - 2) : crash + 5]
 
     def _take(self, data: bytes) -> None:
         self.count(len(data))

@@ -6,6 +6,7 @@ Whoever waits for a child that it ended sees the end of the stream, and asks the
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.05
 
 _LOGGER = logging.getLogger(__name__)
-_PAGE = 4096
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Watch(threading.Thread):
