@@ -1,0 +1,1 @@
+//! A reader and a writer over the older JSON ABI.
