@@ -7,7 +7,7 @@ ends the process, does so here. `place: process` of a job is what holds against 
 from __future__ import annotations
 
 import threading
-from typing import Any, Protocol, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dativo_ingest import native_abi as abi
 from dativo_ingest.exceptions import PluginError
@@ -16,10 +16,11 @@ from dativo_ingest.native_json import SYMBOLS, JsonLibrary
 from dativo_ingest.native_library import NativeLibrary
 
 if TYPE_CHECKING:
-    from dativo_ingest.protocols import Reader, WriterPlugin
-    from contextlib import AbstractContextManager
-    from collections.abc import Mapping
     import os
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+
+    from dativo_ingest.protocols import Reader, WriterPlugin
 
 
 class Library(Protocol):

@@ -37,16 +37,14 @@ class Build:
         Raises:
             PluginError: ``PLUGIN_LOAD_FAILED``: there is none.
         """
-        real = os.path.realpath(path)
+        real = Path(path).resolve()
         try:
-            found = os.stat(real)
+            found = real.stat()
         except OSError as error:
-            raise _failed(
-                str(path), error.strerror or "cannot be read", "build it first, or correct the path"
-            ) from error
-        if not os.path.isfile(real):
+            raise _failed(str(path), error.strerror or "unreadable", "build it first, or correct the path") from error
+        if not real.is_file():
             raise _failed(str(path), "not a file", "name the library itself")
-        return cls(real, found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+        return cls(str(real), found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 _paths: set[str] = set()
@@ -74,7 +72,7 @@ def dlopen(build: Build) -> ctypes.CDLL:
 
 def _copied(build: Build) -> ctypes.CDLL:
     with tempfile.TemporaryDirectory(prefix="dativo-plugin-", ignore_cleanup_errors=True) as folder:
-        return ctypes.CDLL(shutil.copy2(build.path, Path(folder, f"{build.modified}-{Path(build.path).name}")))
+        return ctypes.CDLL(shutil.copy2(build.path, f"{folder}/{build.modified}-{Path(build.path).name}"))
 
 
 def symbol(library: ctypes.CDLL, name: str) -> ctypes._NamedFuncPointer | None:

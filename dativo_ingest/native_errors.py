@@ -100,7 +100,7 @@ class Call:
         return e.PluginError(f"{self}: {message}", code, {**self.details, **details})
 
     def failed(self, said: Mapping[str, Any]) -> e.DativoError:
-        """Make the error that a plugin described: ``code``, ``message``, ``details``, ``retryable``, ``retry_after``."""
+        """Make the error that a plugin described, in the words that `taken` gives."""
         code, details = _code_of(said)
         retryable, wait = bool(said.get("retryable")), said.get("retry_after") or None
         message = str(said.get("message") or "failed, and the plugin does not say why")[:MAX_MESSAGE]

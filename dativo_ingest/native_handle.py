@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from typing import Any, TYPE_CHECKING
-
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dativo_ingest.native_errors import Call
@@ -31,7 +30,7 @@ class Handle:
         self.call = call
         self.parent = parent
         self.children: list[Handle] = []
-        self.lock: threading.RLock = parent.lock if parent else threading.RLock()  # type: ignore[valid-type]
+        self.lock: threading.RLock = parent.lock if parent else threading.RLock()
         self._life = threading.Lock()
         if parent:
             parent.children.append(self)
@@ -72,7 +71,7 @@ class Handle:
             PluginError: ``PLUGIN_STUCK``: a call of another thread did not end; the plugin keeps what it has, because
                 to take it away under its feet would end the process.
         """
-        if not self.lock.acquire(timeout=PATIENCE_SECONDS):  # type: ignore[attr-defined]
+        if not self.lock.acquire(timeout=PATIENCE_SECONDS):
             message = f"did not stop within {PATIENCE_SECONDS:g} s of being cancelled; what it holds is not released"
             raise self.call.broken(message, "PLUGIN_STUCK")
         try:
@@ -83,7 +82,7 @@ class Handle:
             with self._life:
                 _release_once(self.struct)
         finally:
-            self.lock.release()  # type: ignore[attr-defined]
+            self.lock.release()
 
 
 def _release_once(struct: Any) -> None:

@@ -8,7 +8,7 @@ import json
 import threading
 import weakref
 from dataclasses import dataclass, replace
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dativo_ingest import native_abi as abi
 from dativo_ingest.exceptions import DativoError

@@ -16,7 +16,7 @@ import json
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.exceptions import DativoError, PluginError
 from dativo_ingest.native_dlopen import symbol

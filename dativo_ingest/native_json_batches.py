@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from dativo_ingest.native_json_rows import rows_batch
 
 if TYPE_CHECKING:
-    from dativo_ingest.native_errors import Call
     from collections.abc import Iterable, Iterator
+
     import pyarrow as pa
 
     from dativo_ingest.model import Stream
+    from dativo_ingest.native_errors import Call
 
 THREADS = 2
 _TRIES = 3  # texts that pyarrow may refuse one after the other before it is asked no more

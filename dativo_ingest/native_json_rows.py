@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-
 if TYPE_CHECKING:
-    from dativo_ingest.native_errors import Call
     from collections.abc import Mapping
+
     import pyarrow as pa
+
+    from dativo_ingest.native_errors import Call
 
 
 def rows_batch(text: bytes, columns: Mapping[str, str], call: Call) -> pa.RecordBatch:

@@ -11,6 +11,7 @@ from dativo_ingest.native_errors import Call
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
     from dativo_ingest.native_json import Maker
 
 BATCH_ROWS = 10_000  # of one call

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dativo_ingest import native_abi as abi
 from dativo_ingest.exceptions import ConfigurationError, PluginVersionError

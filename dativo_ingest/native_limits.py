@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from dativo_ingest.native_errors import Call
     from collections.abc import Iterable, Iterator, Mapping
+
     import pyarrow as pa
+
+    from dativo_ingest.native_errors import Call
 
 
 @dataclass(frozen=True)

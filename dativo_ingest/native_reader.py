@@ -13,6 +13,7 @@ from dativo_ingest.native_reading import batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
     import pyarrow as pa
 
     from dativo_ingest.native_errors import Call
@@ -89,7 +90,7 @@ class NativeReader:
             return instance.ask(request)
 
     def _said(self, verb: str, stream: Stream | None = None) -> Call:
-        return replace(self._call, verb=verb, stream=stream and stream.name)
+        return replace(self._call, verb=verb, stream=stream.name if stream else None)
 
 
 def checked_by(pool: Pool, call: Call) -> CheckResult:

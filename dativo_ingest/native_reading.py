@@ -11,9 +11,11 @@ from dativo_ingest.native_handle import Handle
 from dativo_ingest.native_instance import checked, filled
 
 if TYPE_CHECKING:
-    from dativo_ingest.exceptions import DativoError
     from collections.abc import Iterator
+
     import pyarrow as pa
+
+    from dativo_ingest.exceptions import DativoError
 
 
 def batches(reading: Handle, *, full: bool = False) -> Iterator[pa.RecordBatch]:

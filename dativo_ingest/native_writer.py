@@ -16,6 +16,7 @@ from dativo_ingest.native_reader import checked_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
     import pyarrow as pa
 
     from dativo_ingest.native_errors import Call
@@ -111,9 +112,7 @@ class _Rows:
         """Yield the batches, in whatever thread the plugin asks for them."""
         try:
             for item in self._source:
-                batch = _batch(item)
-                if not batch.schema.equals(self.schema):
-                    raise ValidationError("batches for one writer have different columns", "COLUMNS_DIFFER")
+                batch = self._alike(_batch(item))
                 if self.closed:
                     return
                 self.rows += batch.num_rows
@@ -122,6 +121,11 @@ class _Rows:
             self.failed = error
             raise
         self.ended = True
+
+    def _alike(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if not batch.schema.equals(self.schema):
+            raise ValidationError("batches for one writer have different columns", "COLUMNS_DIFFER")
+        return batch
 
     def close(self, stream: abi.ArrowArrayStream) -> None:
         """Take the stream back from a plugin that left it; whoever still pulls gets no more."""
