@@ -110,10 +110,10 @@ class Worker:
     def _open(self, header: Mapping[str, Any], stack: ExitStack) -> Any:
         _prepare(header)
         send_logs(self.channel, header["log_level"])
-        from dativo_ingest import opening
+        from dativo_ingest.opening import open_reader, open_writer
 
         plugin = PluginRef.from_json(header["plugin"])
-        opens = {"reader": opening.open_reader, "writer": opening.open_writer}[header["role"]]
+        opens = {"reader": open_reader, "writer": open_writer}[header["role"]]
         self.name = str(plugin)
         self.plugin = stack.enter_context(opens(plugin, header["config"]))
         return {"commits": getattr(self.plugin, "commits", False)}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dativo_ingest.channel import Channel
     from dativo_ingest.wire import Frame
 
-CANCEL_SECONDS = 0.5
+CANCEL_SECONDS = 0.3
 """How long a plugin has to notice that nobody reads on before its process is ended."""
 
 
@@ -178,7 +178,7 @@ class Workers(Protocol):
         """Lend a session on the opened plugin for one verb.
 
         `Gone` inside of it becomes the error that says why the worker ended; a session that is still busy afterwards
-        is cancelled, or its worker ended.
+        is cancelled, and its worker ended.
         """
         ...
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from dativo_ingest import opening
+from dativo_ingest.opening import open_reader, open_writer
 
 if TYPE_CHECKING:
     from dativo_ingest.model import PluginRef
@@ -36,8 +36,8 @@ class Launcher:
 
     def reader(self, plugin: PluginRef, config: Mapping[str, Any]) -> AbstractContextManager[Reader]:
         """Open a reader."""
-        return opening.open_reader(plugin, config)
+        return open_reader(plugin, config)
 
     def writer(self, plugin: PluginRef, config: Mapping[str, Any]) -> AbstractContextManager[WriterPlugin]:
         """Open a writer."""
-        return opening.open_writer(plugin, config)
+        return open_writer(plugin, config)

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
     from dativo_ingest.exceptions import DativoError
     from dativo_ingest.model import PluginRef
 
-CLOSE_SECONDS = 2.0
-TERM_SECONDS = 0.3
+CLOSE_SECONDS = 5.0
+"""How long a plugin may take to close when all went well."""
+HURRY_SECONDS = 0.4
+"""The same when somebody waits for it to be over: a read that was broken off, an interrupt."""
+TERM_SECONDS = 0.2
+"""How long a process may take to follow SIGTERM."""
 MIB = 1024 * 1024
 # A single request for more than this fails at once; arenas and stacks are reserved and not used, so it is generous.
 DATA_HEADROOM_MB = 4096
@@ -94,11 +98,11 @@ class Child:
             if self.process.returncode is None:
                 self._signal(signal.SIGKILL)
 
-    def end(self) -> int:
+    def end(self, patience: float = CLOSE_SECONDS) -> int:
         """End the process, gently if it follows, and free all that belongs to it; gives its exit status."""
         if not self.session.busy:
             self.session.close()
-            self._wait(CLOSE_SECONDS)
+        if self.session.busy or not self._wait(patience):
             self._signal(signal.SIGTERM)
             self._wait(TERM_SECONDS)
         with self._ending:
@@ -111,7 +115,7 @@ class Child:
 
     def fate(self, doing: Doing) -> DativoError:
         """Give the error that says why nothing more comes of the process."""
-        if not self._wait(CLOSE_SECONDS):
+        if not self._wait(HURRY_SECONDS):
             self.kill(fate.GARBLED)
         status = self.end()
         why = self._fate or fate.died(status, "\n".join(self.output.kept))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.launchers.process.child import Child
+from dativo_dagster.launchers.process.child import CLOSE_SECONDS, HURRY_SECONDS, Child
 from dativo_dagster.launchers.process.fate import CLOSED
 from dativo_dagster.launchers.process.watch import Watch
 from dativo_dagster.telemetry import Redactor, secrets_in
@@ -42,12 +42,13 @@ class Pool:
         try:
             self._give_back(self._new())
         except BaseException:
-            self._close()
+            self._close(HURRY_SECONDS)
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        calm = kind is None or issubclass(kind, Exception)
+        self._close(CLOSE_SECONDS if calm else HURRY_SECONDS)
 
     def keep_to_one(self) -> None:
         """Run one verb at a time from now on, all of them in one child."""
@@ -82,23 +83,24 @@ class Pool:
         except Gone as gone:
             raise child.fate(IDLE) from gone
         except BaseException:
-            self._drop(child)
+            self._drop(child, HURRY_SECONDS)
             raise
         return child
 
     def _give_back(self, child: Child) -> None:
         """Keep a child for the next verb, the last used first; one that is in the middle of something is ended."""
+        usable = not child.session.busy
         child.session.cancel()
         with self._lock:
-            usable = not (child.session.busy or self._closed)
+            usable = usable and not self._closed
             if usable:
                 child.printed = 0
                 self._idle.append(child)
         if not usable:
-            self._drop(child)
+            self._drop(child, HURRY_SECONDS)
 
-    def _drop(self, child: Child) -> None:
-        child.end()
+    def _drop(self, child: Child, patience: float) -> None:
+        child.end(patience)
         with self._lock:
             if child in self._children:
                 self._children.remove(child)
@@ -107,7 +109,7 @@ class Pool:
         with self._lock:
             return list(self._children)
 
-    def _close(self) -> None:
+    def _close(self, patience: float) -> None:
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -118,7 +120,7 @@ class Pool:
                 child.kill(CLOSED)
         with ExitStack() as stack:
             for child in self._all():
-                stack.callback(self._drop, child)
+                stack.callback(self._drop, child, patience)
         self._watch.done.set()
         self._watch.join()
 
