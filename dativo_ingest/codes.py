@@ -24,6 +24,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Bytes of a text file are not in its encoding.",
         "Set `encoding` of the source to what the file is in, or mend the file at the byte in the message.",
     ),
+    "BAD_EXEMPTION": (
+        "An exemption from a check of the conformance suite names no check, or gives no reason.",
+        "Name a check of the report, and write why the plugin cannot keep its promise.",
+    ),
     "BAD_JOB": (
         "A job file says something that cannot be.",
         "Go to each file, line and column in the message and change what it names; `dativo validate` looks again.",
