@@ -12,10 +12,10 @@ use dativo_plugin::arrow::datatypes::DataType;
 use dativo_plugin::arrow::row::{RowConverter, SortField};
 
 /// How many rows decide.
-pub const SAMPLE_ROWS: usize = 10_000;
+pub(crate) const SAMPLE_ROWS: usize = 10_000;
 
 /// Say of each leaf column, in the order of the Parquet schema, whether the first rows hold each value twice or more.
-pub fn repetitive(first: &[RecordBatch]) -> Result<Vec<bool>> {
+pub(crate) fn repetitive(first: &[RecordBatch]) -> Result<Vec<bool>> {
     let Some(batch) = first.first() else { return Ok(Vec::new()) };
     let sample = concat_batches(&batch.schema(), first)?;
     let mut found = Vec::new();
@@ -29,9 +29,7 @@ fn leaves(values: &ArrayRef, found: &mut Vec<bool>) -> Result<()> {
         DataType::List(_) => leaves(values.as_list::<i32>().values(), found),
         DataType::LargeList(_) => leaves(values.as_list::<i64>().values(), found),
         DataType::FixedSizeList(_, _) => leaves(values.as_fixed_size_list().values(), found),
-        DataType::Map(_, _) => {
-            values.as_map().entries().columns().iter().try_for_each(|child| leaves(child, found))
-        }
+        DataType::Map(_, _) => values.as_map().entries().columns().iter().try_for_each(|child| leaves(child, found)),
         _ => {
             found.push(repeats(values)?);
             Ok(())

@@ -20,7 +20,7 @@ const WAITING_BYTES: usize = 48 * 1024 * 1024;
 const ROW_GROUPS: usize = 2;
 
 /// Rows on their way into row groups, shared by the thread that brings them and those that encode.
-pub struct Encoder {
+pub(crate) struct Encoder {
     fields: Vec<FieldRef>,
     cancel: Cancel,
     state: Mutex<State>,
@@ -40,14 +40,14 @@ struct State {
 
 impl Encoder {
     /// Make one for columns; nothing runs yet.
-    pub fn new(fields: &[FieldRef], cancel: &Cancel) -> Self {
+    pub(crate) fn new(fields: &[FieldRef], cancel: &Cancel) -> Self {
         let (fields, cancel) = (fields.to_vec(), cancel.clone());
         Self { fields, cancel, state: Mutex::default(), work: Condvar::new(), room: Condvar::new() }
     }
 
     /// Encode until no rows come any more or something failed. Each thread of the pool calls it.
-    pub fn run(&self) {
-        let _alarm = Alarm(self);
+    pub(crate) fn run(&self) {
+        let _alarm = self.alarm();
         while let Some(mut task) = self.task() {
             match self.encode(&mut task) {
                 Ok(freed) => self.hand_back(task, freed),
@@ -57,7 +57,7 @@ impl Encoder {
     }
 
     /// Begin a row group. Gives the oldest one when there would be too many, and waits until it is finished.
-    pub fn begin(&self, writers: Vec<ArrowColumnWriter>) -> Result<Option<RowGroup>> {
+    pub(crate) fn begin(&self, writers: Vec<ArrowColumnWriter>) -> Result<Option<RowGroup>> {
         let mut state = self.healthy()?;
         let mut oldest = None;
         while state.groups.len() >= ROW_GROUPS && oldest.is_none() {
@@ -71,7 +71,7 @@ impl Encoder {
     }
 
     /// Add rows to the row group that was begun last; waits while too many wait already.
-    pub fn add(&self, batch: &RecordBatch) -> Result<()> {
+    pub(crate) fn add(&self, batch: &RecordBatch) -> Result<()> {
         let size = Arc::new(batch.columns().iter().map(|column| bytes(column)).sum());
         let pieces = self.fields.iter().zip(batch.columns()).map(|(field, values)| Piece::of(field, values, &size));
         let pieces = pieces.collect::<Result<Vec<_>>>()?;
@@ -88,20 +88,25 @@ impl Encoder {
     }
 
     /// End the row group that was begun last.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.lock().groups.end();
         self.work.notify_all();
     }
 
     /// Give the row groups that are left, oldest first; waits for them. No rows can be added any more.
-    pub fn rest(&self) -> impl Iterator<Item = Result<RowGroup>> + '_ {
+    pub(crate) fn rest(&self) -> impl Iterator<Item = Result<RowGroup>> + '_ {
         self.lock().closed = true;
         self.work.notify_all();
         std::iter::from_fn(|| self.next_finished().transpose())
     }
 
+    /// Give a guard that tells the others when the thread that holds it panics, or they would wait for ever.
+    pub(crate) fn alarm(&self) -> Alarm<'_> {
+        Alarm(self)
+    }
+
     /// Stop all threads soon; the first failure is the one that counts.
-    pub fn fail(&self, error: Error) {
+    pub(crate) fn fail(&self, error: Error) {
         self.lock().failure.get_or_insert(error);
         self.work.notify_all();
         self.room.notify_all();
@@ -177,13 +182,13 @@ impl Encoder {
     }
 }
 
-/// Tells the others when a thread panics, or they would wait for it for ever.
-struct Alarm<'a>(&'a Encoder);
+/// See [`Encoder::alarm`].
+pub(crate) struct Alarm<'a>(&'a Encoder);
 
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.fail(Error::plugin("a thread that encodes panicked"));
+            self.0.fail(Error::plugin("a thread of the writer panicked"));
         }
     }
 }

@@ -8,7 +8,7 @@ use parquet::errors::ParquetError;
 /// Give the error for rows that cannot be encoded or written.
 ///
 /// The crate's message may hold a value of a row, so it is left out, but for what a store said, which holds none.
-pub fn unwritable(error: ParquetError) -> Error {
+pub(crate) fn unwritable(error: ParquetError) -> Error {
     match error {
         ParquetError::External(inner) => match inner.downcast::<io::Error>() {
             Ok(error) => of_store(*error),

@@ -17,7 +17,7 @@ use crate::groups::RowGroup;
 use crate::schema::Stored;
 
 /// The files of one `write`. Dropped before [`finish`](Self::finish), it removes them.
-pub struct Files<'a> {
+pub(crate) struct Files<'a> {
     store: &'a Store,
     stored: &'a Stored,
     stem: String,
@@ -34,7 +34,7 @@ struct Open {
 
 impl<'a> Files<'a> {
     /// Begin without any file; one is made for the first row group.
-    pub fn new(store: &'a Store, stored: &'a Stored, request: &WriteRequest, file_size_bytes: u64) -> Self {
+    pub(crate) fn new(store: &'a Store, stored: &'a Stored, request: &WriteRequest, file_size_bytes: u64) -> Self {
         let stem = format!("{}{}", request.base, request.name);
         let mut properties = WriterProperties::new();
         add_encoded_arrow_schema_to_metadata(&stored.arrow, &mut properties);
@@ -43,7 +43,7 @@ impl<'a> Files<'a> {
     }
 
     /// Write a row group to the open file, and close the file once it is large enough.
-    pub fn append(&mut self, group: RowGroup) -> Result<()> {
+    pub(crate) fn append(&mut self, group: RowGroup) -> Result<()> {
         let mut file = match self.open.take() {
             Some(file) => file,
             None => self.begin()?,
@@ -59,7 +59,7 @@ impl<'a> Files<'a> {
     }
 
     /// Close the last file and give all of them.
-    pub fn finish(mut self) -> Result<Vec<DataFile>> {
+    pub(crate) fn finish(mut self) -> Result<Vec<DataFile>> {
         self.close()?;
         Ok(std::mem::take(&mut self.finished))
     }
@@ -92,9 +92,9 @@ impl Drop for Files<'_> {
 }
 
 /// Give what the footer does not tell every reader: the NaN values of each column at the top of the schema.
-fn statistics(groups: &[Arc<RowGroupMetaData>]) -> Map<String, Value> {
+fn statistics(groups: &[RowGroupMetaData]) -> Map<String, Value> {
     let mut nans: BTreeMap<&str, u64> = BTreeMap::new();
-    let columns = groups.iter().flat_map(|group| group.columns());
+    let columns = groups.iter().flat_map(RowGroupMetaData::columns);
     for column in columns.filter(|column| matches!(column.column_type(), Type::FLOAT | Type::DOUBLE)) {
         if let ([name], Some(facts)) = (column.column_path().parts(), column.statistics()) {
             *nans.entry(name).or_default() += facts.nan_count_opt().unwrap_or(0);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dativo_plugin::Result;
-use dativo_plugin::arrow::array::{Array, ArrayRef};
+use dativo_plugin::arrow::array::ArrayRef;
 use dativo_plugin::arrow::datatypes::{DataType, Field, FieldRef};
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowLeafColumn, compute_leaves};
 
@@ -12,13 +12,13 @@ use crate::failure::unwritable;
 use crate::measure::bytes;
 
 /// An encoded row group: its column chunks in the order of the Parquet schema.
-pub struct RowGroup {
-    pub rows: usize,
-    pub chunks: Vec<ArrowColumnChunk>,
+pub(crate) struct RowGroup {
+    pub(crate) rows: usize,
+    pub(crate) chunks: Vec<ArrowColumnChunk>,
 }
 
 /// Values of one leaf column of one batch.
-pub struct Piece {
+pub(crate) struct Piece {
     values: Values,
     bytes: usize,
     /// The bytes of the whole batch, which are free once the last of its pieces is gone.
@@ -33,7 +33,7 @@ enum Values {
 
 impl Piece {
     /// Give the pieces of a column: one for each of its leaves.
-    pub fn of(field: &FieldRef, values: &ArrayRef, batch: &Arc<usize>) -> Result<Vec<Self>> {
+    pub(crate) fn of(field: &FieldRef, values: &ArrayRef, batch: &Arc<usize>) -> Result<Vec<Self>> {
         let size = bytes(values);
         let parts = if is_nested(field) {
             let leaves = compute_leaves(field, values).map_err(unwritable)?;
@@ -46,7 +46,7 @@ impl Piece {
     }
 
     /// Encode it; gives the bytes of its batch if it was the last piece of it, else 0.
-    pub fn encode(self, writer: &mut ArrowColumnWriter) -> Result<usize> {
+    pub(crate) fn encode(self, writer: &mut ArrowColumnWriter) -> Result<usize> {
         match self.values {
             Values::Leaf(leaf) => writer.write(&leaf).map_err(unwritable)?,
             Values::Plain(field, values) => {
@@ -74,23 +74,23 @@ fn is_nested(field: &Field) -> bool {
 type At = (usize, usize);
 
 /// Pieces of one column, to be encoded by one thread.
-pub struct Task {
-    pub at: At,
-    pub writer: ArrowColumnWriter,
-    pub pieces: Vec<Piece>,
+pub(crate) struct Task {
+    pub(crate) at: At,
+    pub(crate) writer: ArrowColumnWriter,
+    pub(crate) pieces: Vec<Piece>,
     /// Nothing comes after them: the column is finished then.
-    pub last: bool,
+    pub(crate) last: bool,
 }
 
 /// What became of a column.
-pub enum Outcome {
+pub(crate) enum Outcome {
     Open(ArrowColumnWriter),
     Finished(ArrowColumnChunk),
 }
 
 /// The row groups, oldest first. `first` is the number of the oldest, counted from the beginning.
 #[derive(Default)]
-pub struct Groups {
+pub(crate) struct Groups {
     first: usize,
     groups: VecDeque<Group>,
 }
@@ -110,17 +110,17 @@ struct Column {
 }
 
 impl Groups {
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.groups.len()
     }
 
-    pub fn begin(&mut self, writers: Vec<ArrowColumnWriter>) {
+    pub(crate) fn begin(&mut self, writers: Vec<ArrowColumnWriter>) {
         let open = |writer| Column { outcome: Some(Outcome::Open(writer)), ..Column::default() };
         self.groups.push_back(Group { rows: 0, ended: false, columns: writers.into_iter().map(open).collect() });
     }
 
     /// Add the pieces of a batch to the youngest row group.
-    pub fn add(&mut self, rows: usize, pieces: impl Iterator<Item = Piece>) {
+    pub(crate) fn add(&mut self, rows: usize, pieces: impl Iterator<Item = Piece>) {
         let Some(group) = self.groups.back_mut() else { return };
         group.rows += rows;
         for (column, piece) in group.columns.iter_mut().zip(pieces) {
@@ -130,24 +130,24 @@ impl Groups {
     }
 
     /// End the youngest row group.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         if let Some(group) = self.groups.back_mut() {
             group.ended = true;
         }
     }
 
     /// Take what is to be encoded next: of the oldest row group that has something, the column with the most bytes.
-    pub fn task(&mut self) -> Option<Task> {
+    pub(crate) fn task(&mut self) -> Option<Task> {
         let first = self.first;
         self.groups.iter_mut().enumerate().find_map(|(at, group)| group.task(first + at))
     }
 
-    pub fn hand_back(&mut self, (group, column): At, outcome: Outcome) {
+    pub(crate) fn hand_back(&mut self, (group, column): At, outcome: Outcome) {
         self.groups[group - self.first].columns[column].outcome = Some(outcome);
     }
 
     /// Take the oldest row group if all of it is encoded.
-    pub fn finished(&mut self) -> Option<RowGroup> {
+    pub(crate) fn finished(&mut self) -> Option<RowGroup> {
         if !self.groups.front()?.is_finished() {
             return None;
         }
@@ -156,8 +156,10 @@ impl Groups {
     }
 
     /// Say whether there may be a task later although there is none now.
-    pub fn are_awaited(&self) -> bool {
-        self.groups.iter().any(|group| !group.ended || group.columns.iter().any(|c| c.is_open() || !c.waiting.is_empty()))
+    pub(crate) fn are_awaited(&self) -> bool {
+        self.groups
+            .iter()
+            .any(|group| !group.ended || group.columns.iter().any(|c| c.is_open() || !c.waiting.is_empty()))
     }
 }
 

@@ -4,7 +4,7 @@ use dativo_plugin::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use dativo_plugin::arrow::datatypes::DataType;
 
 /// Give the bytes of the values that an array shows. A slice counts for itself, not for the buffers it shares.
-pub fn bytes(array: &dyn Array) -> usize {
+pub(crate) fn bytes(array: &dyn Array) -> usize {
     let nulls = array.nulls().map_or(0, |_| array.len().div_ceil(8));
     match array.data_type() {
         DataType::Struct(_) => nulls + array.as_struct().columns().iter().map(|child| bytes(child)).sum::<usize>(),
@@ -35,7 +35,7 @@ fn inside(values: &ArrayRef, from: usize, to: usize) -> usize {
 }
 
 /// Cut a batch into slices of at most `rows` rows and about `size` bytes.
-pub fn cut(batch: &RecordBatch, rows: usize, size: usize) -> impl Iterator<Item = RecordBatch> + '_ {
+pub(crate) fn cut(batch: &RecordBatch, rows: usize, size: usize) -> impl Iterator<Item = RecordBatch> + '_ {
     let whole: usize = batch.columns().iter().map(|column| bytes(column)).sum();
     let fitting = (batch.num_rows() * size).checked_div(whole).unwrap_or(rows);
     let step = fitting.clamp(1, rows);

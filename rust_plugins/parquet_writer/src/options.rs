@@ -12,7 +12,7 @@ const MIB: usize = 1024 * 1024;
 
 /// Which columns are written with a dictionary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Dictionary {
+pub(crate) enum Dictionary {
     /// Those whose first rows hold each value twice or more.
     #[default]
     Auto,
@@ -24,23 +24,23 @@ pub enum Dictionary {
 
 /// How files are written.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Options {
+pub(crate) struct Options {
     /// The codec of pages, with its level.
-    pub compression: Compression,
+    pub(crate) compression: Compression,
     /// A file is closed once it is as large.
-    pub file_size_bytes: u64,
+    pub(crate) file_size_bytes: u64,
     /// A row group ends once its rows take as much memory in Arrow.
-    pub row_group_bytes: usize,
+    pub(crate) row_group_bytes: usize,
     /// A row group ends at as many rows.
-    pub row_group_rows: usize,
+    pub(crate) row_group_rows: usize,
     /// A data page ends once it is as large, before compression.
-    pub data_page_bytes: usize,
+    pub(crate) data_page_bytes: usize,
     /// Which columns are written with a dictionary.
-    pub dictionary: Dictionary,
+    pub(crate) dictionary: Dictionary,
     /// Whether minima, maxima and counts are kept: for each page, each column of a row group, or not at all.
-    pub statistics: EnabledStatistics,
+    pub(crate) statistics: EnabledStatistics,
     /// How many threads encode.
-    pub threads: usize,
+    pub(crate) threads: usize,
 }
 
 impl Default for Options {
@@ -60,7 +60,7 @@ impl Default for Options {
 
 impl Options {
     /// Read the options of a job: keys of `target`, or of its `engine.options`.
-    pub fn from_config(config: &WriterConfig) -> Result<Self> {
+    pub(crate) fn from_config(config: &WriterConfig) -> Result<Self> {
         let default = Self::default();
         let file_size_bytes = config.file_size_bytes().unwrap_or(default.file_size_bytes).max(1);
         let codec = match config.get::<String>("compression")? {

@@ -11,11 +11,11 @@ use parquet::schema::types::SchemaDescPtr;
 
 /// The schema of the files, and how given batches become it.
 #[derive(Clone, Debug)]
-pub struct Stored {
+pub(crate) struct Stored {
     /// The columns as Arrow has them; `PARQUET:field_id` of each field is kept.
-    pub arrow: SchemaRef,
+    pub(crate) arrow: SchemaRef,
     /// The same as Parquet has them.
-    pub parquet: SchemaDescPtr,
+    pub(crate) parquet: SchemaDescPtr,
     changed: Vec<bool>,
 }
 
@@ -23,7 +23,7 @@ impl Stored {
     /// Decide how a schema is stored.
     ///
     /// Fails with `TYPE_UNSUPPORTED` when Parquet cannot hold a column.
-    pub fn new(given: &Schema) -> Result<Self> {
+    pub(crate) fn new(given: &Schema) -> Result<Self> {
         let fields = given.fields().iter().map(field).collect::<Result<Vec<_>>>()?;
         let changed = fields.iter().zip(given.fields()).map(|(now, was)| now.data_type() != was.data_type()).collect();
         let arrow = Arc::new(Schema::new_with_metadata(fields, given.metadata().clone()));
@@ -33,12 +33,13 @@ impl Stored {
     }
 
     /// Bring a given batch to the stored types.
-    pub fn batch(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+    pub(crate) fn batch(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         if !self.changed.contains(&true) && batch.num_columns() == self.changed.len() {
             return Ok(batch.clone());
         }
         let columns = self.arrow.fields().iter().zip(batch.columns()).zip(&self.changed);
-        let columns = columns.map(|((field, values), changed)| if *changed { cast(field, values) } else { Ok(values.clone()) });
+        let columns =
+            columns.map(|((field, values), changed)| if *changed { cast(field, values) } else { Ok(values.clone()) });
         Ok(RecordBatch::try_new(Arc::clone(&self.arrow), columns.collect::<Result<_>>()?)?)
     }
 }
@@ -55,13 +56,19 @@ fn cast(field: &Field, values: &ArrayRef) -> Result<ArrayRef> {
 fn field(given: &FieldRef) -> Result<FieldRef> {
     let kind = stored_type(given.data_type()).ok_or_else(|| {
         let (name, kind) = (given.name(), given.data_type());
-        Error::new("TYPE_UNSUPPORTED", format!("column {name:?}: Parquet has no place for {kind}; convert it or leave it out"))
+        Error::new(
+            "TYPE_UNSUPPORTED",
+            format!("column {name:?}: Parquet has no place for {kind}; convert it or leave it out"),
+        )
     })?;
     Ok(Arc::new(given.as_ref().clone().with_data_type(kind)))
 }
 
 fn stored_type(kind: &DataType) -> Option<DataType> {
-    use DataType::{Date32, Date64, Dictionary, FixedSizeList, LargeList, List, Map, RunEndEncoded, Struct, Time32, Timestamp, Union};
+    use DataType::{
+        Date32, Date64, Dictionary, FixedSizeList, LargeList, List, Map, RunEndEncoded, Struct, Time32, Timestamp,
+        Union,
+    };
     Some(match kind {
         Union(_, _) => return None,
         Date64 => Date32,

@@ -21,7 +21,7 @@ const PIECE_ROWS: usize = 64 * 1024;
 const PIECE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Encode all batches on the pool and lay them down in files. No rows, no files.
-pub fn write(
+pub(crate) fn write(
     batches: impl Iterator<Item = Result<RecordBatch>>,
     stored: &Stored,
     options: &Options,
@@ -33,6 +33,7 @@ pub fn write(
         for _ in 0..options.threads {
             scope.spawn(|| encoder.run());
         }
+        let _alarm = encoder.alarm();
         let made = Filling { stored, options, encoder: &encoder, files, group: Group::default() }.fill(batches);
         made.inspect_err(|error| encoder.fail(error.clone()))
     })
@@ -119,7 +120,8 @@ fn column_writers(stored: &Stored, options: &Options, first: &[RecordBatch]) -> 
     }
     // The factory takes schema and properties from a file; this one is never written to.
     let schema = stored.parquet.root_schema_ptr();
-    let nowhere = SerializedFileWriter::new(std::io::sink(), schema, Arc::new(properties.build())).map_err(unwritable)?;
+    let nowhere =
+        SerializedFileWriter::new(std::io::sink(), schema, Arc::new(properties.build())).map_err(unwritable)?;
     let factory = ArrowRowGroupWriterFactory::new(&nowhere, Arc::clone(&stored.arrow));
     factory.create_column_writers(0).map_err(unwritable)
 }
