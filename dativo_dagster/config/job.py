@@ -157,7 +157,9 @@ class Job:
     """One YAML job, complete.
 
     ``governance`` has what the job says over its contracts, as keyword arguments of `config.tags.derive_tags`.
-    ``notes`` names, with file and line, each setting of the earlier system that has no effect here.
+    ``notes`` names, with file and line, each setting of the earlier system that has no effect here. ``variables``
+    gives the names of variables by the values that were put in for them; ``secrets`` are texts that nobody is to see,
+    known once the job is loaded for a run.
     """
 
     name: str
@@ -177,6 +179,8 @@ class Job:
     catalog: Mapping[str, Any] | None = None
     parallelism: int = 0
     notes: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
     def stream(self, name: str) -> JobStream:
         """Give the stream called ``name``; KeyError when the job has none."""

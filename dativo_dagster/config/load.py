@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,7 +170,7 @@ class _Loading:
         mistakes.raise_any()
         if job is None:
             raise ConfigurationError(f"{document.mark(())}: the job cannot be read", "BAD_JOB")
-        return job
+        return replace(job, variables=mistakes.secret)
 
     def contract(self, said: Any, mark: Mark, at: Spot, name: str, path: Path, mistakes: Mistakes) -> Contract | None:
         """Read a contract that a job names or holds; a contract that many jobs name is read once."""

@@ -10,6 +10,7 @@ import dagster as dg
 from dativo_dagster import registry
 from dativo_dagster.config.tags import derive_tags
 from dativo_dagster.orchestration.events import closed_columns, promise
+from dativo_dagster.orchestration.hiding import shown
 from dativo_dagster.orchestration.naming import asset_key, joined, slug, source_key
 from dativo_dagster.orchestration.ops import COMMIT, EXTRACT_WRITE, PLAN, steps
 from dativo_dagster.orchestration.resources import JOB_FILE, STREAM
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dativo_dagster.config.contract import Contract, Field
-    from dativo_dagster.config.job import Job, JobStream
+    from dativo_dagster.config.job import Job, JobStream, Source, Target
     from dativo_dagster.orchestration.shelf import Keys
 
 _TAG_KEY = re.compile(r"[A-Za-z0-9_.-]{1,63}")
@@ -48,7 +49,7 @@ def stream_asset(job: Job, stream: JobStream, keys: Keys) -> dg.AssetsDefinition
 
 def _steps(name: str, keys: Keys) -> dg.GraphDefinition:
     """Wire the three ops. Spelled out, because a composed function costs twice the time for every asset."""
-    plan, extract_write, commit = steps(*keys)
+    plan, extract_write, commit = steps(keys)
     planned, staged = dg.DependencyDefinition(PLAN), dg.DependencyDefinition(EXTRACT_WRITE)
     return dg.GraphDefinition(
         name=name,
@@ -148,6 +149,12 @@ def _description(job: Job, stream: JobStream) -> str:
     return text or f"{stream.object}, read by {stream.source.connector}, as {stream.target.table or stream.name}."
 
 
+def _options(part: Source | Target, job: Job) -> dg.MetadataValue:
+    """Show what a job asks of its reader or writer; the resource of the plugin has what all streams share."""
+    own = {"connector": part.connector, **({"plugin": part.plugin} if part.plugin else {})}
+    return dg.MetadataValue.json(own | shown(part.options, job))
+
+
 def _metadata(job: Job, stream: JobStream) -> dict[str, Any]:
     target, contract = stream.target, stream.contract
     facts: dict[str, Any] = {
@@ -155,6 +162,8 @@ def _metadata(job: Job, stream: JobStream) -> dict[str, Any]:
         "dagster/table_name": target.table or stream.name,
         JOB_FILE: dg.MetadataValue.path(job.path),
         STREAM: stream.name,
+        "reader": _options(stream.source, job),
+        "writer": _options(target, job),
         "write_mode": target.mode,
         "validation": stream.validation.mode,
         "partitioned_by": ", ".join(part.name for part in target.partitioning),

@@ -41,7 +41,7 @@ def stream_checks(job: Job, stream: JobStream, assets: dg.AssetsDefinition) -> d
     @dg.multi_asset_check(name=joined("checks", *key.path), specs=specs, can_subset=True)
     def step(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         job, stream = stream_of(assets, key, context.run.run_id)
-        with as_dagster(context, job.retry):
+        with as_dagster(context, job.retry, job.secrets):
             outcomes = _of_this_run(context, key) or _of_the_table(job, stream)
         wanted = {check.name for check in context.selected_asset_check_keys}
         for outcome in outcomes:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from dativo_dagster.orchestration.hiding import hide, hiding
+from dativo_dagster.telemetry import Redactor
 from dativo_ingest.exceptions import DativoError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from dativo_dagster.config.job import Retry
 
@@ -31,8 +33,10 @@ def delay(retry: Retry, attempt: int, asked: float | None = None) -> float:
 
 
 @contextmanager
-def as_dagster(context: dg.OpExecutionContext | dg.AssetCheckExecutionContext, retry: Retry) -> Iterator[None]:
-    """Turn an error of ours into a retry or a failure.
+def as_dagster(
+    context: dg.OpExecutionContext | dg.AssetCheckExecutionContext, retry: Retry, secrets: Collection[str] = ()
+) -> Iterator[None]:
+    """Turn an error of ours into a retry or a failure, and keep secrets out of what Dagster stores.
 
     An error knows whether it may pass by itself; the job knows how often to try. Anything that is not ours goes
     through as it is, a cancellation above all: the op has no Dagster retry policy, which would run a step again
@@ -42,15 +46,22 @@ def as_dagster(context: dg.OpExecutionContext | dg.AssetCheckExecutionContext, r
         dagster.RetryRequested: The error is retryable and the job has retries left.
         dagster.Failure: It is not, or has none.
     """
+    hidden = Redactor(secrets)
     try:
-        yield
+        with hiding(context.log, hidden):
+            yield
     except DativoError as error:
+        hide(error, hidden)
         attempt = context.retry_number
         if error.retryable and attempt < retry.max_retries:
             wait = delay(retry, attempt, getattr(error, "retry_after", None))
             context.log.warning("%s; retry %s of %s in %g s", error, attempt + 1, retry.max_retries, wait)
             raise dg.RetryRequested(max_retries=retry.max_retries, seconds_to_wait=wait) from error
         raise failure(error) from error
+    except Exception as error:
+        if hide(error, hidden):
+            raise
+        raise DativoError(hidden.text(f"{type(error).__name__}: {error}")) from None
 
 
 def failure(error: DativoError) -> dg.Failure:

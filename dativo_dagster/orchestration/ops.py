@@ -1,4 +1,4 @@
-"""The three steps of a stream, shared by all assets.
+"""The three steps of a stream, shared by all assets that read and write through the same resources.
 
 ``plan`` decides, ``extract_write`` makes files that nobody sees yet, ``commit`` makes them visible. Only small JSON
 passes between them. Each may run again by itself: a retried commit does not read the source again, and a commit that
@@ -7,8 +7,9 @@ had landed is recognised by its token.
 
 # Without postponed annotations: Dagster wants the type of `context`, not its name.
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -29,6 +30,8 @@ from dativo_dagster.orchestration.failures import as_dagster
 from dativo_dagster.orchestration.naming import joined
 from dativo_dagster.orchestration.progress import ProgressLog
 from dativo_dagster.orchestration.resources import stream_of
+from dativo_dagster.orchestration.shelf import Keys
+from dativo_dagster.pipeline.assemble import Openers
 from dativo_ingest.exceptions import ValidationError
 from dativo_ingest.model import CheckResult
 from dativo_ingest.result import StreamResult
@@ -37,42 +40,53 @@ PREVIEW_ROWS = 5
 PLAN, EXTRACT_WRITE, COMMIT = "plan", "extract_write", "commit"
 
 
-@cache
-def steps(reader: str, writer: str) -> tuple[dg.OpDefinition, ...]:
-    """Give the three ops that go through these two resources, in the order of `STEPS`.
+@dataclass(frozen=True)
+class Step:
+    """What an op works with: the stream that it runs for, and the resources that open its reader and its table."""
 
-    Dagster wants the required resources of an op in its definition and one name for one definition, so each pair of
-    resources has ops of its own; `assets` gives them their short names. All three need both: the asset's own op is the
-    last one, and by that the UI tells which assets use a resource.
+    context: dg.OpExecutionContext
+    job: Job
+    stream: JobStream
+    openers: Openers
+
+
+@cache
+def steps(keys: Keys) -> tuple[dg.OpDefinition, dg.OpDefinition, dg.OpDefinition]:
+    """Give ``plan``, ``extract_write`` and ``commit`` for streams that go through these resources.
+
+    An op names the resources that it needs in its definition, and no two definitions may have one name: so each pair
+    of resources has ops of its own, to which `assets` gives their short names. All three need both, because the UI
+    tells from the last one which assets use a resource.
     """
+    source = dg.In(dg.Nothing, description="The system that is read.")
+    planned = dg.Out(dict, description="The plan: window, units and commit token.")
+    staged = dg.Out(dict, description="What a commit needs: the files, the counts and the cursor.")
+    table = dg.Out(dg.Nothing, description="The table, with the new snapshot in it.")
     return (
-        dg.op(
-            name=joined(PLAN, reader, writer),
-            ins={"source": dg.In(dg.Nothing, description="The system that is read.")},
-            out=dg.Out(dict, description="The plan: window, units and commit token."),
-            required_resource_keys={reader, writer},
-        )(_plan),
-        dg.op(
-            name=joined(EXTRACT_WRITE, reader, writer),
-            out=dg.Out(dict, description="What a commit needs: the files, the counts and the cursor."),
-            required_resource_keys={reader, writer},
-        )(_extract_write),
-        dg.op(
-            name=joined(COMMIT, reader, writer),
-            out=dg.Out(dg.Nothing, description="The table, with the new snapshot in it."),
-            required_resource_keys={reader, writer},
-        )(_commit),
+        _op(keys, PLAN, plan, planned, source=source),
+        _op(keys, EXTRACT_WRITE, extract_write, staged, plan=dg.In(dict)),
+        _op(keys, COMMIT, commit, table, plan=dg.In(dict), staged=dg.In(dict)),
     )
 
 
-def _plan(context: dg.OpExecutionContext) -> dg.Output[dict[str, Any]]:
+def _op(keys: Keys, name: str, body: Callable[..., dg.Output[Any]], out: dg.Out, **ins: dg.In) -> dg.OpDefinition:
+    def compute(context: dg.OpExecutionContext, **values: Any) -> dg.Output[Any]:
+        reader, writer = (getattr(context.resources, key) for key in keys)
+        openers = Openers(reader=reader.reader, table=writer.table)
+        job, stream = stream_of(context.assets_def, context.asset_key, context.run_id)
+        with as_dagster(context, job.retry, job.secrets):
+            return body(Step(context, job, stream, openers), **values)
+
+    made = dg.op(name=joined(name, *keys), description=body.__doc__, ins=ins, out=out, required_resource_keys={*keys})
+    return made(compute)
+
+
+def plan(step: Step) -> dg.Output[dict[str, Any]]:
     """Look at the source and the table and decide what this run reads. Writes nothing."""
     from dativo_dagster.pipeline.run import plan_stream
 
-    job, stream = _opened(context)
-    with as_dagster(context, job.retry):
-        decided = plan_stream(job, stream)
-    context.log.info("%s: %s", decided.table, decided.reason)
+    decided = plan_stream(step.job, step.stream, step.openers)
+    step.context.log.info("%s: %s", decided.table, decided.reason)
     return dg.Output(
         decided.to_json(),
         metadata={
@@ -86,16 +100,15 @@ def _plan(context: dg.OpExecutionContext) -> dg.Output[dict[str, Any]]:
     )
 
 
-def _extract_write(context: dg.OpExecutionContext, plan: dict[str, Any]) -> dg.Output[dict[str, Any]]:
+def extract_write(step: Step, plan: dict[str, Any]) -> dg.Output[dict[str, Any]]:
     """Read, validate and write the units of the plan. The files are not visible yet; a failure removes them."""
     from dativo_dagster.pipeline.plan import Plan
     from dativo_dagster.pipeline.run import extract_write as stage
 
-    job, stream = _opened(context)
-    started = time.monotonic()
-    with as_dagster(context, job.retry), _broken_rules_shown(context, stream):
-        report = ProgressLog(context.log.info)
-        staged = stage(job, stream, Plan.from_json(plan), run_id=context.run_id, report=report)
+    started, run_id = time.monotonic(), step.context.run_id
+    report = ProgressLog(step.context.log.info)
+    with _broken_rules_shown(step.context, step.stream):
+        staged = stage(step.job, step.stream, Plan.from_json(plan), step.openers, run_id=run_id, report=report)
     seconds = time.monotonic() - started
     rate = speed(staged.counts.bytes_read, seconds)
     return dg.Output(
@@ -111,10 +124,6 @@ def _extract_write(context: dg.OpExecutionContext, plan: dict[str, Any]) -> dg.O
     )
 
 
-def _opened(context: dg.OpExecutionContext) -> tuple[Job, JobStream]:
-    return stream_of(context.assets_def, context.asset_key, context.run_id)
-
-
 @contextmanager
 def _broken_rules_shown(context: dg.OpExecutionContext, stream: JobStream) -> Iterator[None]:
     """Evaluate the asset checks of a run that breaks its contract: its check step is never reached."""
@@ -126,7 +135,7 @@ def _broken_rules_shown(context: dg.OpExecutionContext, stream: JobStream) -> It
         raise
 
 
-def _commit(context: dg.OpExecutionContext, plan: dict[str, Any], staged: dict[str, Any]) -> dg.Output[None]:
+def commit(step: Step, plan: dict[str, Any], staged: dict[str, Any]) -> dg.Output[None]:
     """Make the files, the cursor and the token visible in one atomic step, exactly once.
 
     A run that finds nothing new materializes the asset all the same, with status ``nothing_new`` and no rows: it
@@ -136,23 +145,22 @@ def _commit(context: dg.OpExecutionContext, plan: dict[str, Any], staged: dict[s
     from dativo_dagster.pipeline.run import commit as finish
     from dativo_ingest.model import Staged
 
-    job, stream = _opened(context)
     started, decided = time.monotonic() - staged["seconds"], Plan.from_json(plan)
-    with as_dagster(context, job.retry):
-        result = finish(job, stream, decided, Staged.from_json(staged["staged"]), started=started)
-        first_rows = _first_rows(job, stream, result)
-    context.log.info("%s: %s, %s rows in %s files", result.table, result.status, result.counts.written, result.files)
-    checks = _last_checks(context, result) if decided.empty else result.checks
-    metadata = {**result_metadata(result), **first_rows, "checks": checks_metadata(checks)}
+    files = Staged.from_json(staged["staged"])
+    result = finish(step.job, step.stream, decided, files, step.openers, started=started)
+    step.context.log.info(
+        "%s: %s, %s rows in %s files", result.table, result.status, result.counts.written, result.files
+    )
+    checks = _last_checks(step.context, result) if decided.empty else result.checks
+    metadata = {**result_metadata(result), **_first_rows(step, result), "checks": checks_metadata(checks)}
     return dg.Output(None, metadata=metadata)
 
 
-def _first_rows(job: Job, stream: JobStream, result: StreamResult) -> dict[str, Any]:
+def _first_rows(step: Step, result: StreamResult) -> dict[str, Any]:
     if result.status != "committed" or not result.counts.written:
         return {}
-    from dativo_dagster.pipeline.assemble import open_table
-
-    return {"first_rows": dg.MetadataValue.md(preview(open_table(job, stream).preview(PREVIEW_ROWS), stream.contract))}
+    rows = step.openers.table(step.job, step.stream).preview(PREVIEW_ROWS)
+    return {"first_rows": dg.MetadataValue.md(preview(rows, step.stream.contract))}
 
 
 def _last_checks(context: dg.OpExecutionContext, result: StreamResult) -> tuple[CheckResult, ...]:

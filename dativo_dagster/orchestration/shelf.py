@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dativo_dagster.config.job import PLUGIN
 from dativo_dagster.config.paths import resolve_path
+from dativo_dagster.orchestration.hiding import shown
+from dativo_dagster.orchestration.libraries import SHIPPED, NativeLibraryResource
 from dativo_dagster.orchestration.plugins import ReaderResource, WriterResource
-from dativo_dagster.telemetry import Redactor
+from dativo_dagster.pipeline.plugins import place as place_of
+from dativo_ingest.exceptions import DativoError
+from dativo_ingest.pluginpath import LIBRARIES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import dagster as dg
 
-    from dativo_dagster.config.job import Job, JobStream, Source, Target
+    from dativo_dagster.config.job import Job, JobStream, Place, Source, Target
 
 READER, WRITER = "reader", "writer"
 _SUFFIX = re.compile(r"\.(py|so|dylib|dll)(?=:)")
@@ -50,11 +56,11 @@ class Shelf:
 
     def _key(self, side: str, part: Source | Target, job: Job) -> str:
         place = (part.place.launcher, repr(sorted(part.place.options.items()))) if part.place else ()
-        plugin = _absolute(part.plugin, job) if part.plugin else ""
+        plugin = _absolute(part.plugin, job.path.parent) if part.plugin else ""
         facts = (side, part.connector, plugin, place)
         if facts not in self._keys:
             self._keys[facts] = key = self._free(f"{side}__{_words(part)}", facts)
-            self.resources[key] = _resource(side, part, plugin).get_resource_definition()
+            self.resources[key] = _resource(side, part, plugin, job).get_resource_definition()
         return self._keys[facts]
 
     def _free(self, key: str, facts: tuple[Any, ...]) -> str:
@@ -77,20 +83,38 @@ def _letters(text: str) -> str:
     return _OTHER.sub("_", text).strip("_")
 
 
-def _absolute(plugin: str, job: Job) -> str:
+def _absolute(plugin: str, base: Path) -> str:
     """Give a plugin with the whole path of its file, which need not be there; ``native:`` names one of our own."""
     path, _, name = plugin.rpartition(":")
-    if not path or path == "native":
+    if not path or plugin.startswith(SHIPPED):
         return plugin
-    return f"{resolve_path(path, job.path.parent).absolute()}:{name}"
+    return f"{resolve_path(path, base).absolute()}:{name}"
 
 
-def _resource(side: str, part: Source | Target, plugin: str) -> ReaderResource | WriterResource:
+def _resource(side: str, part: Source | Target, plugin: str, job: Job) -> ReaderResource | WriterResource:
+    place = _place(part, job) if plugin else None
     facts: dict[str, Any] = {
         "connector": "" if part.connector == PLUGIN else part.connector,
         "plugin": plugin,
-        "place": part.place.launcher if part.place else "",
-        "limits": Redactor(patterns=True).value(part.place.options) if part.place else {},
+        "place": place.launcher if place else "",
+        "limits": shown(place.options, job) if place else {},
+        "library": _library(plugin) if place and place.launcher == "local" else None,
     }
     facts = {name: value for name, value in facts.items() if value}
     return ReaderResource(**facts) if side == READER else WriterResource(**facts)
+
+
+def _place(part: Source | Target, job: Job) -> Place | None:
+    """Say where a plugin will run; a run says what is wrong when it cannot."""
+    try:
+        return place_of(job, part)
+    except DativoError:
+        return part.place
+
+
+def _library(plugin: str) -> NativeLibraryResource | None:
+    """Give the library of a native plugin that is loaded into the process of the run."""
+    if plugin.startswith(SHIPPED):
+        return NativeLibraryResource(path=plugin)
+    path = plugin.rpartition(":")[0]
+    return NativeLibraryResource(path=path) if path.endswith(LIBRARIES) else None

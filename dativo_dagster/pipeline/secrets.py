@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster import registry
-from dativo_dagster.secrets import variables
+from dativo_dagster.secrets import literals, variables
+from dativo_dagster.telemetry import secrets_in
 
 if TYPE_CHECKING:
     from dativo_dagster.config.job import Job
@@ -81,14 +82,21 @@ def load_for_run(path: Path, options: SecretOptions | None = None) -> Job:
 
 
 def load_with(path: Path, secrets: Mapping[str, Any]) -> Job:
-    """Load a job with secrets at hand and every variable required.
+    """Load a job with secrets at hand and every variable required; ``Job.secrets`` is then what nobody may see.
 
     Raises:
         ConfigurationError: The file is wrong, or a variable that the job names is not set.
     """
     from dativo_dagster.config.load import load_job
 
-    return load_job(path, environment=run_environment(secrets))
+    return with_secrets(load_job(path, environment=run_environment(secrets)), secrets)
+
+
+def with_secrets(job: Job, secrets: Mapping[str, Any]) -> Job:
+    """Add what is to be hidden: all that the manager gave, and what plain variables and options say to be secret."""
+    sides = [options for stream in job.streams for options in (stream.source.options, stream.target.options)]
+    named = {name: value for value, name in job.variables.items()}
+    return replace(job, secrets=frozenset({*literals(secrets), *secrets_in([*sides, named])}))
 
 
 def run_environment(secrets: Mapping[str, Any]) -> dict[str, str]:

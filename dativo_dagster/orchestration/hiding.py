@@ -1,0 +1,79 @@
+"""Secrets stay out of what Dagster stores: its event log keeps every line and every error for good."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.telemetry import Redactor
+from dativo_ingest.exceptions import DativoError
+
+if TYPE_CHECKING:
+    from dativo_dagster.config.job import Job
+
+_BY_NAME = Redactor(patterns=True)
+_SHORTEST = 4
+"""A shorter value of a variable may be part of any word: it is only known where it stands alone."""
+
+
+def shown(options: Mapping[str, Any], job: Job) -> dict[str, Any]:
+    """Give options as Dagster may store them: variables by their names, and nothing under a name that says secret."""
+    named = _with_names(options, job.variables) if job.variables else options
+    return dict(_BY_NAME.value(named))
+
+
+def _with_names(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _with_names(item, names) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_names(item, names) for item in value]
+    text = str(value)
+    if text in names:
+        return f"${{{names[text]}}}"
+    for known in sorted(names, key=len, reverse=True):
+        if len(known) >= _SHORTEST and known in text:
+            text = text.replace(known, f"${{{names[known]}}}")
+    return value if text == str(value) else text
+
+
+@contextmanager
+def hiding(log: logging.Logger, hidden: Redactor) -> Iterator[None]:
+    """Take secrets out of all lines of a step's log, those of managed Python loggers included."""
+    line = _Line(hidden)
+    handlers = list(log.handlers)
+    for handler in handlers:
+        handler.addFilter(line)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(line)
+
+
+class _Line(logging.Filter):
+    """Lets every line pass, without its secrets."""
+
+    def __init__(self, hidden: Redactor) -> None:
+        super().__init__()
+        self.hidden = hidden
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Replace the message."""
+        record.msg, record.args = self.hidden.text(record.getMessage()), ()
+        return True
+
+
+def hide(error: BaseException, hidden: Redactor) -> bool:
+    """Take secrets out of an error and of what caused it, in place; False when its own text cannot be changed.
+
+    A cause whose text cannot be changed is cut off, with all behind it.
+    """
+    for cause in (error.__cause__, error.__context__):
+        if cause is not None and not hide(cause, hidden):
+            error.__cause__, error.__suppress_context__ = None, True
+    error.args = tuple(hidden.text(a) if isinstance(a, str) else a for a in error.args)
+    if isinstance(error, DativoError):
+        error.message, error.details = hidden.text(error.message), dict(hidden.value(error.details))
+    return hidden.text(str(error)) == str(error)
