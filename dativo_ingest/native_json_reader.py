@@ -63,17 +63,17 @@ class JsonReader:
         """Give nothing: the ABI has no words for it."""
         return []
 
-    def split(self, stream: Stream, since: Cursor | None) -> Window:
+    def split(self, stream: Stream, since: Cursor | None) -> Window:  # noqa: ARG002 - of the protocol
         """Give one unit, which each run reads anew."""
         return Window(units=(Unit(id="all"),), fingerprint=uuid.uuid4().hex, before=since, after=since)
 
-    def read(self, stream: Stream, unit: Unit) -> Iterator[pa.RecordBatch]:
+    def read(self, stream: Stream, unit: Unit) -> Iterator[pa.RecordBatch]:  # noqa: ARG002 - there is but one
         """Yield a batch for each that the library gives."""
         with self._make.made(self._call("read", stream.name)) as made:
             parser = Parser(stream, made.call)
             yield from self._limits.hold(parsed(self._texts(made), parser), made.call)
 
-    def position(self, unit: Unit) -> int:
+    def position(self, unit: Unit) -> int:  # noqa: ARG002 - of the protocol
         """Give 0: the ABI has no words for it."""
         return 0
 

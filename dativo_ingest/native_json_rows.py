@@ -1,20 +1,60 @@
-"""A JSON array of objects as a record batch, value by value: exact whatever is in it. See `native_json_batches`."""
+"""A JSON array of objects as rows, and those as record batches: exact whatever is in it. See `native_json_batches`."""
 
 from __future__ import annotations
 
+import decimal
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from dativo_ingest.batches import rows_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pyarrow as pa
 
+    from dativo_ingest.exceptions import PluginError
+    from dativo_ingest.model import Stream
     from dativo_ingest.native_errors import Call
 
 
-def rows_batch(text: bytes, columns: Mapping[str, str], call: Call) -> pa.RecordBatch:
-    """Give the rows of a text."""
-    import pyarrow as pa
+def batch_of(text: bytes, stream: Stream, call: Call) -> pa.RecordBatch:
+    """Give the rows of a text.
 
-    return pa.RecordBatch.from_pylist(json.loads(text))
+    Raises:
+        PluginError: ``PLUGIN_BAD_DATA``: the text is no array of objects, or not JSON as its standard has it.
+    """
+    exact = any(c.type.startswith("decimal") for c in stream.columns)
+    try:
+        rows = json.loads(
+            text,
+            object_pairs_hook=_once,
+            parse_constant=_refused,
+            parse_float=decimal.Decimal if exact else float,
+        )
+    except json.JSONDecodeError as error:
+        raise _bad(call, f"is no JSON: {error.msg} at character {error.pos + 1:,} of {len(text):,}") from None
+    except UnicodeDecodeError as error:
+        raise _bad(call, f"is not UTF-8 at byte {error.start + 1:,}") from None
+    except RecursionError:
+        raise _bad(call, "is nested too deep") from None
+    except ValueError as error:
+        raise _bad(call, str(error)) from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise _bad(call, "is no array of objects")
+    return rows_batch(rows, stream)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        message = "has an object with a name twice"
+        raise ValueError(message)
+    return row
+
+
+def _refused(name: str) -> Any:
+    message = f"has {name}, which is not JSON"
+    raise ValueError(message)
+
+
+def _bad(call: Call, what: str) -> PluginError:
+    return call.broken(f"a text that the library gave {what}", "PLUGIN_BAD_DATA")
