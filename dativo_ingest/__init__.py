@@ -27,6 +27,7 @@ _HOMES = {
         "is_retryable_error",
         "wrap_exception",
     ),
+    "plugins": ("BaseReader", "BaseWriter", "ConnectionTestResult", "DiscoveryResult", "PluginLoader"),
     "model": (
         "CheckResult",
         "Column",
@@ -47,11 +48,14 @@ _HOMES = {
     "protocols": ("Launcher", "Reader", "SecretManager", "Table", "Writer", "WriterPlugin"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
+_ALIASES = {"NetworkError": "ConnectionError"}
+"""Names that documents of the earlier system use for what has another one."""
 
-__all__ = sorted(("__version__", *_HOME))  # noqa: PLE0605 - one table names the surface
+__all__ = sorted(("__version__", *_HOME, *_ALIASES))  # noqa: PLE0605 - one table names the surface
 
 
 def __getattr__(name: str) -> Any:
+    name = _ALIASES.get(name, name)
     if name not in _HOME:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

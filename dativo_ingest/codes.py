@@ -48,6 +48,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A partition field names no column, or a transform that the column's type does not have.",
         "Compare `target.partitioning` with the columns of the contract.",
     ),
+    "BAD_PLUGIN": (
+        "A job names a plugin in a form that is none.",
+        "Write `path.py:Class`, `library.so:function` or `native:NAME`.",
+    ),
     "BAD_RULE": (
         "A rule of a contract does not fit the type of its column.",
         "Change the rule or the type as the message says; patterns are RE2.",
@@ -186,6 +190,10 @@ CODES: dict[str, tuple[str, str]] = {
         "No job has that name or path.",
         "Use one of the names in the message, or the path of a job file.",
     ),
+    "NO_SUCH_PLUGIN": (
+        "There is no file where a job says that a plugin is.",
+        "Mend the path, which starts at the working directory or else at the job file; a library must be built first.",
+    ),
     "NO_SUCH_STREAM": (
         "The job has no stream of that name.",
         "Use one of the names in the message.",
@@ -194,18 +202,50 @@ CODES: dict[str, tuple[str, str]] = {
         "The table is partitioned in another way than the job says.",
         "Say in the job what the table has, or write to a new table.",
     ),
+    "PLATFORM_MISSING": (
+        "Something that only the platform can do, and only the SDK is installed.",
+        "`pip install dativo-dagster`.",
+    ),
+    "PLUGIN_BAD_BATCH": (
+        "A reader gave something that is neither a page of rows nor Arrow.",
+        "Yield lists of dicts, or objects with `__arrow_c_stream__`.",
+    ),
+    "PLUGIN_BAD_RESULT": (
+        "A plugin's method returned something of another shape than agreed.",
+        "The message says which shape; `dativo plugin test` looks at all of them.",
+    ),
+    "PLUGIN_BAD_ROW": (
+        "A row of a plugin has keys that cannot name columns.",
+        "Use text as keys.",
+    ),
+    "PLUGIN_CLASS_MISSING": (
+        "A plugin's file has no class of the name that the job says.",
+        "Use one of the names in the message.",
+    ),
     "PLUGIN_CRASHED": (
         "A plugin ended its process: a signal such as SIGSEGV or SIGABRT, or a call of exit.",
         "The last output of the plugin is in the message. It is a bug of the plugin: the same rows will do it again.",
     ),
     "PLUGIN_ERROR": ("A plugin broke its own contract or crashed.", "Read the plugin's own message in the details."),
+    "PLUGIN_FAILED": (
+        "A plugin raised an error of its own.",
+        "The message has its type, its text and the line in the plugin; the step's log has the traceback.",
+    ),
     "PLUGIN_HUNG": (
         "A plugin gave nothing at all for `idle_seconds`.",
         "The run tries again. Raise `place.idle_seconds` if the source may be silent for so long.",
     ),
+    "PLUGIN_IMPORT_FAILED": (
+        "A plugin's file cannot be imported.",
+        "Mend the line in the message, or install the package that it names where the plugin runs.",
+    ),
     "PLUGIN_KILLED": (
         "Somebody, or the system for want of memory, ended the process of a plugin.",
         "The run tries again. Look into the system's log; give the machine more memory or the job fewer units at once.",
+    ),
+    "PLUGIN_LOST_ROWS": (
+        "A writer says that it wrote fewer or more rows than it was given.",
+        "Correct the writer: the `record_count` of what it returns must add up to the rows it got.",
     ),
     "PLUGIN_OUT_OF_MEMORY": (
         "A plugin used more memory than `place.memory_mb`.",
@@ -218,6 +258,14 @@ CODES: dict[str, tuple[str, str]] = {
     "PLUGIN_VERSION_INCOMPATIBLE": (
         "A plugin was made for another version of the SDK.",
         "Install the version of the plugin that the message names.",
+    ),
+    "PLUGIN_WRITER_GONE": (
+        "A commit is asked of another instance of a writer than the one that wrote.",
+        "Run the job again in one process, or set `commit_anywhere = True` on the writer's class if that is true of it.",
+    ),
+    "PLUGIN_WRONG_CLASS": (
+        "A plugin's class is not of the kind that the job needs, or leaves methods out.",
+        "Inherit from BaseReader or BaseWriter and define what the message names.",
     ),
     "RATE_LIMIT_EXCEEDED": (
         "The source asked for fewer calls.",
@@ -254,6 +302,10 @@ CODES: dict[str, tuple[str, str]] = {
     "SECRET_NOT_FOUND": (
         "The secret manager has no such secret, or none for this tenant.",
         "Create it, or correct its name, path or version in the configuration.",
+    ),
+    "STATE_CORRUPT": (
+        "The state file of an incremental plugin cannot be read.",
+        "Mend it, or remove it to read the source from its beginning.",
     ),
     "STDOUT_FLOOD": (
         "A plugin printed or logged more than `place.output_mb` in one verb.",

@@ -9,10 +9,11 @@ import dativo_ingest
 from dativo_dagster import registry
 
 SDK = """
-AuthenticationError CheckResult Column CommitError ConfigurationError ConnectionError Counts Cursor DataFile
-DativoError JobResult Launcher PluginError PluginRef PluginVersionError Progress RateLimitError Reader SandboxError
-SchemaChange SecretManager Snapshot Staged State Stream StreamResult Table TransientError Unit ValidationError
-Violation Window Writer WriterPlugin __version__ get_error_code is_retryable_error wrap_exception
+AuthenticationError BaseReader BaseWriter CheckResult Column CommitError ConfigurationError ConnectionError
+ConnectionTestResult Counts Cursor DataFile DativoError DiscoveryResult JobResult Launcher NetworkError PluginError
+PluginLoader PluginRef PluginVersionError Progress RateLimitError Reader SandboxError SchemaChange SecretManager
+Snapshot Staged State Stream StreamResult Table TransientError Unit ValidationError Violation Window Writer
+WriterPlugin __version__ get_error_code is_retryable_error wrap_exception
 """
 CONNECTORS = "csv files json parquet"
 TABLES = "files gcs iceberg minio parquet plugin s3"

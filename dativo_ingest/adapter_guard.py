@@ -1,0 +1,162 @@
+"""What stands between a plugin in Python and everybody else: its own thread, and errors that say where they come from.
+
+A plugin of the earlier system was only ever touched by one thread; one that opens a sqlite database in its constructor
+relies on that. So each has a thread of its own, from its constructor to its `close`. It also lets the plugin make the
+next page while the host still writes the last.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextvars
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dativo_ingest.exceptions import DativoError, PluginError, SandboxError
+from dativo_ingest.loader import own_frame
+from dativo_ingest.model import PluginRef
+
+T = TypeVar("T")
+PATIENCE_SECONDS = 10.0
+"""How long a plugin that is busy may keep its closing waiting; after that its thread is left to itself."""
+AHEAD = 1
+"""Batches that are made before the last one was taken."""
+
+_PASSING = {"ConnectionError", "TimeoutError", "Timeout", "TransportError", "gaierror"}  # of socket, requests, httpx
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def guarded(ref: PluginRef, verb: str) -> Iterator[None]:
+    """Turn what the plugin raises in ``verb`` into an error of ours that names the plugin's own line.
+
+    Raises:
+        PluginError: ``PLUGIN_FAILED``; retryable when a lost connection or a timeout is the cause.
+    """
+    try:
+        yield
+    except (DativoError, GeneratorExit):
+        raise
+    except MemoryError as error:
+        message = f"plugin {ref}: {verb} asked for more memory than there is"
+        raise SandboxError(message, "PLUGIN_OUT_OF_MEMORY", {"plugin": str(ref)}, retryable=False) from error
+    except (Exception, SystemExit) as error:
+        frame = own_frame(error, Path(ref.path).parent)
+        message = f"plugin {ref}: {verb} failed with {type(error).__name__}: {error}" + (f" ({frame})" if frame else "")
+        raise PluginError(
+            message,
+            "PLUGIN_FAILED",
+            {"plugin": str(ref), "verb": verb, "original_error": type(error).__name__, "frame": frame},
+            retryable=_passing(error),
+        ) from error
+
+
+def _passing(error: BaseException | None) -> bool:
+    """Say whether an error, or one that it was raised from, is a lost connection or a timeout."""
+    while error is not None:
+        if isinstance(error, (builtins.ConnectionError, TimeoutError)):
+            return True
+        if any(cls.__name__ in _PASSING for cls in type(error).__mro__):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+class OneThread:
+    """Runs all calls of one plugin, in order, in a thread of its own."""
+
+    def __init__(self, ref: PluginRef) -> None:
+        self.ref = ref
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=f"plugin-{ref.name}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+            del work  # it holds its arguments, and there may be nothing to do for long
+
+    def call(self, verb: str, function: Callable[..., T], *arguments: Any) -> T:
+        """Run ``function`` in the thread, guarded, with the caller's context variables, and wait for its result."""
+        done: Future[T] = Future()
+        context = contextvars.copy_context()
+
+        def work() -> None:
+            try:
+                with guarded(self.ref, verb):
+                    done.set_result(context.run(function, *arguments))
+            except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+                done.set_exception(error)
+
+        self._work.put(work)
+        return done.result()
+
+    def iterate(self, verb: str, make: Callable[[], Iterator[T]]) -> Iterator[T]:
+        """Run a generator in the thread, a little ahead of who takes its items; closed there, too."""
+        found: queue.Queue[Any] = queue.Queue(AHEAD)
+        stopped = threading.Event()
+        end = object()
+
+        def put(item: Any) -> None:
+            while not stopped.is_set():
+                try:
+                    return found.put(item, timeout=0.2)
+                except queue.Full:
+                    continue
+
+        def work() -> None:
+            try:
+                with guarded(self.ref, verb):
+                    context.run(self._pump, make, put, stopped)
+                put((end, None))
+            except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+                put((end, error))
+
+        context = contextvars.copy_context()
+        self._work.put(work)
+        try:
+            while True:
+                item = found.get()
+                if isinstance(item, tuple) and item[0] is end:
+                    if item[1] is not None:
+                        raise item[1]
+                    return
+                yield item
+        finally:
+            stopped.set()
+
+    @staticmethod
+    def _pump(make: Callable[[], Iterator[T]], put: Callable[[T], None], stopped: threading.Event) -> None:
+        items = make()
+        try:
+            for item in items:
+                put(item)
+                if stopped.is_set():
+                    return
+        finally:
+            if hasattr(items, "close"):
+                items.close()
+
+    def close(self, last: Callable[[], None]) -> None:
+        """Run ``last`` after all else and end the thread; a plugin that hangs is left behind with a warning."""
+        done = threading.Event()
+
+        def work() -> None:
+            try:
+                with guarded(self.ref, "close"):
+                    last()
+            except DativoError:
+                _log.warning("plugin %s failed while it was closed", self.ref, exc_info=True)
+            finally:
+                done.set()
+
+        self._work.put(work)
+        self._work.put(None)
+        if not done.wait(PATIENCE_SECONDS):
+            _log.warning("plugin %s is still busy %s s after it was closed; it is left", self.ref, PATIENCE_SECONDS)

@@ -1,0 +1,130 @@
+"""Pages of rows as columns of values: collected until they are worth a batch. Called by `batches`.
+
+A plugin may use a page, or a row, again as soon as it is asked for the next one, so nothing of it is kept but values.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import decimal
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+from dativo_ingest.exceptions import PluginError
+from dativo_ingest.protocols import CORRUPT
+
+ROWS = 65_536
+BYTES = 32 * 1024 * 1024
+CELLS = 4_000_000
+SECONDS = 2.0
+"""A batch is full at this many rows, at about this many bytes or values, or when it is that old."""
+
+_SAMPLE = 4
+_FIXED = (
+    *(bool, int, float, str, bytes, type(None), decimal.Decimal, uuid.UUID),
+    *(datetime.datetime, datetime.date, datetime.time, datetime.timedelta),
+)
+
+
+@dataclass
+class Pages:
+    """Columns that grow page by page; ``corrupt`` has the rows that are no dicts, by their place in the batch."""
+
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+    rows: int = 0
+    bytes: float = 0.0
+    corrupt: dict[int, Any] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def full(self) -> bool:
+        """Say whether it is time for a batch."""
+        if not self.rows:
+            return False
+        big = self.rows >= ROWS or self.bytes >= BYTES or self.rows * len(self.columns) >= CELLS
+        return big or time.monotonic() - self.started >= SECONDS
+
+    def add(self, page: Sequence[Any]) -> None:
+        """Add the rows of a page, not more than there is room for.
+
+        Raises:
+            PluginError: ``PLUGIN_BAD_ROW``, the keys of a row are no text.
+        """
+        if not self.rows:
+            self.started = time.monotonic()
+        self.bytes += _weight(page)
+        columns = _same_keys(page)
+        if columns is None:
+            columns = self._any_keys(page)
+        _check_names(columns)
+        self.rows += len(page)
+        for name, values in columns.items():
+            self._extend(name, values, len(page))
+        for name in self.columns.keys() - columns.keys():
+            self.columns[name] += [None] * len(page)
+        if not self.full:
+            for name in columns:
+                _detach(self.columns[name], self.rows - len(page))
+
+    def _extend(self, name: str, values: list[Any], rows: int) -> None:
+        there = self.columns.get(name)
+        if there is not None:
+            there += values
+        else:
+            before = self.rows - rows
+            self.columns[name] = [None] * before + values if before else values
+
+    def _any_keys(self, page: Sequence[Any]) -> dict[str, list[Any]]:
+        rows: list[Mapping[str, Any]] = []
+        for place, row in enumerate(page, self.rows):
+            known = isinstance(row, Mapping)
+            if not known:
+                self.corrupt[place] = row
+            rows.append(row if known else {})
+        return {name: [row.get(name) for row in rows] for name in dict.fromkeys(chain.from_iterable(rows))}
+
+
+def _same_keys(page: Sequence[Any]) -> dict[str, list[Any]] | None:
+    """Give the columns of dicts that have the same keys; None when they are not such."""
+    if set(map(type, page)) != {dict} or len(set(map(len, page))) > 1:
+        return None
+    try:
+        return {name: list(map(itemgetter(name), page)) for name in page[0]}
+    except KeyError:
+        return None
+
+
+def _check_names(columns: Mapping[Any, Any]) -> None:
+    for name in columns:
+        if not isinstance(name, str):
+            message = f"a row has a key that is a {type(name).__name__}; the keys of a row are the names of columns, text"
+            raise PluginError(message, "PLUGIN_BAD_ROW", {"key_type": type(name).__name__})
+        if name == CORRUPT:
+            raise PluginError(f"a row has the key {CORRUPT!r}, which is ours", "PLUGIN_BAD_ROW")
+
+
+def _weight(page: Sequence[Any]) -> float:
+    """Guess the bytes of a page from some of its rows."""
+    some = page[:: max(1, len(page) // _SAMPLE)]
+    return sum(len(repr(row)) for row in some) * len(page) / len(some)
+
+
+def _detach(values: list[Any], start: int) -> None:
+    """Copy what the plugin could still change."""
+    if not set(map(type, values[start:])).issubset(_FIXED):
+        values[start:] = [v if type(v) in _FIXED else copy.deepcopy(v) for v in values[start:]]
+
+
+def slices(page: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Yield a page in parts of at most `ROWS` rows."""
+    if len(page) <= ROWS:
+        yield page
+    else:
+        for start in range(0, len(page), ROWS):
+            yield page[start : start + ROWS]
