@@ -135,7 +135,9 @@ class Reader:
         if fault == "secret":
             tell_a_secret(self.source)
         if fault == "large batch":
-            yield pa.record_batch({"a": pa.array(bytes(200_000_000)).view(pa.int64())})
+            yield pa.record_batch(
+                {"a": pa.Array.from_buffers(pa.int64(), 25_000_000, [None, pa.py_buffer(bytes(200_000_000))])}
+            )
         if fault == "schemas":
             yield pa.record_batch({"a": ["n/a"]})
             yield BATCH
