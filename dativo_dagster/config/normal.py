@@ -115,7 +115,7 @@ class Normal:
                 yield self._stream(block, ("streams", i), str(own["name"]))
 
     def _stream(self, block: Map, at: Spot, name: str) -> JobStream | None:
-        block = _with_plugins(block)
+        block = _with_plugins(block, name)
         source = self._side(SourceFile, block, (*at, "source"), ("connector",))
         target = self._side(TargetFile, block, (*at, "target"), ("connector", "table"))
         contract = self._contract(block, at, name)
@@ -254,8 +254,8 @@ class Normal:
                     )
 
 
-def _with_plugins(block: Map) -> Map:
-    """Name the connector of a side that a plugin takes alone; such a target needs no table's name either."""
+def _with_plugins(block: Map, name: str) -> Map:
+    """Name the connector of a side that a plugin takes alone; such a target is named after its stream or job."""
     filled = block.without()
     for side, key in (("source", "custom_reader"), ("target", "custom_writer")):
         said = _map(block, side)
@@ -265,15 +265,9 @@ def _with_plugins(block: Map) -> Map:
         if said.get("connector") is None:
             said.put("connector", PLUGIN, said.marks[key])
         if side == "target" and said["connector"] == PLUGIN and said.get("table") is None:
-            said.put("table", _plugin_table(block), said.marks[key])
+            said.put("table", re.sub(r"[^\w-]", "_", name), said.marks[key])
         filled.put(side, said, block.marks[side])
     return filled
-
-
-def _plugin_table(block: Map) -> str:
-    """Name the asset of a target without a table after its stream or job."""
-    name = block.get("name")
-    return re.sub(r"[^\w-]", "_", str(name)) if name else PLUGIN
 
 
 def _place(file: PlaceFile | None) -> Place | None:

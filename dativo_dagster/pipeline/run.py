@@ -81,7 +81,7 @@ def commit(
     """
     table = openers.table(job, stream)
     snapshot = plan.committed
-    if not plan.empty:
+    if not plan.empty and not _nothing_came(plan, staged):
         if staged.quarantine:
             _commit_rejected(open_quarantine(job, stream, table), staged)
         snapshot = table.commit(staged)
@@ -106,6 +106,12 @@ def commit(
         quarantine=table.location() + "_quarantine" if staged.quarantine else None,
     )
     return with_checks(stream, result)
+
+
+def _nothing_came(plan: Plan, staged: Staged) -> bool:
+    """Say whether a reader that only knows while it reads found nothing: no rows, and the cursor where it was."""
+    moved = plan.window.before is None or staged.cursor != plan.window.before
+    return plan.mode == "append" and not (staged.files or staged.quarantine or moved)
 
 
 def _commit_rejected(quarantine: Table, staged: Staged) -> None:
