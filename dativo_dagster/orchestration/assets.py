@@ -156,7 +156,7 @@ def _options(part: Source | Target, job: Job) -> dg.MetadataValue:
 
 
 def _metadata(job: Job, stream: JobStream) -> dict[str, Any]:
-    target, contract = stream.target, stream.contract
+    target, contract, governance = stream.target, stream.contract, _governance(job, stream)
     facts: dict[str, Any] = {
         "dagster/column_schema": column_schema(contract),
         "dagster/table_name": target.table or stream.name,
@@ -173,6 +173,6 @@ def _metadata(job: Job, stream: JobStream) -> dict[str, Any]:
         "contract_file": dg.MetadataValue.path(contract.path) if contract.path else "",
         "promised_but_not_checked": "; ".join(contract.unsupported),
         "hidden_columns": ", ".join(closed_columns(contract)),
-        "governance": dg.MetadataValue.json(_governance(job, stream)) if _governance(job, stream) else "",
+        "governance": dg.MetadataValue.json(governance) if governance else "",
     }
     return {name: value for name, value in facts.items() if value != ""}
