@@ -21,6 +21,7 @@ A host that vanishes while a verb runs takes the worker, and all that it started
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import os
 import queue
@@ -74,7 +75,6 @@ class Inbox(threading.Thread):
 
     def take(self) -> Frame | None:
         """Wait for the next call; None when the host is done."""
-        self.busy = False
         frame = self.calls.get()
         self.busy = frame is not None
         self.cancelled.clear()
@@ -105,7 +105,9 @@ class Worker:
             answer = {"op": "result", "value": value}
         except BaseException as error:  # noqa: BLE001 - the host raises it again
             answer = {"op": "error", "error": error_to_json(error, self.name)}
-        self.channel.send(answer)
+        self.inbox.busy = False  # from here on, the end of the host is the ordinary end
+        with contextlib.suppress(OSError):
+            self.channel.send(answer)
 
     def _open(self, header: Mapping[str, Any], stack: ExitStack) -> Any:
         _prepare(header)

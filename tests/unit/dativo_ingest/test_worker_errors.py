@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 
 import pytest
@@ -71,7 +71,7 @@ def test_the_traceback_of_the_plugin_arrives():
 
 
 def test_details_that_are_no_json_arrive_as_text():
-    found = _crossed(PluginError("odd", details={"when": datetime.date(2020, 1, 2)}))
+    found = _crossed(PluginError("odd", details={"when": dt.date(2020, 1, 2)}))
     assert found.details["when"] == "2020-01-02"
 
 
