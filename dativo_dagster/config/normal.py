@@ -214,6 +214,7 @@ class Normal:
     def _options(self, block: Map, at: Spot) -> dict[str, Any]:
         """Give the options of a connector or table, held against its own model; a plugin's are its own affair."""
         side = str(at[-1])
+        self._place(block, (*at, "place"))
         own = (SourceFile if side == "source" else TargetFile).model_fields
         options = block.without(*own)
         connector = block.get("connector")
@@ -227,10 +228,27 @@ class Normal:
             self.mistakes.add(block.marks["connector"][1], (*at, "connector"), why, _UNKNOWN[side])
         return {key: _plain(value) for key, value in options.items()}
 
-    def _check(self, connector: str, options: Map, at: Spot, own: list[str]) -> None:
+    def _place(self, block: Map, at: Spot) -> None:
+        """Check where a plugin is to run, and the options of that place."""
+        said = block.get("place")
+        if said is None:
+            return
+        mark = block.marks["place"][1]
+        name = said.get("launcher") if isinstance(said, Map) else said
+        if not (block.get("custom_reader") or block.get("custom_writer")):
+            self.mistakes.add(mark, at, "only a plugin has a place: what is built in runs where the run does")
+        elif not isinstance(name, str) or name not in registry.entries("launchers"):
+            why = f"there is no place {name!r}; {nearest(str(name), registry.entries('launchers'))}"
+            self.mistakes.add(mark, at, why, "UNKNOWN_LAUNCHER")
+        elif isinstance(said, Map):
+            self._check(name, said.without("launcher"), at, ["launcher"], shelf="launchers")
+
+    def _check(
+        self, connector: str, options: Map, at: Spot, own: list[str], shelf: registry.Kind | None = None
+    ) -> None:
         document = Document(self.document.path, options)
         try:
-            model: type[BaseModel] = registry.load(_SHELF[str(at[-1])], connector).Config
+            model: type[BaseModel] = registry.load(shelf or _SHELF[str(at[-1])], connector).Config
             model.model_validate(options)
         except ValidationError as error:
             for location, why, key in explained(error, model, options, known=own):

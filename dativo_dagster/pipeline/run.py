@@ -80,8 +80,8 @@ def commit(
     rejected rows in place and commits the rest.
     """
     table = openers.table(job, stream)
-    snapshot = plan.committed
-    if not plan.empty and not _nothing_came(plan, staged):
+    snapshot, idle = plan.committed, _nothing_came(plan, staged)
+    if not plan.empty and not idle:
         if staged.quarantine:
             _commit_rejected(open_quarantine(job, stream, table), staged)
         snapshot = table.commit(staged)
@@ -93,7 +93,7 @@ def commit(
         status=_status(plan, snapshot),
         token=plan.token,
         mode=plan.mode,
-        reason=plan.reason,
+        reason="the source gave no rows beyond the last commit" if idle and not plan.empty else plan.reason,
         counts=staged.counts,
         files=len(staged.files),
         bytes=sum(f.bytes for f in staged.files),

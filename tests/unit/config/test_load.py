@@ -615,3 +615,50 @@ def test_any_text_is_a_job_or_a_configuration_error(folder, text):
         parse_job(parse_document(text, Path("job.yaml")), environment=os.environ)
     except ConfigurationError as error:
         assert error.message.startswith("job.yaml:")
+
+
+PLUGIN = """\
+tenant: acme
+source: {custom_reader: "api.py:Reader"}
+target: {connector: parquet, path: out, table: a.b}
+contract: cities.contract.yaml
+"""
+
+
+def test_a_plugin_needs_no_connector_and_its_target_no_table(folder):
+    (stream,) = loaded(PLUGIN.replace("connector: parquet, path: out, table: a.b", 'custom_writer: "w.py:W"')).streams
+    assert (stream.source.connector, stream.source.plugin) == ("plugin", "api.py:Reader")
+    assert (stream.target.connector, stream.target.plugin, stream.target.table) == ("plugin", "w.py:W", "job")
+
+
+def test_a_place_is_a_word_or_has_options(folder):
+    def place(text):
+        return loaded(PLUGIN.replace('Reader"', f'Reader", place: {text}')).streams[0].source.place
+
+    assert place("process") == model.Place(launcher="process")
+    assert place("{launcher: process, memory_mb: 512}") == model.Place(launcher="process", options={"memory_mb": 512})
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("proces", "there is no place 'proces'; did you mean 'process'?"),
+        ("{launcher: process, memory_gb: 1}", "'memory_gb'"),
+        ("{launcher: local, memory_mb: 1}", "'memory_mb'"),
+    ],
+)
+def test_a_place_that_is_none_is_told_with_its_line(folder, place, why):
+    (line,) = mistakes(PLUGIN.replace('Reader"', f'Reader", place: {place}'))
+    assert line.startswith("job.yaml:2:")
+    assert why in line
+
+
+def test_what_is_built_in_has_no_place(folder):
+    (line,) = mistakes(PLUGIN.replace('custom_reader: "api.py:Reader"', "connector: csv, files: [a], place: local"))
+    assert "only a plugin has a place" in line
+
+
+def test_the_options_of_a_table_are_checked_beside_those_of_its_custom_writer(folder):
+    text = PLUGIN.replace("table: a.b", 'table: a.b, custom_writer: "w.py:W", engine: {options: {x: 1}}, pth: q')
+    (line,) = mistakes(text)
+    assert "'pth'" in line
