@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.adapter_guard import guarded
-from dativo_ingest.config import AssetDefinition, SourceConfig, TargetConfig
-from dativo_ingest.model import CheckResult, Cursor, DataFile, PluginRef, Stream, Unit, Window
+
+if TYPE_CHECKING:
+    from dativo_ingest.config import AssetDefinition, SourceConfig, TargetConfig
+    from dativo_ingest.model import CheckResult, Cursor, DataFile, PluginRef, Stream, Unit, Window
 
 
 class _Guarded:
@@ -22,7 +23,7 @@ class _Guarded:
     def __enter__(self) -> Any:
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         if callable(close := getattr(self.plugin, "close", None)):
             with guarded(self.ref, "close"):
                 close()

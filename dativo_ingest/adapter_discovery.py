@@ -61,8 +61,8 @@ def _columns(said: Any) -> Iterable[Column]:
         required = said.get("required")
         said = said.get("properties", said)
         wanted = set(required) if isinstance(required, (list, tuple)) else set()
-        for name, facts in said.items():
-            facts = facts if isinstance(facts, Mapping) else {"type": facts}
+        for name, value in said.items():
+            facts = value if isinstance(value, Mapping) else {"type": value}
             yield _column({**facts, "name": name, "required": name in wanted or facts.get("required") is True})
         return
     for facts in said:

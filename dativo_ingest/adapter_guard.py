@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dativo_ingest.exceptions import DativoError, PluginError, SandboxError
 from dativo_ingest.loader import own_frame
-from dativo_ingest.model import PluginRef
+
+if TYPE_CHECKING:
+    from dativo_ingest.model import PluginRef
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 10.0
@@ -55,6 +57,15 @@ def guarded(ref: PluginRef, verb: str) -> Iterator[None]:
             {"plugin": str(ref), "verb": verb, "original_error": type(error).__name__, "frame": frame},
             retryable=_passing(error),
         ) from error
+
+
+def _put(into: queue.Queue[Any], item: Any) -> bool:
+    """Put an item into a queue, if there is room for it soon."""
+    try:
+        into.put(item, timeout=0.2)
+    except queue.Full:
+        return False
+    return True
 
 
 def _passing(error: BaseException | None) -> bool:
@@ -104,11 +115,8 @@ class OneThread:
         end = object()
 
         def put(item: Any) -> None:
-            while not stopped.is_set():
-                try:
-                    return found.put(item, timeout=0.2)
-                except queue.Full:
-                    continue
+            while not (stopped.is_set() or _put(found, item)):
+                pass
 
         def work() -> None:
             try:

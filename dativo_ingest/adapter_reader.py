@@ -13,19 +13,21 @@ import json
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dativo_ingest.adapter_discovery import check_result, streams
 from dativo_ingest.adapter_guard import OneThread
 from dativo_ingest.batches import batches_of
-from dativo_ingest.config import SourceConfig
 from dativo_ingest.exceptions import PluginError
 from dativo_ingest.model import CheckResult, Cursor, PluginRef, Stream, Unit, Window
-from dativo_ingest.plugins import BaseReader
 from dativo_ingest.validator import IncrementalStateManager
 
+if TYPE_CHECKING:
+    from dativo_ingest.config import SourceConfig
+    from dativo_ingest.plugins import BaseReader
+
+A = TypeVar("A", bound="ReaderAdapter")
 STATE, STATE_BASE64 = "state", "state_base64"
 """Keys of a cursor's value, and of the unit that is read from there: the content of the plugin's state file."""
 UNIT = "all"
@@ -50,7 +52,7 @@ class ReaderAdapter:
             source.incremental = {**source.incremental, "state_path": str(self._file)}
         self._thread = OneThread(ref)
 
-    def __enter__(self) -> ReaderAdapter:
+    def __enter__(self: A) -> A:
         try:
             if self._folder is None:
                 self._thread.call("open", self._reader)

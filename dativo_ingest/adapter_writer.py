@@ -11,7 +11,7 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from dativo_ingest.adapter_discovery import check_result
@@ -21,8 +21,9 @@ from dativo_ingest.exceptions import CommitError, PluginError
 from dativo_ingest.model import CheckResult, DataFile, PluginRef
 from dativo_ingest.plugins import BaseWriter
 
+A = TypeVar("A", bound="WriterAdapter")
 METADATA, INSTANCE, NUMBER = "metadata", "instance", "number"
-"""Keys of `DataFile.statistics`: what the plugin returned as JSON, who it was, and the how manieth file of its."""
+"""Keys of `DataFile.statistics`: what the plugin returned as JSON, who it was, and which of its files."""
 
 Given = tuple[AssetDefinition, TargetConfig, str]
 _log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class WriterAdapter:
         self._returned: list[dict[str, Any]] = []
         self._thread = OneThread(ref)
 
-    def __enter__(self) -> WriterAdapter:
+    def __enter__(self: A) -> A:
         try:
             self._plugin: BaseWriter = self._thread.call("open", self._new)
         except BaseException:
@@ -125,9 +126,8 @@ class WriterAdapter:
     def _checked(self, returned: Any) -> list[dict[str, Any]]:
         good = isinstance(returned, (list, tuple)) and all(isinstance(f, dict) and f.get("path") for f in returned)
         if not good:
-            message = (
-                f"plugin {self.ref}: write_batch gave {_shape(returned)}; it must give a list of dicts, each with a path"
-            )
+            shape = _shape(returned)
+            message = f"plugin {self.ref}: write_batch gave {shape}; it must give a list of dicts, each with a path"
             raise PluginError(message, "PLUGIN_BAD_RESULT", {"plugin": str(self.ref)})
         return list(returned)
 
@@ -152,9 +152,8 @@ class WriterAdapter:
             raise PluginError(message, "PLUGIN_LOST_ROWS", details)
 
     def _metadata(self, file: DataFile) -> dict[str, Any]:
-        if file.statistics.get(INSTANCE) == self._id:
-            return self._returned[file.statistics[NUMBER]]
-        return dict(file.statistics[METADATA])
+        mine = file.statistics.get(INSTANCE) == self._id
+        return self._returned[int(file.statistics[NUMBER])] if mine else dict(file.statistics[METADATA])
 
     def _commit(self, metadata: list[dict[str, Any]]) -> Mapping[str, Any]:
         result: Any = self._plugin.commit_files(metadata)

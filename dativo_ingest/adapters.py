@@ -1,7 +1,7 @@
 """A plugin's class as the pipeline wants it: the only place that knows both shapes. `opening` calls it.
 
-``ReaderAdapter`` and ``WriterAdapter`` carry the kept row interface of `plugins`; ``GuardedReader`` and ``GuardedWriter``
-a class that fits `protocols` by itself.
+``ReaderAdapter`` and ``WriterAdapter`` carry the kept row interface of `plugins`; ``GuardedReader`` and
+``GuardedWriter`` a class that fits `protocols` by itself.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.exceptions import PluginError
-from dativo_ingest.model import Stream
 from dativo_ingest.protocols import CORRUPT
 from dativo_ingest.pycolumns import column
 from dativo_ingest.pypages import ROWS, Pages, slices
@@ -19,6 +18,8 @@ from dativo_ingest.wanted import ANY, Want, want
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from dativo_ingest.model import Stream
 
 MOST_ROWS = 2 * ROWS
 """A record batch of a plugin's that has more is handed on in parts, without a copy."""
@@ -96,9 +97,9 @@ def arrow_batches(given: Any) -> Iterator[pa.RecordBatch]:
 def _imported(given: Any) -> Iterable[pa.RecordBatch]:
     import pyarrow as pa
 
-    if hasattr(given, "__arrow_c_stream__"):
-        return pa.RecordBatchReader.from_stream(given)
-    return [pa.record_batch(given)]
+    stream = hasattr(given, "__arrow_c_stream__")
+    found: Iterable[pa.RecordBatch] = pa.RecordBatchReader.from_stream(given) if stream else [pa.record_batch(given)]
+    return found
 
 
 def _parts(page: Any, who: str) -> Iterator[Sequence[Any]]:

@@ -190,10 +190,6 @@ CODES: dict[str, tuple[str, str]] = {
         "No job has that name or path.",
         "Use one of the names in the message, or the path of a job file.",
     ),
-    "NO_SUCH_PLUGIN": (
-        "There is no file where a job says that a plugin is.",
-        "Mend the path, which starts at the working directory or else at the job file; a library must be built first.",
-    ),
     "NO_SUCH_STREAM": (
         "The job has no stream of that name.",
         "Use one of the names in the message.",
@@ -246,6 +242,10 @@ CODES: dict[str, tuple[str, str]] = {
     "PLUGIN_LOST_ROWS": (
         "A writer says that it wrote fewer or more rows than it was given.",
         "Correct the writer: the `record_count` of what it returns must add up to the rows it got.",
+    ),
+    "PLUGIN_NOT_FOUND": (
+        "There is no file where a job says that a plugin is.",
+        "Mend the path, which starts at the working directory or else at the job file; a library must be built first.",
     ),
     "PLUGIN_OUT_OF_MEMORY": (
         "A plugin used more memory than `place.memory_mb`.",

@@ -1,90 +1,17 @@
 """What a plugin is configured with, and the host's own configuration under its old import paths.
 
-Plain classes: built with keywords, read by attribute, and whatever was not given is None. A key that no field has is
-kept and can be read like one. ``model_dump`` and its sisters are those that users of pydantic call.
+Plain classes, see `settings.Settings`: built with keywords, read by attribute, and what was not given is None. The
+names of the fields are those of job, recipe and asset files.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-from dativo_ingest.exceptions import ConfigurationError
-
-C = TypeVar("C", bound="Settings")
-
-
-class Settings:
-    """Named values; a subclass says which there are, by annotated defaults."""
-
-    _secret: ClassVar[frozenset[str]] = frozenset()
-    _models: ClassVar[Mapping[str, type[Settings]]] = {}
-
-    def __init__(self, **values: Any) -> None:
-        for name, default in self._defaults().items():
-            setattr(self, name, copy.copy(values.pop(name, default)))
-        for name, value in values.items():
-            setattr(self, name, value)
-        for name, model in self._models.items():
-            value = getattr(self, name)
-            if isinstance(value, Mapping):
-                setattr(self, name, model(**value))
-
-    @classmethod
-    def _defaults(cls) -> dict[str, Any]:
-        names = [name for base in reversed(cls.__mro__) for name in base.__dict__.get("__annotations__", {})]
-        return {name: getattr(cls, name) for name in names if not name.startswith("_")}
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Give one value, or ``default`` when it is not set."""
-        value = getattr(self, key, None)
-        return default if value is None else value
-
-    def model_dump(self, *, exclude_none: bool = False, **_: Any) -> dict[str, Any]:
-        """Give all values as a dict of its own, nested ones included."""
-        plain = {name: _dumped(value, exclude_none=exclude_none) for name, value in vars(self).items()}
-        return {k: v for k, v in plain.items() if v is not None} if exclude_none else plain
-
-    def dict(self, **options: Any) -> dict[str, Any]:
-        """Do what `model_dump` does, by its name of older days."""
-        return self.model_dump(**options)
-
-    @classmethod
-    def model_validate(cls: type[C], values: Mapping[str, Any]) -> C:
-        """Make it from a mapping."""
-        return cls(**values)
-
-    def model_copy(self: C, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> C:
-        """Give a copy with some values replaced."""
-        made = copy.deepcopy(self) if deep else copy.copy(self)
-        vars(made).update(update or {})
-        return made
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
-
-    __hash__ = None  # type: ignore[assignment]  # its values may change
-
-    def __repr__(self) -> str:
-        """Show what is set; of values that may hold secrets only that they are there."""
-        shown = ", ".join(
-            f"{name}={'***' if name in self._secret else repr(value)}"
-            for name, value in vars(self).items()
-            if value is not None
-        )
-        return f"{type(self).__name__}({shown})"
-
-
-def _dumped(value: Any, *, exclude_none: bool) -> Any:
-    if isinstance(value, Settings):
-        return value.model_dump(exclude_none=exclude_none)
-    if isinstance(value, Mapping):
-        return {k: _dumped(v, exclude_none=exclude_none) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_dumped(v, exclude_none=exclude_none) for v in value]
-    return value
+from dativo_ingest import doorways
+from dativo_ingest.settings import Settings
 
 
 class SourceConfig(Settings):
@@ -94,7 +21,7 @@ class SourceConfig(Settings):
     `validator.IncrementalStateManager`.
     """
 
-    _secret = frozenset({"credentials", "connection", "dsn"})
+    _secret: ClassVar[frozenset[str]] = frozenset({"credentials", "connection", "dsn"})
 
     type: str | None = None
     description: str | None = None
@@ -114,7 +41,7 @@ class SourceConfig(Settings):
 class TargetConfig(Settings):
     """What a writer gets: a job's `target`, its recipe included, variables and secrets already in place."""
 
-    _secret = frozenset({"credentials", "connection"})
+    _secret: ClassVar[frozenset[str]] = frozenset({"credentials", "connection"})
 
     type: str | None = None
     description: str | None = None
@@ -141,16 +68,16 @@ class TeamModel(Settings):
 class AssetDefinition(Settings):
     """What a writer gets of a contract: ``schema`` lists its fields as ``{"name", "type", "required", ...}``."""
 
-    _models = {"team": TeamModel, "compliance": Settings, "finops": Settings}
+    _models: ClassVar[Mapping[str, type[Settings]]] = {"team": TeamModel, "compliance": Settings, "finops": Settings}
 
     name: str | None = None
     version: str | None = None
     id: str | None = None
-    apiVersion: str | None = None
+    apiVersion: str | None = None  # noqa: N815 - a key of the file
     kind: str | None = None
     status: str | None = None
     domain: str | None = None
-    dataProduct: str | None = None
+    dataProduct: str | None = None  # noqa: N815 - a key of the file
     tenant: str | None = None
     description: Any = None
     tags: list[str] | None = None
@@ -164,6 +91,11 @@ class AssetDefinition(Settings):
     data_quality: dict[str, Any] | None = None
     change_management: dict[str, Any] | None = None
 
+    @staticmethod
+    def from_yaml(path: str | Path, validate_schema: bool = False) -> AssetDefinition:  # noqa: ARG004, FBT001, FBT002 - kept signature
+        """Load a contract file of any form; raises as `JobConfig.from_yaml` does."""
+        return AssetDefinition(**doorways.asset(Path(path)))
+
 
 class RetryConfig(Settings):
     """When a failed step runs again; delays in seconds."""
@@ -173,7 +105,7 @@ class RetryConfig(Settings):
     initial_delay_seconds: float | None = None
     max_delay_seconds: float = 300
     backoff_multiplier: float = 2.0
-    retryable_exit_codes: list[int] = [1, 2]
+    retryable_exit_codes: tuple[int, ...] = (1, 2)
     retryable_error_patterns: list[str] | None = None
     retryable_errors: list[str] | None = None
 
@@ -194,7 +126,7 @@ class ScheduleConfig(Settings):
 class CatalogConfig(Settings):
     """Where metadata and lineage go after a run."""
 
-    _secret = frozenset({"connection"})
+    _secret: ClassVar[frozenset[str]] = frozenset({"connection"})
 
     type: str | None = None
     connection: dict[str, Any] | None = None
@@ -217,7 +149,7 @@ class PluginSandboxConfig(Settings):
 class PluginConfig(Settings):
     """A job's `plugins` block."""
 
-    _models = {"sandbox": PluginSandboxConfig}
+    _models: ClassVar[Mapping[str, type[Settings]]] = {"sandbox": PluginSandboxConfig}
 
     sandbox: PluginSandboxConfig | None = None
 
@@ -225,7 +157,7 @@ class PluginConfig(Settings):
 class ConnectorRecipe(Settings):
     """What jobs with one connector have in common."""
 
-    _secret = frozenset({"credentials", "connection_template"})
+    _secret: ClassVar[frozenset[str]] = frozenset({"credentials", "connection_template"})
 
     name: str | None = None
     type: str | None = None
@@ -242,42 +174,22 @@ class ConnectorRecipe(Settings):
 
 
 class JobConfig(Settings):
-    """A job file as it is written. `from_yaml` gives the platform's own, complete job."""
+    """A job file."""
 
     @staticmethod
     def from_yaml(path: str | Path, validate_schema: bool = True) -> Any:  # noqa: ARG004, FBT001, FBT002 - kept signature
-        """Load a job file; always checked, whatever ``validate_schema`` says.
+        """Load a job file as the platform's own job; it is always checked, whatever ``validate_schema`` says.
 
         Raises:
             ConfigurationError: The file is wrong, or the platform is not installed.
         """
-        try:
-            from dativo_dagster.config.load import load_job
-        except ModuleNotFoundError as error:
-            raise no_platform("a job file", error) from error
-        return load_job(Path(path))
+        return doorways.job(Path(path))
 
 
 class RunnerConfig(Settings):
-    """A runner file as it is written. `from_yaml` gives the platform's own."""
+    """A runner file."""
 
     @staticmethod
     def from_yaml(path: str | Path) -> Any:
-        """Load a runner file.
-
-        Raises:
-            ConfigurationError: The file is wrong, or the platform is not installed.
-        """
-        try:
-            from dativo_dagster.config.runner import load_runner
-        except ModuleNotFoundError as error:
-            raise no_platform("a runner file", error) from error
-        return load_runner(Path(path))
-
-
-def no_platform(what: str, error: ModuleNotFoundError) -> ConfigurationError:
-    """Give the error for something that only the platform can do."""
-    if (error.name or "").partition(".")[0] != "dativo_dagster":
-        raise error
-    message = f"{what} needs the platform, and only the SDK is installed: pip install dativo-dagster"
-    return ConfigurationError(message, "PLATFORM_MISSING")
+        """Load a runner file as the platform's own; raises as `JobConfig.from_yaml` does."""
+        return doorways.runner(Path(path))

@@ -18,12 +18,14 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.exceptions import DativoError, PluginError
-from dativo_ingest.model import PluginRef
 from dativo_ingest.pluginpath import plugin_ref
 from dativo_ingest.pluginsource import Package, beside, package
+
+if TYPE_CHECKING:
+    from dativo_ingest.model import PluginRef
 
 __all__ = ["load_class", "load_module", "own_frame", "plugin_ref"]
 
@@ -47,7 +49,10 @@ class _Finder(importlib.abc.MetaPathFinder):
     """Finds the modules of plugins by the names that `package` gave."""
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,  # noqa: ARG002 - Python's
     ) -> importlib.machinery.ModuleSpec | None:
         """Give the spec of a plugin's file, or of a file beside it."""
         root, _, rest = fullname.partition(".")

@@ -21,12 +21,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.config import AssetDefinition, SourceConfig, TargetConfig
 from dativo_ingest.exceptions import PluginError
-from dativo_ingest.model import PluginRef
 from dativo_ingest.protocols import Reader, WriterPlugin
+
+if TYPE_CHECKING:
+    from dativo_ingest.model import PluginRef
 
 
 def open_reader(ref: PluginRef, config: Mapping[str, Any]) -> AbstractContextManager[Reader]:
@@ -77,11 +79,13 @@ def _python_writer(ref: PluginRef, config: Mapping[str, Any]) -> Iterator[Writer
     found = load_class(ref)
     given = (AssetDefinition(**config["asset"]), TargetConfig(**config["target"]), str(config["output_base"]))
     if issubclass(found, BaseWriter):
+        _must_commit(ref, config, commits=True)
         with WriterAdapter(ref, found, given) as writer:
             yield writer
         return
     _must_fit(ref, found, WriterPlugin, "BaseWriter")
     with GuardedWriter(ref, found, given) as guarded:
+        _must_commit(ref, config, commits=guarded.commits)
         yield guarded
 
 
@@ -96,3 +100,16 @@ def _must_fit(ref: PluginRef, found: type, protocol: type, base: str) -> None:
             f"protocols.{role} it lacks {', '.join(missing)}"
         )
         raise PluginError(message, "PLUGIN_WRONG_CLASS", {"plugin": str(ref)})
+
+
+def _must_commit(ref: PluginRef, config: Mapping[str, Any], *, commits: bool) -> None:
+    """Refuse a writer that commits where the job's table is to do so, or the reverse."""
+    wanted = config.get("commits", commits)
+    if wanted != commits:
+        message = (
+            f"plugin {ref} makes its files visible by itself, and so would the table of the job's target; leave out the "
+            "`connector` of the target"
+            if commits
+            else f"plugin {ref} only lays files down, and nothing commits them; give the target a `connector`"
+        )
+        raise PluginError(message, "PLUGIN_WRONG_CLASS", {"plugin": str(ref), "commits": commits})

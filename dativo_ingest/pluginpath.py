@@ -22,7 +22,7 @@ def plugin_ref(text: str, base: Path) -> PluginRef:
     the file is there, else at ``base``.
 
     Raises:
-        ConfigurationError: ``BAD_PLUGIN``, the text is of another form; ``NO_SUCH_PLUGIN``, there is no such file.
+        ConfigurationError: ``BAD_PLUGIN``, the text is of another form; ``PLUGIN_NOT_FOUND``, there is no such file.
     """
     said, colon, name = text.rpartition(":")
     if not colon or not said or not name.strip():
@@ -52,7 +52,7 @@ def _existing(path: Path, base: Path, text: str, kind: str) -> Path:
         message = f"plugin {text!r} not found: there is no {path.name} in {places}"
         if kind == "native":
             message += f" (nor with {' or '.join(suffixes[1:])}); build it first, with `cargo build --release`"
-    raise ConfigurationError(message, "NO_SUCH_PLUGIN", {"plugin": text})
+    raise ConfigurationError(message, "PLUGIN_NOT_FOUND", {"plugin": text})
 
 
 def _installed(name: str) -> Path:
@@ -71,7 +71,7 @@ def _installed(name: str) -> Path:
         f"native library {name!r} is not built{known}; looked in {looked}. Run `make rust` in a checkout, or install a "
         "wheel that carries the libraries"
     )
-    raise ConfigurationError(message, "NO_SUCH_PLUGIN", {"plugin": f"{_NATIVE}:{name}"})
+    raise ConfigurationError(message, "PLUGIN_NOT_FOUND", {"plugin": f"{_NATIVE}:{name}"})
 
 
 def _folders() -> list[Path]:

@@ -11,14 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dativo_ingest import __version__ as _sdk
 from dativo_ingest.exceptions import ConfigurationError, PluginError
 
 if TYPE_CHECKING:
-    from dativo_ingest.model import PluginRef
     from dativo_ingest.config import AssetDefinition, SourceConfig, TargetConfig
+    from dativo_ingest.model import PluginRef
     from dativo_ingest.validator import IncrementalStateManager
 
 PLUGIN_SDK_VERSION = "1.0.0"
@@ -67,7 +67,7 @@ class DiscoveryResult:
         return {"objects": self.objects, "metadata": self.metadata}
 
 
-class _Plugin(ABC):
+class _Plugin:
     """What readers and writers share."""
 
     __version__ = "1.0.0"
@@ -89,7 +89,7 @@ class _Plugin(ABC):
         """Let go of what the plugin holds. Called once, also after a failure."""
 
 
-class BaseReader(_Plugin):
+class BaseReader(_Plugin, ABC):
     """A source of somebody else's. Only `extract` must be written.
 
     Optional methods that are called when they are there: ``extract_metadata() -> {"tags": {column: class}}``,
@@ -121,12 +121,17 @@ class BaseReader(_Plugin):
         return None
 
 
-class BaseWriter(_Plugin):
-    """A target of somebody else's. Only `write_batch` must be written, or `write_arrow` instead."""
+class BaseWriter(_Plugin, ABC):
+    """A target of somebody else's. Only `write_batch` must be written, or `write_arrow` in its place."""
 
     commit_anywhere = False
     """True when `commit_files` needs nothing but its argument, so that another instance, even in another process,
     may be asked to commit what this one wrote."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.write_arrow is not BaseWriter.write_arrow and cls.write_batch is BaseWriter.write_batch:
+            cls.write_batch = _rows_as_arrow  # type: ignore[method-assign]
 
     def __init__(self, asset_definition: AssetDefinition, target_config: TargetConfig, output_base: str) -> None:
         self.asset_definition = asset_definition
@@ -160,6 +165,14 @@ class BaseWriter(_Plugin):
         raise NotImplementedError
 
 
+def _rows_as_arrow(self: BaseWriter, records: list[dict[str, Any]], file_counter: int) -> list[dict[str, Any]]:
+    """Write rows through `write_arrow`: the `write_batch` of a writer that has none."""
+    from dativo_ingest.batches import rows_batch
+    from dativo_ingest.model import Stream
+
+    return self.write_arrow(rows_batch(records, Stream(name=self.asset_definition.name or "")), file_counter)
+
+
 class PluginLoader:
     """How the earlier system loads plugins. New code uses `loader.plugin_ref` and `loader.load_class`."""
 
@@ -186,14 +199,14 @@ class PluginLoader:
         plugin_path: str, mode: str = "self_hosted", sandbox_config: Any = None, plugin_config: Any = None
     ) -> type[BaseReader] | Callable[..., BaseReader]:
         """Give the class of a reader, or a function that makes one in its sandbox; nothing of it runs here then."""
-        return _load(plugin_path, BaseReader, mode, sandbox_config, plugin_config)
+        return cast("type[BaseReader]", _load(plugin_path, BaseReader, mode, sandbox_config, plugin_config))
 
     @staticmethod
     def load_writer(
         plugin_path: str, mode: str = "self_hosted", sandbox_config: Any = None, plugin_config: Any = None
     ) -> type[BaseWriter] | Callable[..., BaseWriter]:
         """Give the class of a writer, or a function that makes one in its sandbox; nothing of it runs here then."""
-        return _load(plugin_path, BaseWriter, mode, sandbox_config, plugin_config)
+        return cast("type[BaseWriter]", _load(plugin_path, BaseWriter, mode, sandbox_config, plugin_config))
 
     @staticmethod
     def load_rust_plugin(
@@ -219,7 +232,7 @@ class PluginLoader:
 def _load(plugin_path: str, base: type, mode: str, sandbox_config: Any, plugin_config: Any) -> Any:
     from dativo_ingest.sandbox import sandboxed
 
-    if PluginLoader._detect_plugin_type(plugin_path) == "rust":
+    if PluginLoader._detect_plugin_type(plugin_path) == "rust":  # noqa: SLF001 - a kept name
         return PluginLoader.load_rust_plugin(plugin_path, base, mode, sandbox_config, plugin_config)
     # Decided before anything of the plugin runs: it must not run here at all when it is meant for a sandbox.
     return sandboxed(plugin_path, mode, _settings(sandbox_config, plugin_config)) or PluginLoader.load_class_from_path(
@@ -243,6 +256,6 @@ def _as_value_error() -> Iterator[None]:
     try:
         yield
     except (ConfigurationError, PluginError) as error:
-        if error.error_code in {"BAD_PLUGIN", "NO_SUCH_PLUGIN", "PLUGIN_CLASS_MISSING"}:
+        if error.error_code in {"BAD_PLUGIN", "PLUGIN_NOT_FOUND", "PLUGIN_CLASS_MISSING"}:
             raise ValueError(error.message) from error
         raise

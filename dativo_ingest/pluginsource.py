@@ -45,7 +45,9 @@ class Package:
 
     def tree(self, source: bytes, path: Path) -> ast.Module:
         """Parse a file of the package with its imports met."""
-        return ast.fix_missing_locations(_Imports(self, path).visit(ast.parse(source, str(path))))
+        tree = ast.parse(source, str(path))
+        _Imports(self, path).visit(tree)
+        return ast.fix_missing_locations(tree)
 
 
 def package(path: Path) -> Package:

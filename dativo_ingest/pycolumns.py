@@ -8,7 +8,7 @@ decides value by value. Text is also what a contract's ``string`` and ``json`` c
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import uuid
 from bisect import bisect_right
@@ -17,10 +17,11 @@ from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.pyvalues import Foreign, Unknown, base_of, plain, text_of
-from dativo_ingest.wanted import Want
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from dativo_ingest.wanted import Want
 
 MOST_FIELDS = 1000
 """A struct has no more fields than this; dicts with more keys are text."""
@@ -61,7 +62,8 @@ def column(values: Sequence[Any], want: Want, bad: dict[int, str]) -> pa.Array:
 
 
 def _kinds(values: Sequence[Any]) -> set[type]:
-    return {base_of(kind) for kind in set(map(type, values)) if kind is not _NONE}
+    types: set[type] = set(map(type, values))
+    return {base_of(kind) for kind in types if kind is not _NONE}
 
 
 def _known(values: Sequence[Any], bad: dict[int, str]) -> list[Any]:
@@ -204,12 +206,12 @@ _SIMPLE: dict[type, Callable[[], Any]] = {
     float: _simple("float64"),
     str: _simple("string"),
     bytes: _simple("binary"),
-    datetime.date: _simple("date32"),
-    datetime.timedelta: _simple("duration", "us"),
+    dt.date: _simple("date32"),
+    dt.timedelta: _simple("duration", "us"),
 }
 _BUILT: dict[type, Callable[[Sequence[Any], Want, dict[int, str]], Any]] = {
-    datetime.datetime: _moments,
-    datetime.time: _clocks,
+    dt.datetime: _moments,
+    dt.time: _clocks,
     decimal.Decimal: _decimals,
     uuid.UUID: _uuids,
     list: _lists,

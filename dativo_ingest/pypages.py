@@ -6,7 +6,7 @@ A plugin may use a page, or a row, again as soon as it is asked for the next one
 from __future__ import annotations
 
 import copy
-import datetime
+import datetime as dt
 import decimal
 import time
 import uuid
@@ -28,7 +28,7 @@ SECONDS = 2.0
 _SAMPLE = 4
 _FIXED = (
     *(bool, int, float, str, bytes, type(None), decimal.Decimal, uuid.UUID),
-    *(datetime.datetime, datetime.date, datetime.time, datetime.timedelta),
+    *(dt.datetime, dt.date, dt.time, dt.timedelta),
 )
 
 
@@ -103,8 +103,9 @@ def _same_keys(page: Sequence[Any]) -> dict[str, list[Any]] | None:
 def _check_names(columns: Mapping[Any, Any]) -> None:
     for name in columns:
         if not isinstance(name, str):
-            message = f"a row has a key that is a {type(name).__name__}; the keys of a row are the names of columns, text"
-            raise PluginError(message, "PLUGIN_BAD_ROW", {"key_type": type(name).__name__})
+            kind = type(name).__name__
+            message = f"a row has a key that is a {kind}; the keys of a row are the names of columns, so they are text"
+            raise PluginError(message, "PLUGIN_BAD_ROW", {"key_type": kind})
         if name == CORRUPT:
             raise PluginError(f"a row has the key {CORRUPT!r}, which is ours", "PLUGIN_BAD_ROW")
 

@@ -6,7 +6,7 @@ Moments are `datetime.datetime` (aware in UTC where the contract has a zone), da
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +45,9 @@ def _fast(array: pa.Array) -> list[Any] | None:
     if t.is_integer(kind) or t.is_floating(kind):
         return _numpy(array.fill_null(0) if array.null_count else array)
     if t.is_boolean(kind):
-        return _numpy(array.fill_null(False) if array.null_count else array)
+        return _numpy(array.fill_null(pa.scalar(value=False)) if array.null_count else array)
     if t.is_date32(kind) or (t.is_timestamp(kind) and kind.unit != "ns"):
-        inside = pc.min_max(array.cast(pa.timestamp("us")) if t.is_date32(kind) else array.cast(pa.timestamp("us")))
+        inside = pc.min_max(array.cast(pa.timestamp("us")))
         low, high = (inside[end].cast(pa.int64()).as_py() for end in ("min", "max"))
         if low is None or low < YEARS_1_TO_9999[0] or high > YEARS_1_TO_9999[1]:
             return None
@@ -61,9 +61,9 @@ def _moments(array: pa.Array, *, day: bool) -> list[Any]:
     zone = None if day else array.type.tz
     plain = array.cast(pa.date32() if day else pa.timestamp("us"))
     if plain.null_count:
-        plain = plain.fill_null(datetime.date(1970, 1, 1) if day else datetime.datetime(1970, 1, 1))  # noqa: DTZ001
+        plain = plain.fill_null(dt.date(1970, 1, 1) if day else dt.datetime(1970, 1, 1))  # noqa: DTZ001
     values = _numpy(plain)
-    return values if zone is None else [v.replace(tzinfo=datetime.timezone.utc) for v in values]
+    return values if zone is None else [v.replace(tzinfo=dt.timezone.utc) for v in values]
 
 
 def _numpy(array: pa.Array) -> list[Any]:

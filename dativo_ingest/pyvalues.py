@@ -6,8 +6,10 @@ are ISO 8601, bytes are base64, a Decimal keeps its digits.
 
 from __future__ import annotations
 
+import array
 import base64
-import datetime
+import collections
+import datetime as dt
 import decimal
 import enum
 import json
@@ -17,13 +19,13 @@ from functools import lru_cache
 from typing import Any
 
 _BASES = (
-    *(bool, int, float, str, bytes, decimal.Decimal, datetime.datetime, datetime.date, datetime.time),
-    *(datetime.timedelta, uuid.UUID, dict, list),
+    *(bool, int, float, str, bytes, decimal.Decimal, dt.datetime, dt.date, dt.time),
+    *(dt.timedelta, uuid.UUID, dict, list),
 )
-_LISTS = (tuple, set, frozenset, range)
 _BYTES = (bytearray, memoryview)
+_LISTS = (set, frozenset, range, collections.deque, array.array, Mapping)  # and a mapping, which becomes a dict
+_STRANGERS = {"numpy", "pandas"}
 _MISSING = {"NaTType", "NAType"}  # of pandas: they are None
-_FOREIGN = ("nanosecond", "nanoseconds", "item")  # what moments of pandas and scalars of numpy have
 
 
 class Foreign:
@@ -39,43 +41,46 @@ def base_of(kind: type) -> type:
     """Give the type of Python's own that a type stands for, else `Foreign` or `Unknown`."""
     if kind in _BASES:
         return kind
-    if issubclass(kind, enum.Enum) or kind.__name__ in _MISSING or any(hasattr(kind, name) for name in _FOREIGN):
+    if issubclass(kind, enum.Enum) or any(c.__module__.partition(".")[0] in _STRANGERS for c in kind.__mro__):
         return float if issubclass(kind, float) else Foreign  # numpy's float64 is a float
     if issubclass(kind, _BYTES):
         return bytes
-    for base in _BASES:
-        if issubclass(kind, base):
-            return base
     if issubclass(kind, tuple):
         return list
-    return Foreign if issubclass(kind, (*_LISTS, Mapping)) or hasattr(kind, "tolist") else Unknown
+    known = (base for base in _BASES if issubclass(kind, base))
+    return next(known, Foreign if issubclass(kind, _LISTS) else Unknown)
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any) -> Any:  # noqa: PLR0911 - one line a kind of stranger
     """Give a value as one of Python's own, without loss: nanoseconds, which Python has not, become text."""
-    kind = type(value)
+    kind: type = type(value)
     if base_of(kind) is not Foreign:
         return value
     if isinstance(value, enum.Enum):
         return plain(value.value)
     if kind.__name__ in _MISSING:
         return None
-    if hasattr(value, "nanosecond"):
-        return value.isoformat() if value.nanosecond else value.to_pydatetime()
-    if hasattr(value, "nanoseconds"):
-        return value.isoformat() if value.nanoseconds else value.to_pytimedelta()
+    if isinstance(value, (dt.datetime, dt.timedelta)):
+        return _moment(value)
     if isinstance(value, Mapping):
         return dict(value)
-    if hasattr(value, "item") and not getattr(value, "shape", ()):
-        return _scalar(value)
-    return value.tolist() if hasattr(value, "tolist") else list(value)
+    if isinstance(value, array.array) or not hasattr(value, "tolist"):
+        return list(value)
+    return value.tolist() if value.shape else _scalar(value)
+
+
+def _moment(value: Any) -> Any:
+    """Give a moment or a duration of pandas."""
+    finer = value.nanosecond if hasattr(value, "nanosecond") else value.nanoseconds
+    if finer:
+        return value.isoformat()
+    return value.to_pydatetime() if hasattr(value, "to_pydatetime") else value.to_pytimedelta()
 
 
 def _scalar(value: Any) -> Any:
     """Give a scalar of numpy; a moment finer than microseconds is an integer there, and here text."""
     found = value.item()
-    moment = getattr(getattr(value, "dtype", None), "kind", "") in {"M", "m"}
-    return str(value) if moment and isinstance(found, int) else found
+    return str(value) if value.dtype.kind in "Mm" and isinstance(found, int) else found
 
 
 def text_of(value: Any) -> str:
@@ -100,24 +105,30 @@ def _written(value: Any) -> str:
     value = plain(value)
     word = _word(value)
     if word is not None:
-        return json.dumps(word, ensure_ascii=False)
+        return _quoted(word)
     if isinstance(value, decimal.Decimal):
         return str(value)
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{json.dumps(text_of(k), ensure_ascii=False)}:{_written(v)}" for k, v in value.items()) + "}"
+        return "{" + ",".join(f"{_quoted(text_of(k))}:{_written(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(_written, value)) + "]"
     return json.dumps(value)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _word(value: Any) -> str | None:
     """Give a value whose JSON would be a string, without quotes; None for all others."""
     if isinstance(value, str):
         return str.__str__(value)
-    if isinstance(value, (datetime.date, datetime.time)):
+    if isinstance(value, (dt.date, dt.time)):
         return value.isoformat()
-    if isinstance(value, (uuid.UUID, datetime.timedelta)) or (isinstance(value, decimal.Decimal) and not value.is_finite()):
+    if isinstance(value, (uuid.UUID, dt.timedelta)):
         return str(value)
+    if isinstance(value, decimal.Decimal):
+        return None if value.is_finite() else str(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return base64.b64encode(value).decode()
     return None

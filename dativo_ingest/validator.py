@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dativo_ingest import doorways
 from dativo_ingest.exceptions import ConfigurationError
 
 try:
     import fcntl
 except ImportError:  # Windows has no flock; a write is atomic there, too
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment,unused-ignore]
 
 
 class IncrementalStateManager:
@@ -53,9 +54,7 @@ class IncrementalStateManager:
             _replace(Path(state_path), state)
 
     @staticmethod
-    def should_skip_file(
-        file_id: str, current_modified_time: str, state_path: Path, lookback_days: int = 0
-    ) -> bool:
+    def should_skip_file(file_id: str, current_modified_time: str, state_path: Path, lookback_days: int = 0) -> bool:
         """Say whether a file was read before and has not changed; never when there is a look back."""
         return _unchanged(f"file_{file_id}", current_modified_time, state_path, lookback_days)
 
@@ -79,24 +78,22 @@ class IncrementalStateManager:
 
 
 class ConnectorValidator:
-    """Says whether a connector can do what a job asks for. The platform checks that when it loads a job."""
+    """Says whether there is such a connector. All else that it once checked is checked when a job is loaded."""
 
     @staticmethod
-    def validate_connector_type(connector_type: str, role: str | None = None) -> None:
+    def validate_connector_type(connector_type: str) -> None:
         """Refuse a connector that the platform does not have.
 
         Raises:
             ConfigurationError: There is none of that name, or the platform is not installed.
         """
-        from dativo_ingest.config import known_connector
-
-        known_connector(connector_type, role)
+        doorways.connector(connector_type)
 
 
 def _unchanged(key: str, modified: str, state_path: Path, lookback_days: int) -> bool:
     seen = IncrementalStateManager.read_state(state_path).get(key)
     last = seen.get("last_modified") if isinstance(seen, Mapping) else None
-    return bool(last) and modified <= last and lookback_days == 0
+    return isinstance(last, str) and modified <= last and lookback_days == 0
 
 
 def _set(path: Path, key: str, entry: dict[str, Any]) -> None:
@@ -128,7 +125,5 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _corrupt(path: Path, why: str) -> ConfigurationError:
-    message = (
-        f"state file {path} cannot be read: {why}. Mend it, or remove it to read the source from its beginning"
-    )
+    message = f"state file {path} cannot be read: {why}. Mend it, or remove it to read the source from its beginning"
     return ConfigurationError(message, "STATE_CORRUPT", {"path": str(path)})

@@ -19,7 +19,8 @@ from dativo_ingest.exceptions import PluginVersionError
 SUPPORTED = ">=1.0,<2"
 """Versions of the SDK that a plugin may have been built with to run here."""
 
-_VERSION = re.compile(r"v?(\d+(?:\.\d+)*)([-.]?(?:a|b|rc|alpha|beta|dev)[.-]?\d*)?(?:[+.-].*)?", re.ASCII | re.IGNORECASE)
+_DRAFT = r"[-.]?(?:a|b|rc|alpha|beta|dev)[.-]?\d*"
+_VERSION = re.compile(rf"v?(\d+(?:\.\d+)*)({_DRAFT})?(?:[+.-].*)?", re.ASCII | re.IGNORECASE)
 _PART = re.compile(r"(==|!=|>=|<=|>|<|~=|\^)?\s*(.+)")
 _warned: set[tuple[str, str]] = set()
 
@@ -114,7 +115,7 @@ def check_built_with(plugin: str, version: str) -> None:
             return
     except ValueError as error:
         raise PluginVersionError(f"{plugin} says it was built with SDK {error}", version, SUPPORTED) from error
-    message = f"{plugin} was built with SDK {version}, but this platform runs plugins built with {SUPPORTED}; build it anew"
+    message = f"{plugin} was built with SDK {version}, but plugins built with {SUPPORTED} run here; build it anew"
     raise PluginVersionError(message, version, SUPPORTED, {"plugin": plugin})
 
 
