@@ -25,9 +25,9 @@ _HOMES = {
     "conformance": ("READER_CHECKS", "WRITER_CHECKS", "Suite", "run"),
     "generated": ("reader_case", "reader_tests", "writer_case", "writer_tests"),
     "hostile": ("FAULTS", "HostileReader"),
-    "recorder": ("RecordingWriter", "rows_of_reader"),
+    "recorder": ("MemoryWriter", "read_rows"),
     "report": ("Report",),
-    "server": ("Answer", "HttpServer", "http_server"),
+    "server": ("Answer", "HttpServer", "Request", "http_server", "pages"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -76,7 +76,7 @@ def arrow_type(text: str) -> pa.DataType:
     tokens = _TOKEN.findall(text)
     try:
         found = _parsed(tokens)
-    except (IndexError, KeyError, ValueError) as error:
+    except (IndexError, TypeError, ValueError) as error:
         raise ConfigurationError(f"type {text!r} is none of dativo; see docs/jobs.md", "BAD_TYPE") from error
     if tokens:
         raise ConfigurationError(f"type {text!r}: {tokens[0]!r} is too much at the end", "BAD_TYPE")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dativo_ingest.model import DataFile, Stream
 
 OpenReader = Callable[[], AbstractContextManager[Reader]]
-OpenWriter = Callable[[], AbstractContextManager[WriterPlugin]]
+OpenWriter = Callable[[str], AbstractContextManager[WriterPlugin]]
 MEGABYTE = 1_000_000
 
 
@@ -51,9 +51,9 @@ class WriterCase:
     """A writer under test. Each fact beside ``open_writer``, ``stream`` and ``folder`` lets a check see more.
 
     Args:
-        open_writer: Opens the writer anew, with the same configuration, in whatever place.
+        open_writer: Opens the writer anew, in whatever place, to write into a folder that is given as an absolute path.
         stream: The columns that are written.
-        folder: Gives an empty folder, as an absolute path, that the writer may fill; called once a check.
+        folder: Gives an empty folder, as an absolute path; called once a check.
         read_back: Gives the rows that are visible at the target as dicts, for a writer that commits by itself.
         broken: Opens the writer with a configuration that must be refused.
         secrets: Texts that no message may show.

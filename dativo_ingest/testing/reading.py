@@ -29,12 +29,12 @@ def planned(case: ReaderCase) -> Iterator[tuple[Reader, Stream, Window]]:
 
 
 def stream_of(case: ReaderCase, reader: Reader) -> Stream:
-    """Give the stream of a case; what the author left out of its columns is discovered."""
+    """Give the stream of a case; without columns it is discovered, and without a name it is the first."""
     if case.stream.columns:
         return case.stream
-    found = {s.name: s for s in reader.discover()}
-    known = found.get(case.stream.name)
-    return dataclasses.replace(case.stream, columns=known.columns) if known else case.stream
+    found = list(reader.discover())
+    known = next((s for s in found if case.stream.name in {"", s.name}), None)
+    return dataclasses.replace(case.stream, name=known.name, columns=known.columns) if known else case.stream
 
 
 def batches(case: ReaderCase, reader: Reader, stream: Stream, unit: Unit) -> Generator[Any, None, None]:

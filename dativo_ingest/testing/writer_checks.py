@@ -44,7 +44,7 @@ class Place:
 def opened(case: WriterCase) -> Iterator[tuple[WriterPlugin, Place]]:
     """Open the writer, with an empty folder for it."""
     place = Place(Path(case.folder()).absolute())
-    with case.open_writer() as writer:
+    with case.open_writer(str(place.path)) as writer:
         yield writer, place
 
 

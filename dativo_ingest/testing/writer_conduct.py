@@ -138,11 +138,11 @@ def errors_coded(case: WriterCase) -> str:
     folder = Place(Path(case.folder()))
 
     def check_it() -> Any:
-        with broken() as writer:
+        with broken(str(folder.path)) as writer:
             return writer.check()
 
     def write_it() -> Any:
-        with broken() as writer:
+        with broken(str(folder.path)) as writer:
             return writer.write(iter(rows_for(case)), folder.base, "part-0001")
 
     calls: tuple[Callable[[], Any], ...] = (check_it, write_it)
