@@ -35,11 +35,13 @@ pub struct DativoJson {
     pub release: Option<unsafe extern "C" fn(*mut DativoJson)>,
 }
 
+/// The slot that gives the next stream of a reading.
+pub type Next = unsafe extern "C" fn(*mut DativoReading, *mut FFI_ArrowArrayStream, *mut DativoError) -> DativoStatus;
+
 #[repr(C)]
 #[derive(Debug)]
 pub struct DativoReading {
-    pub next:
-        Option<unsafe extern "C" fn(*mut DativoReading, *mut FFI_ArrowArrayStream, *mut DativoError) -> DativoStatus>,
+    pub next: Option<Next>,
     pub last_error: Option<unsafe extern "C" fn(*mut DativoReading, *mut DativoError) -> DativoStatus>,
     pub position: Option<unsafe extern "C" fn(*mut DativoReading) -> u64>,
     pub cancel: Option<unsafe extern "C" fn(*mut DativoReading)>,
