@@ -156,6 +156,12 @@ class Reader:
     def reached(self, window):
         return Cursor(value={"reads": self.reads, "pid": os.getpid()})
 
+    def close(self):
+        if self.source.get("on_close") == "crash":
+            segfault()
+        if self.source.get("on_close") == "raise":
+            raise RuntimeError("cannot close")
+
 
 class Writer:
     """Counts rows in memory and writes them on commit, as writers of the earlier system may."""

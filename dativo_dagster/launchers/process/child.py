@@ -33,6 +33,8 @@ CLOSE_SECONDS = 5.0
 """How long a plugin may take to close when all went well."""
 HURRY_SECONDS = 0.4
 """The same when somebody waits for it to be over: a read that was broken off, an interrupt."""
+DEATH_SECONDS = 2.0
+"""How long a process may take to be dead once it fell silent; the kernel takes a moment for a large one."""
 TERM_SECONDS = 0.2
 """How long a process may take to follow SIGTERM."""
 MIB = 1024 * 1024
@@ -46,6 +48,7 @@ _START = (
     "from dativo_ingest.worker import main; main()"
 )
 _ROOT = str(Path(dativo_ingest.__file__).parents[1])
+_LOGGER = logging.getLogger(__name__)
 
 
 class Child:
@@ -100,9 +103,11 @@ class Child:
 
     def end(self, patience: float = CLOSE_SECONDS) -> int:
         """End the process, gently if it follows, and free all that belongs to it; gives its exit status."""
-        if not self.session.busy:
+        asked = not self.session.busy and self._fate is None and self.process.returncode is None
+        if asked:
             self.session.close()
-        if self.session.busy or not self._wait(patience):
+        followed = asked and self._wait(patience)
+        if not followed:
             self._signal(signal.SIGTERM)
             self._wait(TERM_SECONDS)
         with self._ending:
@@ -111,11 +116,18 @@ class Child:
         self.output.finish.set()
         self.output.join()
         self.session.channel.close()
+        if asked and (status or not followed):
+            self._tell_bad_end(f"ended with status {status}" if followed else f"took longer than {patience:g} s")
         return status
+
+    def _tell_bad_end(self, what: str) -> None:
+        said = "".join(f"; it last said: {line}" for line in self.output.last_words()[-1:])
+        message = "plugin %s did not close well: it %s%s"
+        _LOGGER.warning(message, self.plugin, what, said, extra={"fields": self.where()})
 
     def fate(self, doing: Doing) -> DativoError:
         """Give the error that says why nothing more comes of the process."""
-        if not self._wait(HURRY_SECONDS):
+        if not self._wait(DEATH_SECONDS):
             self.kill(fate.GARBLED)
         status = self.end()
         why = self._fate or fate.died(status, "\n".join(self.output.kept))

@@ -53,8 +53,11 @@ def read_all(reader, unit=UNIT):
 
 def children() -> set[int]:
     """Give the processes that this one has, zombies included."""
-    tasks = Path("/proc/self/task").iterdir()
-    return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
+    return found
 
 
 def open_files() -> list[str]:
@@ -338,6 +341,13 @@ def test_a_read_that_is_broken_off_lets_the_plugin_clean_up_and_ends_its_child(t
         batches.close()
         assert (tmp_path / "end.closed").exists()
         assert children() == set()
+
+
+@pytest.mark.parametrize(("way", "said"), [("crash", "status -11"), ("raise", "RuntimeError: cannot close")])
+def test_a_plugin_that_does_not_close_well_is_heard_of_and_harms_nothing(way, said, caplog):
+    with opened(on_close=way) as reader:
+        assert len(read_all(reader)) == 3
+    assert said in caplog.text
 
 
 @pytest.mark.parametrize("fault", ["hang", "hang outside Python", "ignores SIGTERM", "endless"])
