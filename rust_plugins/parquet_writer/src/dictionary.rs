@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use dativo_plugin::Result;
 use dativo_plugin::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use dativo_plugin::arrow::compute::concat_batches;
+use dativo_plugin::arrow::compute::concat;
 use dativo_plugin::arrow::datatypes::DataType;
 use dativo_plugin::arrow::row::{RowConverter, SortField};
 
@@ -16,10 +16,11 @@ pub(crate) const SAMPLE_ROWS: usize = 10_000;
 
 /// Say of each leaf column, in the order of the Parquet schema, whether the first rows hold each value twice or more.
 pub(crate) fn repetitive(first: &[RecordBatch]) -> Result<Vec<bool>> {
-    let Some(batch) = first.first() else { return Ok(Vec::new()) };
-    let sample = concat_batches(&batch.schema(), first)?;
     let mut found = Vec::new();
-    sample.columns().iter().try_for_each(|column| leaves(column, &mut found))?;
+    for column in 0..first.first().map_or(0, RecordBatch::num_columns) {
+        let parts: Vec<&dyn Array> = first.iter().map(|batch| batch.column(column).as_ref()).collect();
+        leaves(&concat(&parts)?, &mut found)?;
+    }
     Ok(found)
 }
 

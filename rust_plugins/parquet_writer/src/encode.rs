@@ -80,7 +80,7 @@ impl Encoder {
             state = self.wait(state)?;
         }
         state.waiting += *size;
-        state.groups.add(batch.num_rows(), pieces.into_iter().flatten());
+        state.groups.add(pieces.into_iter().flatten());
         drop(size); // the pieces alone hold it now
         drop(state);
         self.work.notify_all();

@@ -49,7 +49,7 @@ impl<'a> Files<'a> {
             None => self.begin()?,
         };
         let mut writer = file.writer.next_row_group().map_err(unwritable)?;
-        for chunk in group.chunks {
+        for chunk in group {
             chunk.append_to_row_group(&mut writer).map_err(unwritable)?;
         }
         writer.close().map_err(unwritable)?;

@@ -12,10 +12,7 @@ use crate::failure::unwritable;
 use crate::measure::bytes;
 
 /// An encoded row group: its column chunks in the order of the Parquet schema.
-pub(crate) struct RowGroup {
-    pub(crate) rows: usize,
-    pub(crate) chunks: Vec<ArrowColumnChunk>,
-}
+pub(crate) type RowGroup = Vec<ArrowColumnChunk>;
 
 /// Values of one leaf column of one batch.
 pub(crate) struct Piece {
@@ -76,7 +73,7 @@ type At = (usize, usize);
 /// Pieces of one column, to be encoded by one thread.
 pub(crate) struct Task {
     pub(crate) at: At,
-    pub(crate) writer: ArrowColumnWriter,
+    pub(crate) writer: Box<ArrowColumnWriter>,
     pub(crate) pieces: Vec<Piece>,
     /// Nothing comes after them: the column is finished then.
     pub(crate) last: bool,
@@ -84,7 +81,7 @@ pub(crate) struct Task {
 
 /// What became of a column.
 pub(crate) enum Outcome {
-    Open(ArrowColumnWriter),
+    Open(Box<ArrowColumnWriter>),
     Finished(ArrowColumnChunk),
 }
 
@@ -96,7 +93,6 @@ pub(crate) struct Groups {
 }
 
 struct Group {
-    rows: usize,
     ended: bool,
     columns: Vec<Column>,
 }
@@ -115,14 +111,13 @@ impl Groups {
     }
 
     pub(crate) fn begin(&mut self, writers: Vec<ArrowColumnWriter>) {
-        let open = |writer| Column { outcome: Some(Outcome::Open(writer)), ..Column::default() };
-        self.groups.push_back(Group { rows: 0, ended: false, columns: writers.into_iter().map(open).collect() });
+        let open = |writer| Column { outcome: Some(Outcome::Open(Box::new(writer))), ..Column::default() };
+        self.groups.push_back(Group { ended: false, columns: writers.into_iter().map(open).collect() });
     }
 
     /// Add the pieces of a batch to the youngest row group.
-    pub(crate) fn add(&mut self, rows: usize, pieces: impl Iterator<Item = Piece>) {
+    pub(crate) fn add(&mut self, pieces: impl Iterator<Item = Piece>) {
         let Some(group) = self.groups.back_mut() else { return };
-        group.rows += rows;
         for (column, piece) in group.columns.iter_mut().zip(pieces) {
             column.bytes += piece.bytes;
             column.waiting.push(piece);
@@ -183,7 +178,7 @@ impl Group {
             Some(Outcome::Finished(chunk)) => Some(chunk),
             _ => None,
         };
-        RowGroup { rows: self.rows, chunks: self.columns.into_iter().filter_map(chunk).collect() }
+        self.columns.into_iter().filter_map(chunk).collect()
     }
 }
 

@@ -1,4 +1,10 @@
-//! Writes Arrow as Parquet files, in parallel.
+//! Writes Arrow as Parquet files, in parallel: `custom_writer: native:parquet_writer`.
+//!
+//! ```text
+//! RowStream ── write.rs cuts and groups rows ──> encode.rs, a pool of threads ──> files.rs, one file after the other
+//!                  │ schema.rs: stored types          │ groups.rs: what is next
+//!                  │ dictionary.rs: which columns repeat
+//! ```
 
 #![forbid(unsafe_code)]
 
@@ -14,3 +20,5 @@ mod write;
 mod writer;
 
 pub use crate::writer::ParquetWriter;
+
+dativo_plugin::export!(writer = ParquetWriter);

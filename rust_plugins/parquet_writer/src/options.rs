@@ -3,6 +3,7 @@
 use std::num::NonZero;
 use std::thread::available_parallelism;
 
+use dativo_plugin::serde_json::{Value, json};
 use dativo_plugin::{Error, Result, WriterConfig};
 use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -22,6 +23,16 @@ pub(crate) enum Dictionary {
     Never,
 }
 
+/// How values that have no dictionary are laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// As they are, which every reader knows.
+    #[default]
+    Plain,
+    /// As differences to the value before: smaller and faster, for readers that know the encodings of Parquet 2.
+    Delta,
+}
+
 /// How files are written.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Options {
@@ -37,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) data_page_bytes: usize,
     /// Which columns are written with a dictionary.
     pub(crate) dictionary: Dictionary,
+    /// How the other columns are laid out.
+    pub(crate) encoding: Layout,
     /// Whether minima, maxima and counts are kept: for each page, each column of a row group, or not at all.
     pub(crate) statistics: EnabledStatistics,
     /// How many threads encode.
@@ -52,6 +65,7 @@ impl Default for Options {
             row_group_rows: MIB,
             data_page_bytes: MIB,
             dictionary: Dictionary::Auto,
+            encoding: Layout::Plain,
             statistics: EnabledStatistics::Page,
             threads: available_parallelism().map_or(1, NonZero::get),
         }
@@ -59,7 +73,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Read the options of a job: keys of `target`, or of its `engine.options`.
+    /// Read the options of a job: keys of `target`, or of its `engine.options`. A row group is never larger than a file.
     pub(crate) fn from_config(config: &WriterConfig) -> Result<Self> {
         let default = Self::default();
         let file_size_bytes = config.file_size_bytes().unwrap_or(default.file_size_bytes).max(1);
@@ -75,6 +89,7 @@ impl Options {
             row_group_rows: positive(config, "row_group_rows")?.unwrap_or(default.row_group_rows),
             data_page_bytes: positive(config, "data_page_bytes")?.unwrap_or(default.data_page_bytes),
             dictionary: word(config, "dictionary", &DICTIONARIES)?.unwrap_or_default(),
+            encoding: word(config, "encoding", &LAYOUTS)?.unwrap_or_default(),
             statistics: word(config, "statistics", &STATISTICS)?.unwrap_or(default.statistics),
             threads: positive(config, "threads")?.unwrap_or(default.threads),
         })
@@ -83,6 +98,8 @@ impl Options {
 
 const DICTIONARIES: [(&str, Dictionary); 3] =
     [("auto", Dictionary::Auto), ("always", Dictionary::Always), ("never", Dictionary::Never)];
+
+const LAYOUTS: [(&str, Layout); 2] = [("plain", Layout::Plain), ("delta", Layout::Delta)];
 
 const STATISTICS: [(&str, EnabledStatistics); 3] =
     [("page", EnabledStatistics::Page), ("chunk", EnabledStatistics::Chunk), ("none", EnabledStatistics::None)];
@@ -97,10 +114,13 @@ fn positive(config: &WriterConfig, key: &str) -> Result<Option<usize>> {
 fn word<T: Copy>(config: &WriterConfig, key: &str, known: &[(&str, T)]) -> Result<Option<T>> {
     let Some(said) = config.get::<String>(key)? else { return Ok(None) };
     let found = known.iter().find(|(name, _)| *name == said);
-    found.map(|(_, value)| Some(*value)).ok_or_else(|| {
-        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-        Error::config(format!("target.{key} is {said:?}; it is one of {}", names.join(", ")))
-    })
+    found
+        .map(|(_, value)| Some(*value))
+        .ok_or_else(|| Error::config(format!("target.{key} is {said:?}; it is one of {}", names(known).join(", "))))
+}
+
+fn names<'a, T>(known: &[(&'a str, T)]) -> Vec<&'a str> {
+    known.iter().map(|(name, _)| *name).collect()
 }
 
 /// Give the codec of a name, at a level if it has levels.
@@ -128,10 +148,28 @@ fn bad_level(codec: &str, why: impl std::fmt::Display) -> Error {
     Error::config(format!("target.compression_level does not fit {codec}: {why}"))
 }
 
+/// Give the JSON Schema of the options.
+pub(crate) fn schema() -> Value {
+    let positive = || json!({"type": "integer", "minimum": 1});
+    json!({
+        "type": "object",
+        "properties": {
+            "compression": {"enum": ["none", "snappy", "gzip", "lz4", "lz4_raw", "zstd", "brotli"]},
+            "compression_level": {"type": "integer", "minimum": 0},
+            "row_group_bytes": positive(),
+            "row_group_rows": positive(),
+            "data_page_bytes": positive(),
+            "dictionary": {"enum": names(&DICTIONARIES)},
+            "encoding": {"enum": names(&LAYOUTS)},
+            "statistics": {"enum": names(&STATISTICS)},
+            "threads": positive(),
+        },
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dativo_plugin::serde_json::{Value, json};
 
     fn options(config: Value) -> Result<Options> {
         Options::from_config(&WriterConfig::from_json(config)?)

@@ -24,6 +24,9 @@ impl Stored {
     ///
     /// Fails with `TYPE_UNSUPPORTED` when Parquet cannot hold a column.
     pub(crate) fn new(given: &Schema) -> Result<Self> {
+        if given.fields().is_empty() {
+            return Err(Error::new("TYPE_UNSUPPORTED", "rows without columns cannot be written as Parquet"));
+        }
         let fields = given.fields().iter().map(field).collect::<Result<Vec<_>>>()?;
         let changed = fields.iter().zip(given.fields()).map(|(now, was)| now.data_type() != was.data_type()).collect();
         let arrow = Arc::new(Schema::new_with_metadata(fields, given.metadata().clone()));

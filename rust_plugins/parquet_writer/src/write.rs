@@ -6,6 +6,7 @@ use std::thread;
 use dativo_plugin::arrow::array::RecordBatch;
 use dativo_plugin::{Cancel, DataFile, Result};
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory};
+use parquet::basic::{Encoding, Type};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use parquet::file::writer::SerializedFileWriter;
 
@@ -14,7 +15,7 @@ use crate::encode::Encoder;
 use crate::failure::unwritable;
 use crate::files::Files;
 use crate::measure::{bytes, cut};
-use crate::options::{Dictionary, Options};
+use crate::options::{Dictionary, Layout, Options};
 use crate::schema::Stored;
 
 const PIECE_ROWS: usize = 64 * 1024;
@@ -59,10 +60,10 @@ struct Group {
 
 impl Filling<'_> {
     fn fill(mut self, batches: impl Iterator<Item = Result<RecordBatch>>) -> Result<Vec<DataFile>> {
+        let piece_bytes = PIECE_BYTES.min(self.options.row_group_bytes.div_ceil(4)); // or it would end far beyond
         for batch in batches {
             let batch = self.stored.batch(&batch?)?;
-            let pieces: Vec<RecordBatch> = cut(&batch, PIECE_ROWS, PIECE_BYTES).collect();
-            pieces.into_iter().try_for_each(|piece| self.add(piece))?;
+            cut(&batch, PIECE_ROWS, piece_bytes).try_for_each(|piece| self.add(piece))?;
         }
         self.end()?;
         self.encoder.rest().try_for_each(|group| self.files.append(group?))?;
@@ -113,9 +114,15 @@ impl Filling<'_> {
 /// Make the writers of the columns of one row group.
 fn column_writers(stored: &Stored, options: &Options, first: &[RecordBatch]) -> Result<Vec<ArrowColumnWriter>> {
     let mut properties = properties(options);
+    let columns = stored.parquet.columns();
     if options.dictionary == Dictionary::Auto {
-        for (column, repeats) in stored.parquet.columns().iter().zip(repetitive(first)?) {
+        for (column, repeats) in columns.iter().zip(repetitive(first)?) {
             properties = properties.set_column_dictionary_enabled(column.path().clone(), repeats);
+        }
+    }
+    if options.encoding == Layout::Delta {
+        for column in columns {
+            properties = properties.set_column_encoding(column.path().clone(), differences(column.physical_type()));
         }
     }
     // The factory takes schema and properties from a file; this one is never written to.
@@ -124,6 +131,14 @@ fn column_writers(stored: &Stored, options: &Options, first: &[RecordBatch]) -> 
         SerializedFileWriter::new(std::io::sink(), schema, Arc::new(properties.build())).map_err(unwritable)?;
     let factory = ArrowRowGroupWriterFactory::new(&nowhere, Arc::clone(&stored.arrow));
     factory.create_column_writers(0).map_err(unwritable)
+}
+
+fn differences(kind: Type) -> Encoding {
+    match kind {
+        Type::INT32 | Type::INT64 => Encoding::DELTA_BINARY_PACKED,
+        Type::BYTE_ARRAY => Encoding::DELTA_BYTE_ARRAY,
+        _ => Encoding::PLAIN,
+    }
 }
 
 fn properties(options: &Options) -> WriterPropertiesBuilder {
