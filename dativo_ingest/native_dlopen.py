@@ -13,11 +13,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from dativo_ingest import native_elf
 from dativo_ingest.exceptions import PluginError
-
-_MAGIC = {"linux": (b"\x7fELF",), "darwin": (b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"), "win32": (b"MZ",)}
-_ELF_MACHINE = slice(16, 20)  # behind the identification: type and machine, two bytes each
-_ELF_MACHINES = {3: "x86", 40: "arm", 62: "x86-64", 183: "aarch64", 243: "risc-v"}
 
 
 @dataclass(frozen=True)
@@ -55,17 +52,20 @@ def dlopen(build: Build) -> ctypes.CDLL:
     """Load a build, with all its symbols bound now.
 
     The dynamic linker knows a library by its path and would hand back the build that it has. A second build of a
-    path is therefore loaded from a copy, which needs no name once it is loaded.
+    path is therefore loaded from a copy, which needs no name once it is loaded. The first build goes on as it is when
+    the second is another file, as every linker makes it; one that is written over while it is loaded is lost.
 
     Raises:
         PluginError: ``PLUGIN_LOAD_FAILED``, with the reason and the linker's own words.
     """
     with _lock:
         again = build.path in _paths
+        if sys.platform == "linux" and (why := native_elf.wrong(Path(build.path))):
+            raise _failed(build.path, why, f"build it for {sysconfig.get_platform()}, and let the build end")
         try:
             library = _copied(build) if again else ctypes.CDLL(build.path)
         except OSError as error:
-            raise _failed(build.path, *_reason(build.path, str(error))) from error
+            raise _failed(build.path, *_reason(str(error))) from error
         _paths.add(build.path)
         return library
 
@@ -87,23 +87,10 @@ def _failed(path: str, why: str, remedy: str) -> PluginError:
     return PluginError(f"{path}: the library cannot be loaded: {why}; {remedy}", "PLUGIN_LOAD_FAILED", details)
 
 
-def _reason(path: str, said: str) -> tuple[str, str]:
-    """Give what is wrong with a library that the linker refused, and what to do."""
-    head = Path(path).open("rb").read(20)  # noqa: SIM115
-    if not head.startswith(_MAGIC.get(sys.platform, (b"",))):
-        return f"it is no library of {sys.platform} ({said})", f"build it for {sysconfig.get_platform()}"
-    if head.startswith(b"\x7fELF") and (other := _other_machine(head)):
-        return f"it is built for {other} ({said})", f"build it for {sysconfig.get_platform()}"
-    if "cannot open shared object file" in said or "image not found" in said or "Library not loaded" in said:
+def _reason(said: str) -> tuple[str, str]:
+    """Give what is wrong with a library that the linker refused, and what to do, from its own words."""
+    if any(words in said for words in ("cannot open shared object file", "image not found", "Library not loaded")):
         return f"a library that it needs is missing ({said})", "install it, or link it statically"
-    if "undefined symbol" in said or "version `" in said or "Symbol not found" in said:
+    if any(words in said for words in ("undefined symbol", "version `", "Symbol not found")):
         return f"it needs what this system's libraries do not have ({said})", "build it on the oldest system it is for"
-    return said, "build it again; it may be cut short"
-
-
-def _other_machine(head: bytes) -> str | None:
-    ours = Path(sys.executable).open("rb").read(20)  # noqa: SIM115
-    if not ours.startswith(b"\x7fELF") or head[4:6] + head[18:20] == ours[4:6] + ours[18:20]:
-        return None
-    machine = int.from_bytes(head[18:20], "little" if head[5] == 1 else "big")
-    return f"{'32' if head[4] == 1 else '64'} bit {_ELF_MACHINES.get(machine, f'machine {machine}')}"
+    return said, f"build it for {sysconfig.get_platform()}"

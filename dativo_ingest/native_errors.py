@@ -70,7 +70,6 @@ _CLASSES: dict[type[e.DativoError], tuple[str, ...]] = {
         "VALIDATION_FAILED",
     ),
     e.CommitError: ("COMMIT_CONFLICT", "COMMIT_FAILED", "COMMIT_REFUSED", "COMMIT_UNKNOWN", "WRITE_FAILED"),
-    e.DativoError: ("CANCELLED",),
     e.TransientError: ("FILE_CHANGED", "TRANSIENT_ERROR"),
     e.RateLimitError: ("RATE_LIMIT_EXCEEDED",),
 }

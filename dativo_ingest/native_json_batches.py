@@ -53,7 +53,7 @@ class Parser:
     def __init__(self, stream: Stream, call: Call) -> None:
         self.stream = stream
         self.call = call
-        self.types = {c.name: _type(want(c.type)) for c in stream.columns}
+        self.types = {c.name: _column_type(c.type) for c in stream.columns}
         self.refused = 0 if None not in self.types.values() else _TRIES
         self.numbers: set[str] = set()  # columns of text in which the library gives numbers
 
@@ -148,18 +148,23 @@ def _holds(array: pa.Array) -> bool:
     return all(_holds(part) for part in array.flatten()) if pa.types.is_struct(kind) else True
 
 
-def _type(kind: Want) -> Any:
+def _column_type(kind: str) -> Any:
     """Give the type as which pyarrow reads a column exactly, text where validation does; None where neither can."""
     import pyarrow as pa
 
-    word = kind.word.replace(" ", "")
-    if word in {"", "json", "float32", "map"}:
+    digits = _DECIMAL.fullmatch(kind)
+    return pa.decimal128(int(digits[1]), int(digits[2])) if digits else _type(want(kind))
+
+
+def _type(kind: Want) -> Any:
+    import pyarrow as pa
+
+    if kind.word in {"", "json", "float32", "map", "decimal"}:
         return None
     if kind.parts:
         parts = {name: _type(part) for name, part in kind.parts.items()}
         if None in parts.values():
             return None
-        return pa.list_(parts["element"]) if word == "list" else pa.struct(parts)
-    if digits := _DECIMAL.fullmatch(word):
-        return pa.decimal128(int(digits[1]), int(digits[2]))
-    return getattr(pa, _PLAIN.get(word, word))() if word in _PLAIN or _INTEGER.fullmatch(word) else pa.string()
+        return pa.list_(parts["element"]) if kind.word == "list" else pa.struct(parts)
+    plain = kind.word in _PLAIN or _INTEGER.fullmatch(kind.word)
+    return getattr(pa, _PLAIN.get(kind.word, kind.word))() if plain else pa.string()

@@ -25,7 +25,7 @@ def batch_of(text: bytes, stream: Stream, call: Call) -> pa.RecordBatch:
     exact = any(c.type.startswith("decimal") for c in stream.columns)
     try:
         rows = json.loads(
-            text,
+            text.decode(),
             object_pairs_hook=_once,
             parse_constant=_refused,
             parse_float=decimal.Decimal if exact else float,

@@ -54,8 +54,7 @@ def _schema(stream: Handle, reading: Handle) -> pa.Schema:
     import pyarrow as pa
 
     out = abi.ArrowSchema()
-    if code := stream("get_schema", ctypes.byref(out)):
-        raise _failed(stream, reading, code)
+    _fill(stream, reading, "get_schema", out)
     filled(out, reading.call)
     try:
         return pa.Schema._import_from_c(ctypes.addressof(out))  # noqa: SLF001 - pyarrow's way to import by address
@@ -67,14 +66,20 @@ def _next_batch(stream: Handle, reading: Handle, schema: pa.Schema) -> pa.Record
     import pyarrow as pa
 
     out = abi.ArrowArray()
-    if code := stream("get_next", ctypes.byref(out)):
-        raise _failed(stream, reading, code)
+    _fill(stream, reading, "get_next", out)
     if not out.release:
         return None
     try:
         return pa.RecordBatch._import_from_c(ctypes.addressof(out), schema)  # noqa: SLF001 - as above
     except (pa.ArrowException, ValueError) as error:
         raise _bad(reading, f"a batch that is not of its stream's schema: {error}") from error
+
+
+def _fill(stream: Handle, reading: Handle, slot: str, out: abi.ArrowSchema | abi.ArrowArray) -> None:
+    """Let the stream fill a struct; nobody comes between a failure and the question for its reason."""
+    with stream.lock:
+        if code := stream(slot, ctypes.byref(out)):
+            raise _failed(stream, reading, code)
 
 
 def _valid(batch: pa.RecordBatch, reading: Handle, *, full: bool) -> pa.RecordBatch:

@@ -117,6 +117,8 @@ class _Rows:
                     return
                 self.rows += batch.num_rows
                 yield batch
+        except GeneratorExit:  # the plugin lets go of the rows
+            raise
         except BaseException as error:
             self.failed = error
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import shutil
 import subprocess
 import tempfile
@@ -19,7 +20,7 @@ def c_library(name: str, *defines: str) -> Path:
     """Compile ``native_c/NAME.c`` once in a process for each set of ``defines`` and give the library."""
     if shutil.which("cc") is None:
         pytest.skip("no C compiler `cc`")
-    library = _folder() / f"lib{name}{abs(hash(defines))}.so"
+    library = _folder() / f"lib{re.sub(r'[^A-Za-z0-9]+', '-', ' '.join((name, *defines)))}.so"
     flags = ["-shared", "-fPIC", "-O1", "-I", ROOT / "rust_plugins/include", *(f"-D{d}" for d in defines)]
     subprocess.run(["cc", *flags, "-o", library, SOURCES / f"{name}.c"], check=True, capture_output=True)
     return library

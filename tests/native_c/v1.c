@@ -131,6 +131,7 @@ static int get_next(struct ArrowArrayStream* stream, struct ArrowArray* out) {
   rows->child = (struct ArrowArray){ROWS, 0, 0, is(state, "offsets") ? 3 : 2, 0, rows->buffers, NULL, NULL, release_child_array, NULL};
   *out = (struct ArrowArray){is(state, "endless empty") ? 0 : ROWS, 0, 0, 1, 1, rows->top, rows->children, NULL, release_array, rows};
   if (is(state, "two columns")) out->n_children = 2;
+  if (is(state, "endless empty")) rows->child.length = 0;
   if (is(state, "short child")) rows->child.length = 1;
   if (is(state, "negative length")) out->length = -1;
   return 0;
