@@ -36,7 +36,8 @@ class Rule:
 class Field:
     """One column of a contract.
 
-    ``timezone`` says where clocks without a zone stood, for a timestamptz whose source writes none. A primary key is
+    ``timezone`` says where clocks without a zone stood, for a timestamptz whose source writes none; and whose clocks a
+    timestamp shows, when its source writes zones. A primary key is
     required; it is unique only when the contract says so too, since a window may hold a key more than once.
     """
 

@@ -42,7 +42,10 @@ class FlatColumn(_Block):
     min_length: int | None = Field(default=None, ge=0, description="In characters, or elements of a list.")
     max_length: int | None = Field(default=None, ge=0)
     pattern: str | None = Field(default=None, description="A regular expression (RE2) that matches anywhere.")
-    timezone: str | None = Field(default=None, description="Zone of values of a timestamptz that say none.")
+    timezone: str | None = Field(
+        default=None,
+        description="Zone of values of a timestamptz that say none; for a timestamp, the zone whose clocks it shows.",
+    )
     classification: str | None = None
     description: str = ""
     tags: list[str] = []
@@ -235,7 +238,7 @@ _FITS = {
     "pattern": ("string",),
     "min_length": ("string", "binary", "list", "map"),
     "max_length": ("string", "binary", "list", "map"),
-    "timezone": ("timestamptz",),
+    "timezone": ("timestamptz", "timestamp"),
 }
 
 

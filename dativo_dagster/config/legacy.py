@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.config.document import Document, Location, Map, Mark, Seq
@@ -17,6 +17,7 @@ from dativo_dagster.config.jobfile import CommonFile
 from dativo_dagster.config.legacyfile import LegacyJobFile, LegacySource, LegacyTarget
 from dativo_dagster.config.mistakes import Mistakes, validated
 from dativo_dagster.config.recipe import Role, laid_over, read_recipe
+from dativo_dagster.config.types import Timestamp
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -233,6 +234,17 @@ class Legacy:
 
     def _note(self, mark: Mark, why: str) -> None:
         self.notes.append(f"{mark}: {why}")
+
+
+def in_utc(contract: Contract) -> Contract:
+    """Say of timestamps that they show UTC: the earlier system brought moments with an offset to it."""
+    return replace(
+        contract,
+        fields=tuple(
+            replace(f, timezone="UTC") if isinstance(f.type, Timestamp) and not (f.type.zoned or f.timezone) else f
+            for f in contract.fields
+        ),
+    )
 
 
 def may_wait(location: Location) -> bool:

@@ -18,7 +18,7 @@ from dativo_dagster.config import contractfile
 from dativo_dagster.config.document import Document, Map, Mark, read_document
 from dativo_dagster.config.interpolate import Filler, Unresolved
 from dativo_dagster.config.jobfile import is_job, is_legacy
-from dativo_dagster.config.legacy import Legacy, may_wait
+from dativo_dagster.config.legacy import Legacy, in_utc, may_wait
 from dativo_dagster.config.mistakes import Mistakes
 from dativo_dagster.config.normal import Normal, Spot
 from dativo_dagster.config.paths import is_file, resolve_path
@@ -153,7 +153,8 @@ class _Loading:
         )
 
         def contract(said: Any, mark: Mark, at: Spot, name: str) -> Contract | None:
-            return self.contract(said, mark, at, name, path, mistakes)
+            found = self.contract(said, mark, at, name, path, mistakes)
+            return in_utc(found) if found is not None and legacy else found
 
         short, notes, legacy = document, [], is_legacy(document.data)
         if legacy:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from dativo_dagster.config import types as lt
 from dativo_dagster.validation.converted import Converted, entries, flattened, integer_range, lost, only, within
-from dativo_dagster.validation.moments import placed
+from dativo_dagster.validation.moments import placed, shown
 from dativo_dagster.validation.text import parse
 from dativo_dagster.validation.typemap import arrow_type, is_list
 
@@ -188,7 +188,10 @@ def _moment(array: pa.Array, kind: lt.Timestamp, target: pa.DataType, zone: str 
         return _refused(array, target)
     if (source.tz is not None) == kind.zoned:
         return _round_trip(array, target)
-    if kind.zoned and zone is not None:
+    if zone is not None and not kind.zoned:
+        found = _round_trip(shown(array, zone), target)
+        return Converted(found.values, lost(array, found.values))
+    if zone is not None:
         there = placed(array, zone)
         found = _round_trip(there.values, target)
         return Converted(found.values, lost(array, found.values))

@@ -47,13 +47,18 @@ def time(text: pa.Array, kind: lt.Time) -> Converted:
 
 
 def timestamp(text: pa.Array, kind: lt.Timestamp, zone: str | None) -> Converted:
-    """Read moments; those without a zone as clocks in ``zone`` showed them, when it is given."""
+    """Read moments. With a ``zone`` clocks are instants as it has them, and instants are what its clocks show."""
     found = _moments(text, kind)
-    if not kind.zoned or zone is None or found.bad is None:
+    if zone is None or found.bad is None:
         return found
-    clocks = _moments(only(text, found.bad), lt.Timestamp(kind.unit)).values
-    values = pc.coalesce(found.values, placed(clocks, zone).values)
+    others = _moments(only(text, found.bad), lt.Timestamp(kind.unit, zoned=not kind.zoned)).values
+    values = pc.coalesce(found.values, placed(others, zone).values if kind.zoned else shown(others, zone))
     return Converted(values, lost(text, values))
+
+
+def shown(instants: pa.Array, zone: str) -> pa.Array:
+    """Give what clocks in ``zone`` show at some instants."""
+    return pc.local_timestamp(instants.cast(pa.timestamp(instants.type.unit, zone)))
 
 
 def placed(clocks: pa.Array, zone: str) -> Converted:

@@ -9,8 +9,9 @@ floats      decimal or scientific notation, nan, inf: the nearest float of that 
 decimal     the same without nan and inf; exact, so more digits than the scale are bad unless they are zeros
 date        ``YYYY-MM-DD`` from year 1 on, also followed by midnight
 time        ``HH:MM[:SS[.fraction]]``
-timestamp   ISO 8601 with ``T`` or a blank, or a date alone; a fraction finer than the unit is bad, and so is a zone;
-            nanoseconds hold the years 1678 to 2261
+timestamp   ISO 8601 with ``T`` or a blank, or a date alone; a fraction finer than the unit is bad, and so is a zone,
+            unless the contract says the column's: then it is what clocks there show; nanoseconds hold the years 1678
+            to 2261
 timestamptz the same with ``Z``, ``UTC`` or an offset; without one only when the contract says the column's zone
 uuid        hex with or without hyphens
 binary      base64 (RFC 4648)

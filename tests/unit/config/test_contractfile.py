@@ -237,7 +237,7 @@ def test_an_odcs_file_with_several_objects_wants_a_name():
         ("schema: [{name: a}, {name: a}]", "schema[1].name: the column 'a' is there already"),
         (column("type: int64, pattern: x"), "int64 has no pattern; it is for string"),
         (column("type: int64, minimum: 5, maximum: 1"), "5 is more than maximum 1"),
-        (column("type: timestamp, timezone: UTC"), "it is for timestamptz"),
+        (column("type: date, timezone: UTC"), "it is for timestamptz, timestamp"),
         ("apiVersion: v2.2.2\nschema: [{name: t, properties: [{name: a}]}]", "only ODCS v3 is read"),
         (
             "apiVersion: v3.1.0\nschema: [{name: t, properties: [{name: a, logicalType: strin}]}]",

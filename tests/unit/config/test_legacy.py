@@ -387,3 +387,8 @@ def test_of_two_names_for_the_retries_the_older_one_rules():
         "retryable_exit_codes",
         "max_attempts",
     ]
+
+
+def test_timestamps_of_the_earlier_system_are_clocks_in_utc():
+    fields = {f.name: f for f in loaded(JOB).streams[0].contract.fields}
+    assert {str(f.type): f.timezone for f in fields.values() if "timestamp" in str(f.type)} == {"timestamp": "UTC"}

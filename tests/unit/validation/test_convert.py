@@ -229,3 +229,14 @@ def _fits(value: D, kind: Decimal) -> bool:
         return False
     with decimal.localcontext(decimal.Context(prec=400)):
         return abs(value) < D(10) ** (kind.precision - kind.scale) and value == value.quantize(D(10) ** -kind.scale)
+
+
+def test_a_clock_of_a_zone_shows_moments_of_any_other():
+    noon = pa.array([dt.datetime(2026, 7, 1, 12, tzinfo=dt.timezone.utc)], pa.timestamp("us", "UTC"))
+    assert to("timestamp", noon, zone="Europe/Berlin") == [dt.datetime(2026, 7, 1, 14)]
+    text = pa.array(["2026-07-01T12:00:00Z", "2026-07-01T07:00:00-05:00", "2026-07-01 09:30:00"])
+    assert to("timestamp", text, zone="UTC") == [dt.datetime(2026, 7, 1, h, m) for h, m in ((12, 0), (12, 0), (9, 30))]
+
+
+def test_without_its_zone_a_clock_shows_no_moment_of_another():
+    assert to("timestamp", pa.array(["2026-07-01T12:00:00Z"])) == ["bad"]
