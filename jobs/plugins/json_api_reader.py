@@ -15,6 +15,7 @@ source:
 A page is ``{"data": [...], "next": "<url or path of the next page, or null>"}``.
 """
 
+import http.client
 import json
 import logging
 import time
@@ -117,7 +118,7 @@ class JSONAPIReader(BaseReader):
                 raise _refused(url, error) from None
         except (urllib.error.URLError, TimeoutError, OSError) as error:
             raise ConnectionError(f"{url}: no answer ({error}); is the server up?") from error
-        except ValueError as error:
+        except (ValueError, http.client.HTTPException) as error:
             raise TransientError(f"{url}: the answer is no JSON; was it cut off?", "BAD_PAGE") from error
 
 
