@@ -141,6 +141,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Two jobs of a tenant have one name, or two streams one table; neither is loaded.",
         "Both files are in the message: rename one, or give it another `target.table`.",
     ),
+    "ENDLESS_READER": (
+        "A reader gives more than `source.limits` allows, or the same batch over and over.",
+        "Mend the reader's end; raise the limit that the message names if so much is right.",
+    ),
     "FILE_CHANGED": ("A file changed between planning and reading.", "Nothing: the run tries again with the new file."),
     "FILE_EXISTS": (
         "The command would overwrite a file.",
@@ -165,6 +169,10 @@ CODES: dict[str, tuple[str, str]] = {
     "NOT_A_FILE": (
         "A path names a folder where a file is expected.",
         "Name the files, or use a glob such as `folder/*.csv`.",
+    ),
+    "NOT_A_PLUGIN": (
+        "A library exports no symbol of a plugin, or not the one that the job names.",
+        "Name the right library and symbol; the message lists what was looked for.",
     ),
     "NO_COLUMN_NAMES": (
         "A CSV file without a header, and nothing that names its columns.",
@@ -202,9 +210,17 @@ CODES: dict[str, tuple[str, str]] = {
         "Something that only the platform can do, and only the SDK is installed.",
         "`pip install dativo-dagster`.",
     ),
+    "PLUGIN_BAD_ANSWER": (
+        "A native plugin answered in a way that its ABI does not have.",
+        "It is a bug of the plugin, or of what it was built with: send its author the message.",
+    ),
     "PLUGIN_BAD_BATCH": (
         "A reader gave something that is neither a page of rows nor Arrow.",
         "Yield lists of dicts, or objects with `__arrow_c_stream__`.",
+    ),
+    "PLUGIN_BAD_DATA": (
+        "A native plugin gave rows that are broken Arrow or JSON; none of them was kept.",
+        "It is a bug of the plugin: send its author the message.",
     ),
     "PLUGIN_BAD_RESULT": (
         "A plugin's method returned something of another shape than agreed.",
@@ -239,6 +255,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Somebody, or the system for want of memory, ended the process of a plugin.",
         "The run tries again. Look into the system's log; give the machine more memory or the job fewer units at once.",
     ),
+    "PLUGIN_LOAD_FAILED": (
+        "A library cannot be loaded.",
+        "Do what the message says: build it, build it for this system, or install what it needs.",
+    ),
     "PLUGIN_LOST_ROWS": (
         "A writer says that it wrote fewer or more rows than it was given.",
         "Correct the writer: the `record_count` of what it returns must add up to the rows it got.",
@@ -250,6 +270,26 @@ CODES: dict[str, tuple[str, str]] = {
     "PLUGIN_OUT_OF_MEMORY": (
         "A plugin used more memory than `place.memory_mb`.",
         "Raise the limit, or let the plugin give smaller batches.",
+    ),
+    "PLUGIN_PANIC": (
+        "A native plugin panicked; the instance is not used any more.",
+        "It is a bug of the plugin: the same rows will do it again. Its author needs the message.",
+    ),
+    "PLUGIN_POISONED": (
+        "A native plugin was called after it had panicked.",
+        "Look for the PLUGIN_PANIC before it.",
+    ),
+    "PLUGIN_READ_FAILED": (
+        "A library of the older JSON ABI ended its rows in a way that is no end.",
+        "Read what it printed on stderr. If there was nothing to read, say `allow_empty: true`.",
+    ),
+    "PLUGIN_REFUSED": (
+        "A library of the older JSON ABI did not take its configuration.",
+        "Read what it printed on stderr; correct `connection`, `credentials` and `engine.options`.",
+    ),
+    "PLUGIN_STUCK": (
+        "A native plugin went on after it was asked to stop, so that it could not be released.",
+        "Run it with `place: process`, which can end it; its author should look at `cancel`.",
     ),
     "PLUGIN_TIMEOUT": (
         "A plugin took longer than its place allows: for a verb, or to be opened.",
@@ -263,6 +303,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A commit is asked of another instance of a writer than the one that wrote.",
         "Run the job again in one process, or set `commit_anywhere = True` on the writer's class if that is true of it.",
     ),
+    "PLUGIN_WRITE_FAILED": (
+        "A library of the older JSON ABI did not write a batch.",
+        "Read what it printed on stderr; nothing of the unit was committed.",
+    ),
     "PLUGIN_WRONG_CLASS": (
         "A plugin's class is not of the kind that the job needs, or leaves methods out.",
         "Inherit from BaseReader or BaseWriter and define what the message names.",
@@ -274,6 +318,10 @@ CODES: dict[str, tuple[str, str]] = {
     "RECORD_TOO_LONG": (
         "One record is longer than 64 MB; a quote or bracket is probably never closed.",
         "Mend the file at the line in the message, or correct the dialect.",
+    ),
+    "ROWS_LOST": (
+        "A writer says that it is done and did not write every row; nothing was committed.",
+        "It is a bug of the writer: send its author the counts in the message.",
     ),
     "SANDBOX_ERROR": (
         "The sandbox around a plugin failed or had to be ended.",
