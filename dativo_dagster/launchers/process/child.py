@@ -132,7 +132,7 @@ class Child:
         status = self.end()
         why = self._fate or fate.died(status, "\n".join(self.output.kept))
         said = self.output.last_words()
-        text = f"plugin {self.plugin}, {doing}: it {why.what}"
+        text = f"plugin {self.plugin}: {doing}: it {why.what}"
         if said:
             text += "; it last said:\n" + "\n".join(f"  {line}" for line in said)
         details = {**self.where(), "exit_status": status, "output": list(self.output.kept)}
