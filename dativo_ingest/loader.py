@@ -8,7 +8,6 @@ files under the same path give the same name.
 from __future__ import annotations
 
 import importlib
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import inspect
@@ -45,7 +44,7 @@ class _Source(importlib.machinery.SourceFileLoader):
         return compile(self.owner.tree(path.read_bytes(), path), str(path), "exec", dont_inherit=True)
 
 
-class _Finder(importlib.abc.MetaPathFinder):
+class _Finder:
     """Finds the modules of plugins by the names that `package` gave."""
 
     def find_spec(
@@ -60,15 +59,20 @@ class _Finder(importlib.abc.MetaPathFinder):
         if owner is None:
             return None
         if not rest:
-            return _spec(owner, fullname, owner.path, [str(owner.folder)])
+            spec = importlib.machinery.ModuleSpec(root, None, is_package=True)
+            spec.submodule_search_locations = [str(owner.folder)]
+            return spec
+        if fullname == owner.module:
+            return _spec(owner, fullname, owner.path)
         for folder in path or ():
             file = beside(Path(folder), rest.rpartition(".")[2])
             if file is not None:
-                return _spec(owner, fullname, file, [str(file.parent)] if file.name == "__init__.py" else None)
+                return _spec(owner, fullname, file)
         return None  # a compiled module or a folder without __init__.py: Python's own finder knows them
 
 
-def _spec(owner: Package, name: str, path: Path, within: list[str] | None) -> importlib.machinery.ModuleSpec | None:
+def _spec(owner: Package, name: str, path: Path) -> importlib.machinery.ModuleSpec | None:
+    within = [str(path.parent)] if path.name == "__init__.py" else None
     loader = _Source(owner, name, path)
     return importlib.util.spec_from_file_location(name, path, loader=loader, submodule_search_locations=within)
 
@@ -127,7 +131,7 @@ def load_module(ref: PluginRef) -> ModuleType:
         try:
             found = package(Path(ref.path))
             _packages[found.name] = found
-            return importlib.import_module(found.name)
+            return importlib.import_module(found.module)
         except DativoError:
             raise
         except (Exception, SystemExit) as error:

@@ -107,7 +107,7 @@ def _must_commit(ref: PluginRef, config: Mapping[str, Any], *, commits: bool) ->
     wanted = config.get("commits", commits)
     if wanted != commits:
         message = (
-            f"plugin {ref} makes its files visible by itself, and so would the table of the job's target; leave out the "
+            f"plugin {ref} makes its files visible by itself, and so would the table of the target; leave out the "
             "`connector` of the target"
             if commits
             else f"plugin {ref} only lays files down, and nothing commits them; give the target a `connector`"

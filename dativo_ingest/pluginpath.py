@@ -12,6 +12,7 @@ from dativo_ingest.model import PluginRef
 
 LIBRARIES = (".so", ".dylib", ".dll")
 _NATIVE = "native"
+_PLATFORM = "dativo_dagster"
 
 
 def plugin_ref(text: str, base: Path) -> PluginRef:
@@ -77,7 +78,7 @@ def _installed(name: str) -> Path:
 def _folders() -> list[Path]:
     if said := os.environ.get("DATIVO_NATIVE"):
         return [Path(said).absolute()]
-    spec = find_spec("dativo_dagster")  # finds the package and does not import it
+    spec = None if sys.modules.get(_PLATFORM, ...) is None else find_spec(_PLATFORM)  # finds it, does not import it
     return [Path(place) / _NATIVE for place in (spec.submodule_search_locations or ())] if spec else []
 
 

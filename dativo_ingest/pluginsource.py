@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.util
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,15 @@ _PREFIX = "dativo_plugin_"
 
 @dataclass(frozen=True)
 class Package:
-    """One plugin file with what lies beside it; ``name`` is that of its module."""
+    """One plugin file with what lies beside it; ``name`` is that of the package, which is empty by itself."""
 
     name: str
     path: Path
+
+    @property
+    def module(self) -> str:
+        """Give the name of the plugin's own module."""
+        return f"{self.name}.{self.path.stem.replace('.', '_')}"
 
     @property
     def folder(self) -> Path:
@@ -39,9 +45,18 @@ class Package:
         if top in sys.stdlib_module_names or top in _OURS:
             return None
         found = beside(self.folder, top)
-        if found is None or found == importer:
+        if found == importer or (found is None and not self._is_bare_folder(top)):
             return None
-        return self.name if found == self.path else f"{self.name}.{imported}"
+        return self.module if found == self.path else f"{self.name}.{imported}"
+
+    def _is_bare_folder(self, name: str) -> bool:
+        """Say whether a folder without ``__init__.py`` is meant: as in Python, only when nothing else has the name."""
+        if not (self.folder / name).is_dir():
+            return False
+        try:
+            return importlib.util.find_spec(name) is None
+        except (ImportError, ValueError):  # half a module in `sys.modules`
+            return False
 
     def tree(self, source: bytes, path: Path) -> ast.Module:
         """Parse a file of the package with its imports met."""
@@ -57,9 +72,9 @@ def package(path: Path) -> Package:
         SyntaxError: A file that it reaches is no Python.
         OSError: It cannot be read.
     """
-    digest = hashlib.sha256(str(path).encode())
+    digest = hashlib.sha256(str(path).encode("utf-8", "surrogateescape"))
     for file, source in sorted(_reached(path).items()):
-        digest.update(b"\0".join([b"", str(file).encode(), source]))
+        digest.update(b"\0".join([b"", str(file).encode("utf-8", "surrogateescape"), source]))
     stem = "".join(c if c.isascii() and c.isalnum() else "_" for c in path.stem)
     return Package(f"{_PREFIX}{stem}_{digest.hexdigest()[:16]}", path)
 

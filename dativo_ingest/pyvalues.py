@@ -37,7 +37,7 @@ class Unknown:
 
 
 @lru_cache(maxsize=1024)
-def base_of(kind: type) -> type:
+def base_of(kind: Any) -> type:
     """Give the type of Python's own that a type stands for, else `Foreign` or `Unknown`."""
     if kind in _BASES:
         return kind

@@ -20,7 +20,7 @@ SUPPORTED = ">=1.0,<2"
 """Versions of the SDK that a plugin may have been built with to run here."""
 
 _DRAFT = r"[-.]?(?:a|b|rc|alpha|beta|dev)[.-]?\d*"
-_VERSION = re.compile(rf"v?(\d+(?:\.\d+)*)({_DRAFT})?(?:[+.-].*)?", re.ASCII | re.IGNORECASE)
+_VERSION = re.compile(rf"v?(\d+(?:\.\d+)*)({_DRAFT})?(?:\.post\d+)?(?:\+[\w.-]+)?", re.ASCII | re.IGNORECASE)
 _PART = re.compile(r"(==|!=|>=|<=|>|<|~=|\^)?\s*(.+)")
 _warned: set[tuple[str, str]] = set()
 
