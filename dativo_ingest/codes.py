@@ -335,6 +335,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Somebody changed the table's schema while the run wrote its files.",
         "Nothing: the run plans and writes again.",
     ),
+    "SDK_NOT_FOUND": (
+        "The crate that a plugin in Rust is built with is not where it was looked for.",
+        "Clone the repository of dativo and name its folder with --sdk.",
+    ),
     "SECRET_AMBIGUOUS": (
         "Two secrets give one name different values.",
         "Rename one of them in the secret manager.",

@@ -27,6 +27,7 @@ COMMANDS = {
     "run": "run jobs: read, validate, write, commit",
     "check": "try to reach the source and the target of a job",
     "discover": "list what a source has",
+    "plugin": "make, test and look at plugins of your own",
     "gc": "find files that no commit names, and delete them when told to",
     "schema": "print the JSON Schema of a kind of file",
     "start": "start Dagster with the schedules of a runner file",

@@ -40,11 +40,12 @@ def add_job_arguments(parser: argparse.ArgumentParser, *, folder: bool = False) 
     parser.add_argument("--tenant-id", metavar="TENANT", help="only jobs of this tenant")
     parser.add_argument("--stream", action="append", metavar="NAME", help="only this stream; may be repeated")
     parser.add_argument("--mode", choices=MODES, default=MODES[0], help="cloud puts plugins into a sandbox")
-    _add_secret_arguments(parser)
+    add_secret_arguments(parser)
     return which
 
 
-def _add_secret_arguments(parser: argparse.ArgumentParser) -> None:
+def add_secret_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says where secrets come from."""
     secrets = parser.add_argument_group("secrets", "Their names are what ${NAME} in a job finds.")
     secrets.add_argument(
         "--secret-manager", metavar="NAME", help="env, filesystem, vault, aws, gcp ($DATIVO_SECRET_MANAGER, else env)"
