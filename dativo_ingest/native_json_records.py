@@ -34,11 +34,27 @@ def records(batches: Iterable[Any], most: int, call: Call) -> Iterator[tuple[str
         for start in range(0, batch.num_rows, most):
             piece = batch.slice(start, most)
             try:
-                rows = _in_micros(piece).to_pylist(maps_as_pydicts="strict")
-                yield json.dumps(rows, default=_plain, allow_nan=False, ensure_ascii=False), len(rows)
-            except (ValueError, TypeError, pa.ArrowException) as error:
-                message = f"{call}: the older plugin ABI has JSON for rows, which cannot say them: {error}"
-                raise ConfigurationError(message, "TYPE_UNSUPPORTED", call.details) from error
+                text = json.dumps(_rows(piece), default=_plain, allow_nan=False, ensure_ascii=False)
+            except (ValueError, TypeError, KeyError) as error:
+                message = f"{call}: the older plugin ABI has JSON for rows, which cannot say {_what(error)}"
+                raise ConfigurationError(message, "TYPE_UNSUPPORTED", call.details) from None
+            yield text, piece.num_rows
+
+
+def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = _in_micros(batch).to_pylist(maps_as_pydicts="strict")
+    return found
+
+
+def _what(error: Exception) -> str:
+    """Say what was refused; the words of json and pyarrow have the value in them."""
+    import pyarrow as pa
+
+    if isinstance(error, TypeError):
+        return str(error)
+    if isinstance(error, KeyError):
+        return "a map that has a key twice"
+    return "a fraction of a microsecond" if isinstance(error, pa.ArrowInvalid) else "NaN and infinity"
 
 
 def _in_micros(batch: pa.RecordBatch) -> pa.RecordBatch:
