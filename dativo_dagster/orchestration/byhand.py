@@ -36,21 +36,20 @@ _ANY = {"name": NAME, "schema": [{"name": "any", "type": "string"}]}
 
 
 def job_by_hand(
-    side: str, block: Mapping[str, Any], contract: ContractLike | None, *, tenant: str, base: str
+    blocks: Mapping[str, Any], contract: ContractLike | None, *, tenant: str, base: str
 ) -> tuple[Job, JobStream]:
     """Make the job of one side, ``source`` or ``target``, for a run: with its tenant's secrets in it.
 
     Args:
-        side: Which block of a job file it is.
-        block: What the block says.
+        blocks: What is said, by the keys of a job file.
         contract: None where it does not matter.
         tenant: Whose secrets ``${NAME}`` finds.
         base: Where relative paths start.
 
     Raises:
-        DativoError: The block or the contract is wrong, a secret cannot be had, or a variable is not set.
+        DativoError: A block or the contract is wrong, a secret cannot be had, or a variable is not set.
     """
-    said = {"name": NAME, "tenant": tenant, **_NOBODY, side: block, "contract": _ANY if contract is None else contract}
+    said = {"name": NAME, "tenant": tenant, **_NOBODY, **blocks, "contract": _ANY if contract is None else contract}
     document = parse_document(json.dumps(said, default=str), Path(base).absolute() / NAME)
     secrets = SecretOptions().load(tenant)
     job = with_secrets(parse_job(document, environment=run_environment(secrets)), secrets)

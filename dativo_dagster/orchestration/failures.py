@@ -48,7 +48,7 @@ def as_dagster(
     """
     hidden = Redactor(secrets)
     try:
-        with hiding(context.log, hidden):
+        with hiding(context, hidden):
             yield
     except DativoError as error:
         hide(error, hidden)

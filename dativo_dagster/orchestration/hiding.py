@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
+
 from dativo_dagster.telemetry import Redactor
 from dativo_ingest.exceptions import DativoError
 
@@ -39,27 +41,28 @@ def _with_names(value: Any, names: Mapping[str, str]) -> Any:
 
 
 @contextmanager
-def hiding(log: logging.Logger, hidden: Redactor) -> Iterator[None]:
-    """Take secrets out of all lines of a step's log, those of managed Python loggers included."""
-    line = _Line(hidden)
-    handlers = list(log.handlers)
-    for handler in handlers:
-        handler.addFilter(line)
+def hiding(context: dg.OpExecutionContext | dg.AssetCheckExecutionContext, hidden: Redactor) -> Iterator[None]:
+    """Take secrets out of all lines of a step's log, those of Python loggers that Dagster stores included."""
+    names = context.instance.managed_python_loggers
+    loggers = [context.log, dg.get_dagster_logger(), *(logging.getLogger(n if n != "root" else None) for n in names)]
+    first = _First(hidden)
+    for logger in loggers:
+        logger.handlers.insert(0, first)
     try:
         yield
     finally:
-        for handler in handlers:
-            handler.removeFilter(line)
+        for logger in loggers:
+            logger.removeHandler(first)
 
 
-class _Line(logging.Filter):
-    """Lets every line pass, without its secrets."""
+class _First(logging.Handler):
+    """Takes secrets out of a line before the other handlers get it; Dagster's own does not ask its filters."""
 
     def __init__(self, hidden: Redactor) -> None:
         super().__init__()
         self.hidden = hidden
 
-    def filter(self, record: logging.LogRecord) -> bool:
+    def handle(self, record: logging.LogRecord) -> bool:
         """Replace the message."""
         record.msg, record.args = self.hidden.text(record.getMessage()), ()
         return True

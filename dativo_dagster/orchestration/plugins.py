@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import dagster as dg
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from dativo_dagster.orchestration.libraries import NativeLibraryResource
 from dativo_dagster.telemetry import secrets_in
@@ -39,8 +39,8 @@ class PluginResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     connector: str = Field(default="", description="A built-in connector or table format, such as `csv`.")
     plugin: str = Field(default="", description="A plugin: `path.py:Class`, `lib.so:name` or `native:csv_reader`.")
     place: str = Field(default="", description="Where the plugin runs; empty: what suits its kind.")
-    limits: dict[str, Any] = Field(default={}, description="Options of the place.")
-    options: dict[str, Any] = Field(default={}, description="What a job's block says; secrets as `${NAME}`.")
+    limits: dict[str, Any] = Field(default_factory=dict, description="Options of the place.")
+    options: dict[str, Any] = Field(default_factory=dict, description="What a job's block says; secrets as `${NAME}`.")
     tenant: str = Field(default="", description="Whose secrets `${NAME}` finds; empty: `default`.")
     base: str = Field(default="", description="The folder where relative paths start; empty: the working directory.")
     library: NativeLibraryResource | None = Field(default=None, description="The plugin's library, loaded here.")
@@ -48,32 +48,26 @@ class PluginResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     side: ClassVar[str]
     custom: ClassVar[str]
 
-    @field_validator("options", "limits", mode="before")
-    @classmethod
-    def _without_secrets(cls, value: Any) -> Any:
-        """Refuse a secret itself; an ``EnvVar`` becomes the ``${NAME}`` that it means."""
-        named = _named(value)
+    def __init__(self, **data: Any) -> None:
+        """Refuse a secret itself; an ``EnvVar`` below the top becomes the ``${NAME}`` that it means."""
+        named = {key: _named(value) if key in {"options", "limits"} else value for key, value in data.items()}
         if any("${" not in text for text in secrets_in(named) if text):
             raise ConfigurationError(
-                f"{cls.__name__}: a secret stands in its configuration, which Dagster stores as plain text; write "
-                '"${NAME}" or dg.EnvVar("NAME"), and set that variable or secret where the code runs',
+                f"{type(self).__name__}: a secret stands in its configuration, which Dagster stores as plain text; "
+                'write "${NAME}" or dg.EnvVar("NAME"), and set that variable or secret where the code runs',
                 "SECRET_IN_RESOURCE",
             )
-        return named
+        super().__init__(**named)
 
-    def check(self) -> CheckResult:
-        """Try to reach the other side; an error of ours is an answer, not an exception."""
-        from dativo_dagster.pipeline.run import check_connection
-
-        return check_connection(*self._job(None), self.side)
-
-    def _job(self, contract: ContractLike | None, **said: str) -> tuple[Job, JobStream]:
+    def _job(self, contract: ContractLike | None, validation: str = "strict", **said: str) -> tuple[Job, JobStream]:
         from dativo_dagster.orchestration.byhand import job_by_hand
 
         place = {"launcher": self.place, **self.limits} if self.place else None
         own = {"connector": self.connector, self.custom: self.plugin, "place": place, **said}
         block = {**self.options, **{key: value for key, value in own.items() if value}}
-        return job_by_hand(self.side, block, contract, tenant=self.tenant or "default", base=self.base)
+        return job_by_hand(
+            {self.side: block, "validation": validation}, contract, tenant=self.tenant or "default", base=self.base
+        )
 
     def _ready(self) -> None:
         """See that the library of a plugin which runs here is loaded, and of our version."""
@@ -100,16 +94,25 @@ class ReaderResource(PluginResource):
         with self.reader(*self._job(contract)) as reader:
             yield reader
 
+    def check(self) -> CheckResult:
+        """Try to reach the source; an error of ours is an answer, not an exception."""
+        from dativo_dagster.pipeline.run import check_connection
+
+        return check_connection(*self._job(None), self.side)
+
     def discover(self) -> Sequence[Stream]:
         """List what the source has."""
         with self.opened() as reader:
             return reader.discover()
 
-    def read(self, contract: ContractLike) -> Iterator[pa.RecordBatch]:
+    def read(
+        self, contract: ContractLike, *, validation: Literal["strict", "warn"] = "strict"
+    ) -> Iterator[pa.RecordBatch]:
         """Yield all rows of the source as record batches of the contract's types.
 
         Args:
             contract: A contract's file, or the contract itself as a job file would have it.
+            validation: ``warn`` keeps rows that break a rule; values that are not of their type never pass.
 
         Raises:
             ValidationError: A row breaks the contract.
@@ -117,7 +120,7 @@ class ReaderResource(PluginResource):
         """
         from dativo_dagster.orchestration.byhand import read_rows
 
-        job, stream = self._job(contract)
+        job, stream = self._job(contract, validation)
         with self.reader(job, stream) as reader:
             yield from read_rows(reader, stream)
 
@@ -134,6 +137,12 @@ class WriterResource(PluginResource):
 
         self._ready()
         return open_table(job, stream)
+
+    def check(self, table: str = "by_hand.check") -> CheckResult:
+        """Try to reach the target of a table, which need not be there; an error of ours is an answer."""
+        from dativo_dagster.pipeline.run import check_connection
+
+        return check_connection(*self._job(None, table=table), self.side)
 
     def write(
         self,

@@ -60,3 +60,40 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """A Dagster instance in memory."""
     with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as made:
         yield made
+
+
+PLUGIN = """\
+from dativo_ingest import BaseReader, ConnectionTestResult, DiscoveryResult
+
+ROWS = [{"id": 1, "email": "a@example.com", "amount": "12.50"}]
+
+
+class ApiReader(BaseReader):
+    __version__ = "1.0.0"
+
+    def check_connection(self):
+        return ConnectionTestResult(success=True, message="reached")
+
+    def discover(self):
+        return DiscoveryResult(objects=[{"name": "orders"}])
+
+    def extract(self, state_manager=None):
+        yield ROWS
+"""
+
+
+@pytest.fixture
+def write_plugin_job(folder: Path, write_job: Callable[..., Path]) -> Callable[..., Path]:
+    """Write a job with a custom reader in Python, and the reader beside it."""
+
+    def write(name: str = "orders", *, code: str = PLUGIN, source: str = "", more: str = "") -> Path:
+        plugin = folder / "plugins" / "api.py"
+        plugin.parent.mkdir(exist_ok=True)
+        plugin.write_text(code)
+        path = write_job(name, more=more)
+        lines = path.read_text().splitlines()
+        custom = f'source: {{custom_reader: "plugins/api.py:ApiReader", objects: [orders]{source}}}'
+        path.write_text("\n".join(custom if line.startswith("source:") else line for line in lines) + "\n")
+        return path
+
+    return write
