@@ -343,6 +343,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Two secrets give one name different values.",
         "Rename one of them in the secret manager.",
     ),
+    "SECRET_IN_RESOURCE": (
+        "A Dagster resource was given a secret itself, and Dagster stores what a resource is given.",
+        'Write "${NAME}" or dg.EnvVar("NAME") and set that variable or secret where the code runs.',
+    ),
     "SECRET_MALFORMED": (
         "A secret is not what its format says, or cannot be read.",
         "Correct the secret that the message names, or its `format`.",
