@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dativo_ingest.exceptions import PluginError
 from dativo_ingest.protocols import CORRUPT
 from dativo_ingest.pycolumns import column
-from dativo_ingest.pypages import ROWS, Pages, slices
+from dativo_ingest.pypages import ROWS, Pages, shown, slices
 from dativo_ingest.wanted import ANY, Want, want
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 2 * ROWS
 """A record batch of a plugin's that has more is handed on in parts, without a copy."""
-LONGEST_RECORD = 64 * 1024
 
 
 def batches_of(given: Any, stream: Stream, who: str) -> Iterator[pa.RecordBatch]:
@@ -136,7 +135,7 @@ def _batch(pages: Pages, wants: Mapping[str, Want]) -> pa.RecordBatch:
         inner: dict[int, str] = {}
         arrays[name] = column(values, wants.get(name, ANY), inner)
         bad.update((row, f"column {name!r}: {reason}") for row, reason in inner.items() if row not in bad)
-    bad.update((row, f"a row is a dict, this is a {type(value).__name__}") for row, value in pages.corrupt.items())
+    bad.update((row, f"a row is a dict, this is a {kind}") for row, (kind, _) in pages.corrupt.items())
     if not bad:
         return pa.RecordBatch.from_pydict(arrays) if arrays else _empty(pages.rows)
     return _with_corrupt(pages, arrays, bad)
@@ -147,17 +146,13 @@ def _with_corrupt(pages: Pages, arrays: dict[str, Any], bad: Mapping[int, str]) 
 
     records: list[dict[str, Any] | None] = [None] * pages.rows
     for row, reason in bad.items():
-        record = pages.corrupt.get(row, {name: values[row] for name, values in pages.columns.items()})
-        records[row] = {"record": _shown(record), "reason": reason, "line": None, "offset": None}
+        there = {name: values[row] for name, values in pages.columns.items()}
+        text = pages.corrupt[row][1] if row in pages.corrupt else shown(there)
+        records[row] = {"record": text, "reason": reason, "line": None, "offset": None}
     kind = pa.struct([("record", pa.string()), ("reason", pa.string()), ("line", pa.int64()), ("offset", pa.int64())])
     good = pa.array([row if row not in bad else None for row in range(pages.rows)], pa.int64())
     found = {name: array.take(good) for name, array in arrays.items()}
     return pa.RecordBatch.from_pydict({**found, CORRUPT: pa.array(records, kind)})
-
-
-def _shown(record: Any) -> str:
-    """Give a record as text, however broken it is."""
-    return repr(record)[:LONGEST_RECORD].encode("utf-8", "backslashreplace").decode()
 
 
 def _empty(rows: int) -> pa.RecordBatch:

@@ -62,8 +62,7 @@ def column(values: Sequence[Any], want: Want, bad: dict[int, str]) -> pa.Array:
 
 
 def _kinds(values: Sequence[Any]) -> set[type]:
-    types: set[type] = set(map(type, values))
-    return {base_of(kind) for kind in types if kind is not _NONE}
+    return {base_of(kind) for kind in set[Any](map(type, values)) - {_NONE}}
 
 
 def _known(values: Sequence[Any], bad: dict[int, str]) -> list[Any]:

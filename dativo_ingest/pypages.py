@@ -5,7 +5,6 @@ A plugin may use a page, or a row, again as soon as it is asked for the next one
 
 from __future__ import annotations
 
-import copy
 import datetime as dt
 import decimal
 import time
@@ -25,6 +24,7 @@ CELLS = 4_000_000
 SECONDS = 2.0
 """A batch is full at this many rows, at about this many bytes or values, or when it is that old."""
 
+LONGEST_RECORD = 64 * 1024
 _SAMPLE = 4
 _FIXED = (
     *(bool, int, float, str, bytes, type(None), decimal.Decimal, uuid.UUID),
@@ -34,12 +34,15 @@ _FIXED = (
 
 @dataclass
 class Pages:
-    """Columns that grow page by page; ``corrupt`` has the rows that are no dicts, by their place in the batch."""
+    """Columns that grow page by page.
+
+    ``corrupt`` has, of the rows that are no dicts, type and text by their place in the batch.
+    """
 
     columns: dict[str, list[Any]] = field(default_factory=dict)
     rows: int = 0
     bytes: float = 0.0
-    corrupt: dict[int, Any] = field(default_factory=dict)
+    corrupt: dict[int, tuple[str, str]] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -85,7 +88,7 @@ class Pages:
         for place, row in enumerate(page, self.rows):
             known = isinstance(row, Mapping)
             if not known:
-                self.corrupt[place] = row
+                self.corrupt[place] = (type(row).__name__, shown(row))
             rows.append(row if known else {})
         return {name: [row.get(name) for row in rows] for name in dict.fromkeys(chain.from_iterable(rows))}
 
@@ -119,7 +122,23 @@ def _weight(page: Sequence[Any]) -> float:
 def _detach(values: list[Any], start: int) -> None:
     """Copy what the plugin could still change."""
     if not set(map(type, values[start:])).issubset(_FIXED):
-        values[start:] = [v if type(v) in _FIXED else copy.deepcopy(v) for v in values[start:]]
+        values[start:] = map(_own, values[start:])
+
+
+def _own(value: Any) -> Any:
+    """Give a value that nobody else can change; one of no type stays as it is."""
+    if isinstance(value, Mapping):
+        return {key: _own(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [_own(inner) for inner in value]
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    return value.copy() if hasattr(value, "__array__") and hasattr(value, "copy") else value
+
+
+def shown(record: Any) -> str:
+    """Give a record as text that quarantine can keep, however broken it is."""
+    return repr(record)[:LONGEST_RECORD].encode("utf-8", "backslashreplace").decode()
 
 
 def slices(page: Sequence[Any]) -> Iterator[Sequence[Any]]:

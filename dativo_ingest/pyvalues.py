@@ -37,7 +37,7 @@ class Unknown:
 
 
 @lru_cache(maxsize=1024)
-def base_of(kind: Any) -> type:
+def base_of(kind: type) -> type:
     """Give the type of Python's own that a type stands for, else `Foreign` or `Unknown`."""
     if kind in _BASES:
         return kind
@@ -53,7 +53,7 @@ def base_of(kind: Any) -> type:
 
 def plain(value: Any) -> Any:  # noqa: PLR0911 - one line a kind of stranger
     """Give a value as one of Python's own, without loss: nanoseconds, which Python has not, become text."""
-    kind: type = type(value)
+    kind: Any = type(value)
     if base_of(kind) is not Foreign:
         return value
     if isinstance(value, enum.Enum):
