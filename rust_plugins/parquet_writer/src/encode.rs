@@ -149,7 +149,11 @@ impl Encoder {
 
     fn hand_back(&self, task: Task, freed: usize) {
         let (at, last) = (task.at, task.last);
-        let outcome = if last { task.writer.close().map(Outcome::Finished) } else { Ok(Outcome::Open(task.writer)) };
+        let outcome = if last {
+            task.writer.close().map(|chunk| Outcome::Finished(Box::new(chunk)))
+        } else {
+            Ok(Outcome::Open(task.writer))
+        };
         match outcome {
             Ok(outcome) => {
                 let mut state = self.lock();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dativo_plugin::serde_json::{Map, Value, json};
 use dativo_plugin::{DataFile, Result, WriteRequest};
-use dativo_storage::{Store, Upload};
+use dativo_storage::Store;
 use parquet::arrow::add_encoded_arrow_schema_to_metadata;
 use parquet::basic::Type;
 use parquet::file::metadata::RowGroupMetaData;
@@ -13,6 +13,8 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
 use parquet::file::writer::SerializedFileWriter;
 
 use crate::failure::unwritable;
+use crate::floats;
+use crate::footer::Output;
 use crate::groups::RowGroup;
 use crate::schema::Stored;
 
@@ -29,7 +31,7 @@ pub(crate) struct Files<'a> {
 
 struct Open {
     uri: String,
-    writer: SerializedFileWriter<Upload>,
+    writer: SerializedFileWriter<Output>,
 }
 
 impl<'a> Files<'a> {
@@ -49,7 +51,8 @@ impl<'a> Files<'a> {
             None => self.begin()?,
         };
         let mut writer = file.writer.next_row_group().map_err(unwritable)?;
-        for chunk in group {
+        for mut chunk in group {
+            floats::bound(&mut chunk).map_err(unwritable)?;
             chunk.append_to_row_group(&mut writer).map_err(unwritable)?;
         }
         writer.close().map_err(unwritable)?;
@@ -66,17 +69,19 @@ impl<'a> Files<'a> {
 
     fn begin(&self) -> Result<Open> {
         let uri = format!("{}-{:05}.parquet", self.stem, self.finished.len() + 1);
-        let (upload, schema) = (self.store.write(&uri)?, self.stored.parquet.root_schema_ptr());
-        let writer = SerializedFileWriter::new(upload, schema, Arc::clone(&self.properties)).map_err(unwritable)?;
+        let (output, schema) = (Output::new(self.store.write(&uri)?), self.stored.parquet.root_schema_ptr());
+        let writer = SerializedFileWriter::new(output, schema, Arc::clone(&self.properties)).map_err(unwritable)?;
         Ok(Open { uri, writer })
     }
 
     fn close(&mut self) -> Result<()> {
-        let Some(Open { uri, writer }) = self.open.take() else { return Ok(()) };
+        let Some(Open { uri, mut writer }) = self.open.take() else { return Ok(()) };
         let groups = writer.flushed_row_groups();
         let rows = groups.iter().map(|group| group.num_rows().unsigned_abs()).sum();
         let statistics = statistics(groups);
-        let bytes = writer.into_inner().map_err(unwritable)?.finish()?;
+        let columns = writer.schema_descr().num_columns();
+        writer.inner_mut().hold();
+        let bytes = writer.into_inner().map_err(unwritable)?.finish(columns)?;
         self.finished.push(DataFile { path: uri, rows, bytes, partition: BTreeMap::new(), statistics });
         Ok(())
     }

@@ -82,7 +82,7 @@ pub(crate) struct Task {
 /// What became of a column.
 pub(crate) enum Outcome {
     Open(Box<ArrowColumnWriter>),
-    Finished(ArrowColumnChunk),
+    Finished(Box<ArrowColumnChunk>),
 }
 
 /// The row groups, oldest first. `first` is the number of the oldest, counted from the beginning.
@@ -175,7 +175,7 @@ impl Group {
 
     fn finished(self) -> RowGroup {
         let chunk = |column: Column| match column.outcome {
-            Some(Outcome::Finished(chunk)) => Some(chunk),
+            Some(Outcome::Finished(chunk)) => Some(*chunk),
             _ => None,
         };
         self.columns.into_iter().filter_map(chunk).collect()

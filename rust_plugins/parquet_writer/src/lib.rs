@@ -12,6 +12,8 @@ mod dictionary;
 mod encode;
 mod failure;
 mod files;
+mod floats;
+mod footer;
 mod groups;
 mod measure;
 mod options;

@@ -69,11 +69,12 @@ fn field(given: &FieldRef) -> Result<FieldRef> {
 
 fn stored_type(kind: &DataType) -> Option<DataType> {
     use DataType::{
-        Date32, Date64, Dictionary, FixedSizeList, LargeList, List, Map, RunEndEncoded, Struct, Time32, Timestamp,
-        Union,
+        Date32, Date64, Dictionary, FixedSizeList, Float16, Float32, LargeList, List, Map, RunEndEncoded, Struct,
+        Time32, Timestamp, Union,
     };
     Some(match kind {
         Union(_, _) => return None,
+        Float16 => Float32,
         Date64 => Date32,
         Time32(TimeUnit::Second) => Time32(TimeUnit::Millisecond),
         Timestamp(TimeUnit::Second, zone) => Timestamp(TimeUnit::Millisecond, zone.clone()),
