@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo_ingest import native_abi as abi
@@ -112,7 +113,8 @@ def _only_known(struct: Any, call: Call) -> None:
 
 
 def _of_role(path: str, name: str, role: str) -> None:
-    if name not in _NAMES[role]:
+    shipped = Path(path).stem.removeprefix("lib")  # ``native:csv_reader`` names the library itself
+    if name not in (*_NAMES[role], shipped):
         known = " or ".join(f"{path}:{n}" for n in _NAMES[role])
         message = f"{path}:{name}: a library of the plugin ABI v1 has one {role}; write {known}"
         raise ConfigurationError(message, "WRONG_ROLE", {"plugin": path, "name": name})
