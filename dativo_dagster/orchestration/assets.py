@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from dativo_dagster import registry
+from dativo_dagster.config.job import PLUGIN
 from dativo_dagster.config.tags import derive_tags
 from dativo_dagster.orchestration.events import closed_columns, promise
 from dativo_dagster.orchestration.hiding import shown
-from dativo_dagster.orchestration.naming import asset_key, joined, slug, source_key
+from dativo_dagster.orchestration.naming import asset_key, joined, slug, source_key, system
 from dativo_dagster.orchestration.ops import COMMIT, EXTRACT_WRITE, PLAN, steps
 from dativo_dagster.orchestration.resources import JOB_FILE, STREAM
 
@@ -70,14 +71,14 @@ def _steps(name: str, keys: Keys) -> dg.GraphDefinition:
 
 def source_spec(job: Job, stream: JobStream) -> dg.AssetSpec:
     """Make the external asset that a stream reads; nothing materializes it."""
-    connector = stream.source.connector
+    name = system(stream.source)
     return dg.AssetSpec(
         source_key(job, stream),
-        description=stream.source.description or f"{stream.object} as the connector {connector} reads it.",
+        description=stream.source.description or f"{stream.object} as {name} reads it.",
         group_name=slug(job.tenant),
-        kinds={_icon("connectors", connector)},
+        kinds={_kind("connectors", stream.source)},
         tags={"tenant": slug(job.tenant)},
-        metadata={"connector": connector, "object": stream.object},
+        metadata={"connector": name, "object": stream.object},
     )
 
 
@@ -136,17 +137,20 @@ def _owners(job: Job, contract: Contract) -> list[str]:
 
 
 def _kinds(stream: JobStream) -> set[str]:
-    return {_icon("connectors", stream.source.connector), _icon("tables", stream.target.connector)}
+    return {_kind("connectors", stream.source), _kind("tables", stream.target)}
 
 
-def _icon(kind: registry.Kind, name: str) -> str:
-    line = registry.entries(kind).get(name)
-    return (line.icon if line else "") or slug(name)
+def _kind(shelf: registry.Kind, part: Source | Target) -> str:
+    """Give the icon of a connector or table format; a plugin that works alone has that of its language."""
+    if part.connector == PLUGIN:
+        return "python" if ".py:" in str(part.plugin) else "native"
+    line = registry.entries(shelf).get(part.connector)
+    return (line.icon if line else "") or slug(part.connector)
 
 
 def _description(job: Job, stream: JobStream) -> str:
     text = stream.contract.description or job.description
-    return text or f"{stream.object}, read by {stream.source.connector}, as {stream.target.table or stream.name}."
+    return text or f"{stream.object}, read by {system(stream.source)}, as {stream.target.table or stream.name}."
 
 
 def _options(part: Source | Target, job: Job) -> dg.MetadataValue:

@@ -6,16 +6,17 @@ button on the check, or the tenant's sensor.
 
 # Without postponed annotations: Dagster wants the type of `context`, not its name.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
 import dagster as dg
 
-from dativo_dagster.config.job import Job, JobStream
+from dativo_dagster.config.job import Job, JobStream, Place
 from dativo_dagster.config.load import LoadedFolder
 from dativo_dagster.orchestration.events import check_evaluation, check_result, log_check, streams_metadata
 from dativo_dagster.orchestration.failures import failure
+from dativo_dagster.orchestration.hiding import without_secrets
 from dativo_dagster.orchestration.naming import CONNECTION, joined, source_key
 from dativo_dagster.orchestration.resources import JobsResource
 from dativo_dagster.pipeline.secrets import load_for_run
@@ -30,15 +31,31 @@ class Connection:
     path: Path
     stream: str
 
-    def check(self) -> CheckResult:
-        """Try to reach the source, with the job as its file is now and the secrets of its tenant."""
+    def check(self, *, apart: float | None = None) -> CheckResult:
+        """Try to reach the source, with the job as its file is now and the secrets of its tenant.
+
+        Args:
+            apart: Give a plugin a process of its own for as many seconds, whatever the job says: it must not end this
+                one, nor stay in it.
+        """
         from dativo_dagster.pipeline.run import check_connection
 
         try:
             job = load_for_run(self.path)
-            return check_connection(job, job.stream(self.stream), "source")
         except DativoError as error:
             return refusal(error)
+        stream = job.stream(self.stream)
+        return without_secrets(check_connection(job, _apart(stream, apart) if apart else stream, "source"), job)
+
+
+def _apart(stream: JobStream, seconds: float) -> JobStream:
+    """Give a stream whose plugin, if it has one, runs in a child process; another place than here is left alone."""
+    source = stream.source
+    if not source.plugin or (source.place is not None and source.place.launcher not in {"local", "process"}):
+        return stream
+    limits = source.place.options if source.place is not None and source.place.launcher == "process" else {}
+    place = Place(launcher="process", options={**limits, "start_seconds": seconds, "timeout_seconds": seconds})
+    return replace(stream, source=replace(source, place=place))
 
 
 def refusal(error: DativoError) -> CheckResult:
@@ -59,9 +76,9 @@ def connections_of(jobs: Iterable[Job]) -> dict[dg.AssetKey, tuple[Connection, .
     return {key: tuple(found.values()) for key, found in ways.items()}
 
 
-def check_all(ways: Sequence[Connection]) -> CheckResult:
-    """Check every way to reach a source; the first refusal is the answer."""
-    outcomes = [(way, way.check()) for way in ways]
+def check_all(ways: Sequence[Connection], *, apart: float | None = None) -> CheckResult:
+    """Check every way to reach a source, each as `Connection.check` does; the first refusal is the answer."""
+    outcomes = [(way, way.check(apart=apart)) for way in ways]
     refused = [(way, outcome) for way, outcome in outcomes if not outcome.passed]
     way, outcome = (refused or outcomes)[0]
     return CheckResult(
@@ -101,7 +118,7 @@ def check_connections_op(context: dg.OpExecutionContext, config: Choice, jobs: J
     records = _unloaded(chosen)
     for job, stream in _streams(chosen):
         for side in ("source", "target"):
-            check = check_connection(job, stream, side)
+            check = without_secrets(check_connection(job, stream, side), job)
             records.append(_record(job, stream, side, check))
             if side == "source":
                 log_check(context, check_evaluation(source_key(job, stream), check))
@@ -119,7 +136,7 @@ def discover_sources_op(context: dg.OpExecutionContext, config: Choice, jobs: Jo
         try:
             found = discover(job, stream)
         except DativoError as error:
-            records.append(_record(job, stream, "source", refusal(error)))
+            records.append(_record(job, stream, "source", without_secrets(refusal(error), job)))
             continue
         context.log_event(dg.AssetObservation(source_key(job, stream), metadata=streams_metadata(found)))
         names = ", ".join(s.name for s in found)

@@ -11,6 +11,7 @@ import dagster as dg
 
 from dativo_dagster.telemetry import Redactor
 from dativo_ingest.exceptions import DativoError
+from dativo_ingest.model import CheckResult
 
 if TYPE_CHECKING:
     from dativo_dagster.config.job import Job
@@ -66,6 +67,11 @@ class _First(logging.Handler):
         """Replace the message."""
         record.msg, record.args = self.hidden.text(record.getMessage()), ()
         return True
+
+
+def without_secrets(check: CheckResult, job: Job) -> CheckResult:
+    """Give the outcome of a check as Dagster may store it."""
+    return CheckResult.from_json(Redactor(job.secrets).value(check.to_json())) if job.secrets else check
 
 
 def hide(error: BaseException, hidden: Redactor) -> bool:

@@ -8,12 +8,16 @@ results stay apart when they are joined.
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from dativo_dagster.config.job import PLUGIN
+from dativo_ingest.pluginpath import LIBRARIES
+
 if TYPE_CHECKING:
-    from dativo_dagster.config.job import Job, JobStream
+    from dativo_dagster.config.job import Job, JobStream, Source, Target
 
 BROKEN = "broken_jobs"
 CONNECTION = "connection"
@@ -56,7 +60,15 @@ def asset_key(job: Job, stream: JobStream) -> dg.AssetKey:
 
 def source_key(job: Job, stream: JobStream) -> dg.AssetKey:
     """Name what a stream reads. The connector is in the last part, because graphs show only that."""
-    return dg.AssetKey([slug(job.tenant), "src", f"{slug(stream.object)}_{slug(stream.source.connector)}"])
+    return dg.AssetKey([slug(job.tenant), "src", f"{slug(stream.object)}_{slug(system(stream.source))}"])
+
+
+def system(part: Source | Target) -> str:
+    """Name what reads or writes: the connector, or else the class or library of the plugin that does it alone."""
+    if part.connector != PLUGIN or not part.plugin:
+        return part.connector
+    path, _, name = part.plugin.rpartition(":")
+    return PurePath(path).stem.removeprefix("lib") if path.endswith(LIBRARIES) else name
 
 
 def broken_key(file: str) -> dg.AssetKey:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,7 @@ def connection_sensor(tenant: str, sources: Mapping[dg.AssetKey, Sequence[Connec
     """Make the sensor that evaluates the check ``connection`` of a tenant's sources.
 
     It is on by default: a check that nobody turned on says nothing. Stop it in the UI where sources should not be
-    called every five minutes.
+    called every five minutes. Plugins are asked in a process of their own, because this one serves the code location.
     """
     ways = {key.to_user_string(): (key, found) for key, found in sources.items()}
 
@@ -81,7 +82,7 @@ def connection_sensor(tenant: str, sources: Mapping[dg.AssetKey, Sequence[Connec
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         memory = Memory.loads(context.cursor)
         events = []
-        for name, outcome in walk(ways, memory, check_all):
+        for name, outcome in walk(ways, memory, partial(check_all, apart=CHECK_SECONDS)):
             if memory.is_news(name, outcome, time.time()):
                 events.append(check_evaluation(ways[name][0], outcome))
         memory.reported = {name: seen for name, seen in memory.reported.items() if name in ways}

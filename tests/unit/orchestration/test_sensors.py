@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import os
 import threading
 import time
 
 import dagster as dg
+import pytest
 
 from dativo_dagster.orchestration import sensors
 from dativo_dagster.orchestration.build import build_definitions
@@ -93,3 +95,47 @@ def test_broken_files_are_reported_once_as_failed_checks(folder):
 
 def test_a_tick_ends_before_dagster_ends_it():
     assert sensors.TICK_SECONDS + sensors.CHECK_SECONDS < 60
+
+
+CRASHES = """\
+import os, signal
+from dativo_ingest import BaseReader
+
+
+class ApiReader(BaseReader):
+    def check_connection(self):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def extract(self, state_manager=None):
+        yield []
+"""
+
+
+@pytest.mark.parametrize("place", ["", ", place: local", ", place: {launcher: process, memory_mb: 512}"])
+def test_a_plugin_that_crashes_is_a_refusal_and_not_the_end_of_the_code_server(folder, write_plugin_job, place):
+    write_plugin_job(code=CRASHES, source=place)
+    (event,) = tick(folder).asset_events
+    assert not event.passed
+    assert event.asset_key.path[-1] == "orders_ApiReader"
+    assert event.metadata["code"].value == "PLUGIN_CRASHED"
+    assert "SIGSEGV" in event.description
+
+
+def test_a_plugin_that_hangs_leaves_nothing_behind(folder, write_plugin_job, monkeypatch):
+    monkeypatch.setattr(sensors, "CHECK_SECONDS", 3.0)
+    note = folder / "pid"
+    hangs = f"import time\n        open({str(note)!r}, 'w').write(str(os.getpid()))\n        time.sleep(600)"
+    write_plugin_job(code=CRASHES.replace("os.kill(os.getpid(), signal.SIGSEGV)", hangs))
+    (event,) = tick(folder).asset_events
+    assert not event.passed
+    wait_until_gone(int(note.read_text()))
+
+
+def wait_until_gone(pid):
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"process {pid} is still there")
