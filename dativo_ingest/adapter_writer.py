@@ -118,7 +118,7 @@ class WriterAdapter:
         files = [self._file(found) for found in self._checked(returned)]
         unsaid = [n for n, found in enumerate(returned) if found.get("record_count") is None]
         if unsaid:  # the first file that does not say gets what the others leave
-            rest = batch.num_rows - sum(f.rows for f in files)
+            rest = max(0, batch.num_rows - sum(f.rows for f in files))
             first = files[unsaid[0]]
             files[unsaid[0]] = DataFile(path=first.path, rows=rest, bytes=first.bytes, statistics=first.statistics)
         return files

@@ -62,7 +62,8 @@ def column(values: Sequence[Any], want: Want, bad: dict[int, str]) -> pa.Array:
 
 
 def _kinds(values: Sequence[Any]) -> set[type]:
-    return {base_of(kind) for kind in set[Any](map(type, values)) - {_NONE}}
+    types: set[type] = set(map(type, values))
+    return set(map(base_of, types - {_NONE}))
 
 
 def _known(values: Sequence[Any], bad: dict[int, str]) -> list[Any]:

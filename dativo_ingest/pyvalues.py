@@ -14,7 +14,7 @@ import decimal
 import enum
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -36,8 +36,7 @@ class Unknown:
     """The base of types that have no place in Arrow."""
 
 
-@lru_cache(maxsize=1024)
-def base_of(kind: type) -> type:
+def _base_of(kind: type) -> type:
     """Give the type of Python's own that a type stands for, else `Foreign` or `Unknown`."""
     if kind in _BASES:
         return kind
@@ -51,9 +50,12 @@ def base_of(kind: type) -> type:
     return next(known, Foreign if issubclass(kind, _LISTS) else Unknown)
 
 
+base_of: Callable[[type], type] = lru_cache(maxsize=1024)(_base_of)
+
+
 def plain(value: Any) -> Any:  # noqa: PLR0911 - one line a kind of stranger
     """Give a value as one of Python's own, without loss: nanoseconds, which Python has not, become text."""
-    kind: Any = type(value)
+    kind = type(value)
     if base_of(kind) is not Foreign:
         return value
     if isinstance(value, enum.Enum):
