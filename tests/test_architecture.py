@@ -115,6 +115,7 @@ def test_every_line_of_the_registry_leads_to_a_part_of_the_right_shape(kind, nam
     shape = {
         "connectors": ("Config", "Reader"),
         "tables": ("Config", "Table"),
+        "launchers": ("Config", "Launcher"),
         "secrets": ("Config", "Secrets"),
         "checks": ("evaluate",),
     }
@@ -122,7 +123,7 @@ def test_every_line_of_the_registry_leads_to_a_part_of_the_right_shape(kind, nam
     assert [part for part in shape[kind] if not hasattr(module, part)] == []
 
 
-@pytest.mark.parametrize("shelf", ["connectors", "tables", "secrets", "checks"])
+@pytest.mark.parametrize("shelf", ["connectors", "tables", "launchers", "secrets", "checks"])
 def test_every_part_on_a_shelf_has_a_test(shelf):
     """A test file is named after it, or imports it."""
     files = list((ROOT / "tests").rglob("test_*.py"))
