@@ -33,6 +33,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from dativo_ingest import native_stderr
 from dativo_ingest.channel import Channel
 from dativo_ingest.exceptions import PluginError
 from dativo_ingest.model import Cursor, DataFile, PluginRef, Stream, Unit, Window
@@ -212,6 +213,7 @@ def _prepare(header: Mapping[str, Any]) -> None:
     if header["plugin"]["kind"] == "native":
         # pyarrow works without numpy and is imported in a quarter of the time; no Python of the plugin's would miss it.
         sys.modules.setdefault("numpy", None)  # type: ignore[arg-type]
+        native_stderr.own()
     if header.get("data_bytes"):
         import resource
 

@@ -18,6 +18,7 @@ import dativo_ingest
 from dativo_dagster.launchers.process import fate
 from dativo_dagster.launchers.process.output import Output
 from dativo_ingest.channel import Channel
+from dativo_ingest.native_stderr import left_by
 from dativo_ingest.worker_batches import allocate
 from dativo_ingest.worker_client import Doing, Session
 from dativo_ingest.worker_logs import log_here
@@ -115,6 +116,7 @@ class Child:
             status = self.process.wait()
         self.output.finish.set()
         self.output.join()
+        self.output.add(left_by(self.process.pid))
         self.session.channel.close()
         if asked and (status or not followed):
             self._tell_bad_end(f"ended with status {status}" if followed else f"took longer than {patience:g} s")

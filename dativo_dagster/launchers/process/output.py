@@ -59,6 +59,10 @@ class Output(threading.Thread):
                     break
         self._take(b"\n" if self._part else b"")
 
+    def add(self, data: bytes) -> None:
+        """Take what the child had printed and did not send; only after its pipe was read to the end."""
+        self._take(data + b"\n" if data else b"")
+
     def last_words(self) -> list[str]:
         """Give the few lines that tell most: where Python was when it crashed, else the last ones."""
         lines = list(self.kept)
