@@ -66,7 +66,8 @@ pub(crate) struct Plan {
 impl Plan {
     /// The columns of the file, each with the type that the contract wants of it, if it knows it.
     pub(crate) fn new(names: &[String], wanted: &Schema, dialect: Dialect, nulls: Nulls) -> Self {
-        let kind = |name: &String| wanted.field_with_name(name).map_or(DataType::Utf8, |field| readable(field.data_type()));
+        let kind =
+            |name: &String| wanted.field_with_name(name).map_or(DataType::Utf8, |field| readable(field.data_type()));
         let fields: Vec<Field> = names.iter().map(|name| Field::new(name, kind(name), true)).collect();
         Self { dialect, nulls, schema: Arc::new(Schema::new(fields)) }
     }
@@ -80,7 +81,12 @@ impl Plan {
     }
 
     /// Parse a block. A column with a text that its type does not plainly have comes as text.
-    pub(crate) fn parse(&self, block: &Block, strip: &mut Strip, stopped: &dyn Fn() -> bool) -> Result<Parsed, Failure> {
+    pub(crate) fn parse(
+        &self,
+        block: &Block,
+        strip: &mut Strip,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Parsed, Failure> {
         let (columns, ragged) = self.read(&self.schema, block, strip, stopped)?;
         let rows = if columns.iter().all(|column| column.fits()) {
             self.finish(Arc::clone(&self.schema), columns, block)?
@@ -120,7 +126,8 @@ impl Plan {
     /// Make the columns, with the room that the block will need if it goes on as its first strip.
     fn begun(&self, schema: &Schema, block: &Block, strip: &Strip) -> Vec<Box<dyn Column>> {
         let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64 * 1.05;
-        let spans: Vec<usize> = (0..self.columns()).map(|i| strip.column(i).iter().map(|field| field.len()).sum()).collect();
+        let spans: Vec<usize> =
+            (0..self.columns()).map(|i| strip.column(i).iter().map(|field| field.len()).sum()).collect();
         let seen = spans.iter().sum::<usize>() + strip.rows * self.columns();
         let rows = (share(block.length, seen) * strip.rows as f64) as usize;
         let column = |(field, span): (&Arc<Field>, &usize)| {

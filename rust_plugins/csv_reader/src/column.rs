@@ -25,11 +25,12 @@ pub(crate) trait Column {
 /// Give the type in which a column comes whose contract says `wanted`. The host's validation casts text.
 pub(crate) fn readable(wanted: &DataType) -> DataType {
     use DataType::{
-        Boolean, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Timestamp, UInt8, UInt16, UInt32, UInt64,
+        Boolean, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Timestamp, UInt8, UInt16, UInt32,
+        UInt64,
     };
     match wanted {
-        Boolean | Date32 | Decimal128(..) | Float32 | Float64 | Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32
-        | UInt64 | Timestamp(..) => wanted.clone(),
+        Boolean | Date32 | Decimal128(..) | Float32 | Float64 | Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16
+        | UInt32 | UInt64 | Timestamp(..) => wanted.clone(),
         _ => DataType::Utf8,
     }
 }

@@ -31,7 +31,9 @@ impl<'a> Place<'a> {
     pub(crate) fn undecodable(&self, offset: u64, byte: u8) -> Error {
         self.error(
             "BAD_ENCODING",
-            &format!("byte {offset} (0x{byte:02x}) is not utf-8; this reader takes no other encoding, the connector csv does"),
+            &format!(
+                "byte {offset} (0x{byte:02x}) is not utf-8; this reader takes no other encoding, the connector csv does"
+            ),
         )
         .detail("offset", offset)
         .detail("encoding", "utf-8")

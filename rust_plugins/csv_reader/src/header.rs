@@ -35,7 +35,9 @@ pub(crate) fn read(input: &mut Input, file: &str, dialect: Dialect, line: u64) -
                 let next = line + lines_in(&text[..first.end]);
                 if let Err(wrong) = std::str::from_utf8(record) {
                     let at = wrong.valid_up_to();
-                    return Err(place.undecodable(input_offset(input, first.start + at), record_byte(input, first.start + at)?));
+                    return Err(
+                        place.undecodable(input_offset(input, first.start + at), record_byte(input, first.start + at)?)
+                    );
                 }
                 let names = named(&first.fields, &place)?;
                 input.drop_front(first.end);

@@ -131,7 +131,10 @@ impl Input {
         self.fill(4)?;
         if self.rest.starts_with(b"\xEF\xBB\xBF") {
             self.rest.drain(..3);
-        } else if self.rest.starts_with(b"\xFF\xFE") || self.rest.starts_with(b"\xFE\xFF") || self.rest == b"\0\0\xFE\xFF" {
+        } else if self.rest.starts_with(b"\xFF\xFE")
+            || self.rest.starts_with(b"\xFE\xFF")
+            || self.rest == b"\0\0\xFE\xFF"
+        {
             return Err(Place::new(&self.name).encoding_not_supported("what its byte order mark says"));
         }
         Ok(())

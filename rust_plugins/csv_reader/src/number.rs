@@ -125,7 +125,8 @@ fn parsed<T: std::str::FromStr + PartialEq + Default>(text: &[u8]) -> Option<T> 
     let unsigned = text.strip_prefix(b"-").unwrap_or(text);
     let split = unsigned.iter().position(|&byte| byte == b'e' || byte == b'E').unwrap_or(unsigned.len());
     let (mantissa, exponent) = unsigned.split_at(split);
-    let exponent = exponent.get(1..).map(|rest| rest.strip_prefix(b"-").unwrap_or(rest.strip_prefix(b"+").unwrap_or(rest)));
+    let exponent =
+        exponent.get(1..).map(|rest| rest.strip_prefix(b"-").unwrap_or(rest.strip_prefix(b"+").unwrap_or(rest)));
     let plain = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
     let mut parts = mantissa.splitn(2, |&byte| byte == b'.');
     let fits = parts.all(plain) && exponent.is_none_or(|digits| plain(digits) && digits.len() <= 3);
@@ -195,7 +196,9 @@ mod tests {
             assert_eq!(padded(text, double).map(f64::to_bits), text.parse().ok().map(f64::to_bits), "{text}");
             assert_eq!(padded("0.1", float), Some(0.1));
         }
-        for text in ["", "-", ".", "1.", ".5", "inf", "nan", "1e400", "1e-400", "5e-324", "1e", "1_0", "0x1p3", "1e0001"] {
+        for text in
+            ["", "-", ".", "1.", ".5", "inf", "nan", "1e400", "1e-400", "5e-324", "1e", "1_0", "0x1p3", "1e0001"]
+        {
             assert_eq!(padded(text, double), None, "{text}");
         }
     }

@@ -15,6 +15,27 @@ use crate::unpack::Compression;
 const BLOCK_BYTES: usize = 2 * 1024 * 1024;
 const LARGEST_BLOCK: usize = 128 * 1024 * 1024;
 const MOST_THREADS: usize = 8; // more would hold more than 200 MB of blocks, and wait for the disk
+/// What a source block may say beside the options: for the host, and what every reader gets.
+const OTHER_KEYS: [&str; 18] = [
+    "type",
+    "connector",
+    "custom_reader",
+    "place",
+    "name",
+    "description",
+    "connection",
+    "credentials",
+    "objects",
+    "sheets",
+    "tables",
+    "incremental",
+    "rate_limits",
+    "engine",
+    "dsn",
+    "limits",
+    "batch_size",
+    "chunk_size",
+];
 const ENCODINGS: [&str; 6] = ["utf-8", "utf8", "utf-8-sig", "ascii", "us-ascii", "u8"];
 
 /// One line of `files`: a path or a pattern, the stream it belongs to, and the name the cursor knows it by.
@@ -82,9 +103,12 @@ impl Options {
             threads: said.get("threads")?.unwrap_or_else(cores).clamp(1, 64),
         };
         if let Some(format) = said.get::<String>("format")?.filter(|format| format != "csv") {
-            return Err(Error::config(format!("format: this reader reads csv, not {format:?}; use `connector: files`")));
+            return Err(Error::config(format!(
+                "format: this reader reads csv, not {format:?}; use `connector: files`"
+            )));
         }
         said.check_encoding()?;
+        said.check_keys()?;
         options.check()?;
         Ok(options)
     }
@@ -118,7 +142,9 @@ struct Said {
 impl Said {
     fn new(config: &ReaderConfig) -> Result<Self> {
         let native = config.options().section("native")?;
-        Ok(Self { places: [config.block().as_map().clone(), native.as_map().clone(), config.options().as_map().clone()] })
+        Ok(Self {
+            places: [config.block().as_map().clone(), native.as_map().clone(), config.options().as_map().clone()],
+        })
     }
 
     fn raw(&self, key: &str) -> Option<&Value> {
@@ -150,7 +176,8 @@ impl Said {
     /// Give the most rows of a batch. What recipes call `chunk_size` was the rows of a pandas chunk, and is not taken.
     fn batch_rows(&self) -> Result<Option<usize>> {
         let block = &self.places[0];
-        let Some(key) = ["batch_rows", "chunk_size", "batch_size"].into_iter().find(|key| block.contains_key(*key)) else {
+        let Some(key) = ["batch_rows", "chunk_size", "batch_size"].into_iter().find(|key| block.contains_key(*key))
+        else {
             return Ok(None);
         };
         match self.get(key)? {
@@ -166,6 +193,16 @@ impl Said {
             other => other,
         };
         strategy.and_then(Value::as_str) == Some("file_modified_time")
+    }
+
+    /// Refuse what nobody reads: a slip of the pen would be passed over in silence.
+    fn check_keys(&self) -> Result<()> {
+        let schema = crate::schema::schema();
+        let known = |key: &str| OTHER_KEYS.contains(&key) || schema["properties"].get(key).is_some();
+        match self.places[0].keys().find(|key| !known(key)) {
+            Some(key) => Err(Error::config(format!("{key}: this reader has no such option; correct its spelling"))),
+            None => Ok(()),
+        }
     }
 
     fn check_encoding(&self) -> Result<()> {

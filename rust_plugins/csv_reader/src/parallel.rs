@@ -76,7 +76,7 @@ impl Parallel {
             changed: Condvar::new(),
             plan,
             spare,
-            ahead: threads as u64 + 1,
+            ahead: 2 * threads as u64 + 4,
             stop,
             host: host.clone(),
         });

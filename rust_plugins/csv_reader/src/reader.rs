@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use dativo_plugin::{
-    Cancel, Check, Column, Cursor, Discovery, Estimate, Progress, Reader, ReaderConfig, Reading, Result, Stream,
-    Unit, Window,
+    Cancel, Check, Column, Cursor, Discovery, Estimate, Progress, Reader, ReaderConfig, Reading, Result, Stream, Unit,
+    Window,
 };
 use dativo_storage::{Source, Store, changed};
 use serde_json::Value;
@@ -92,14 +92,7 @@ impl CsvReader {
         files::find(&self.config, &self.options, None)
     }
 
-    fn batches(
-        &self,
-        source: Source,
-        uri: &str,
-        wanted: &Schema,
-        stop: Cancel,
-        progress: Progress,
-    ) -> Result<Batches> {
+    fn batches(&self, source: Source, uri: &str, wanted: &Schema, stop: Cancel, progress: Progress) -> Result<Batches> {
         let name = uri.rsplit('/').next().unwrap_or(uri);
         let host = progress.cancel().clone();
         let kind = self.options.compression.unwrap_or_else(|| Compression::of(name));

@@ -16,6 +16,8 @@ pub(crate) fn schema() -> Value {
                 "type": ["array", "string", "object"],
                 "description": "paths, URIs or patterns: `*` and `?` in a folder, `**` below; each with `object` and `id`",
             },
+            "file": {"description": "one file, as `files`"},
+            "format": {"enum": ["csv", null]},
             "compression": {"enum": ["none", "gzip", "zstd", null], "description": "told by the file's name"},
             "encoding": text("utf-8, and no other"),
             "delimiter": text("one ASCII character; tab for .tsv, else a comma"),

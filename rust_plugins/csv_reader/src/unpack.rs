@@ -37,18 +37,18 @@ impl Compression {
 }
 
 /// Give the plain bytes of a file.
-pub(crate) fn unpack(packed: impl Read + Send + 'static, name: &str, kind: Compression) -> Result<Box<dyn Read + Send>> {
+pub(crate) fn unpack(
+    packed: impl Read + Send + 'static,
+    name: &str,
+    kind: Compression,
+) -> Result<Box<dyn Read + Send>> {
     let inner: Box<dyn Read + Send> = match kind {
         Compression::None => return Ok(Box::new(packed)),
         Compression::Gzip => Box::new(Members::new(BufReader::with_capacity(BUFFER_BYTES, packed))),
         Compression::Zstd => {
             let mut packed = BufReader::with_capacity(BUFFER_BYTES, packed);
             let empty = packed.fill_buf().map_err(dativo_storage::Source::unwrapped)?.is_empty();
-            if empty {
-                Box::new(Nothing)
-            } else {
-                Box::new(zstd::Decoder::with_buffer(packed).map_err(Error::from)?)
-            }
+            if empty { Box::new(Nothing) } else { Box::new(zstd::Decoder::with_buffer(packed).map_err(Error::from)?) }
         }
     };
     Ok(Box::new(Unpacked { inner, name: name.to_owned(), kind, at: 0 }))
