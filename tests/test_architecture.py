@@ -36,7 +36,11 @@ OFFENCES = {
         "dativo_ingest/model.py",
         "def late():\n    import dativo_dagster.registry",
     ),
-    "the SDK imports pyarrow": ("The SDK needs the standard library only", "dativo_ingest/model.py", "import pyarrow"),
+    "the SDK imports pydantic": (
+        "The SDK needs the standard library only",
+        "dativo_ingest/model.py",
+        "import pydantic",
+    ),
     "the pipeline imports dagster": (
         "Dagster is known to orchestration and definitions alone",
         "dativo_dagster/pipeline/plan.py",
@@ -85,11 +89,17 @@ def test_an_import_contract_catches(offence, tmp_path):
     assert f"{contract} BROKEN" in found.stdout
 
 
+LATE = {"pyarrow"}  # inside functions, and for types
+OWN = {"doorways.py": {"dativo_dagster"}, "pytest_plugin.py": {"pytest"}, "generated.py": {"pytest"}}
+
+
 def test_the_sdk_imports_nothing_but_the_standard_library():
     """The contract names what must not come in; this sees whatever else would."""
-    allowed = sys.stdlib_module_names | {"dativo_ingest"}
     for path in (ROOT / "dativo_ingest").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        known = sys.stdlib_module_names | {"dativo_ingest"} | OWN.get(path.name, set())
+        for node in ast.walk(tree):
+            allowed = known if node in tree.body else known | LATE
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
             strangers = {name for name in names if name.partition(".")[0] not in allowed}

@@ -24,9 +24,19 @@ def _imported(statement: str, *options: str, env: dict[str, str] | None = None) 
     return set(json.loads(found.stdout.splitlines()[-1]))
 
 
-def test_the_sdk_imports_without_any_installed_package():
-    names = "import dativo_ingest; [getattr(dativo_ingest, name) for name in dativo_ingest.__all__]"
-    strangers = {m.partition(".")[0] for m in _imported(names, "-S")} - sys.stdlib_module_names
+EVERY_MODULE = """
+import importlib, pkgutil, dativo_ingest
+for name in dativo_ingest.__all__:
+    getattr(dativo_ingest, name)
+for module in pkgutil.walk_packages(dativo_ingest.__path__, "dativo_ingest."):
+    if module.name != "dativo_ingest.testing.pytest_plugin":  # pytest itself loads it
+        importlib.import_module(module.name)
+"""
+
+
+def test_every_module_of_the_sdk_imports_without_any_installed_package():
+    every = f"exec({EVERY_MODULE!r})"
+    strangers = {m.partition(".")[0] for m in _imported(every, "-S", "-I")} - sys.stdlib_module_names
     assert strangers == {"dativo_ingest", "__main__"} - sys.stdlib_module_names
 
 
