@@ -141,6 +141,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Two jobs of a tenant have one name, or two streams one table; neither is loaded.",
         "Both files are in the message: rename one, or give it another `target.table`.",
     ),
+    "ENCODING_NOT_SUPPORTED": (
+        "The CSV reader in Rust reads UTF-8 and no other encoding.",
+        "Use `connector: csv`, which reads any encoding, or convert the file.",
+    ),
     "ENDLESS_READER": (
         "A reader gives more than `source.limits` allows, or the same batch over and over.",
         "Mend the reader's end; raise the limit that the message names if so much is right.",
