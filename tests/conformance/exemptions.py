@@ -1,0 +1,5 @@
+"""Promises that a subject does not keep, each with the reason. Whatever is not here must pass or have nothing to see."""
+
+from __future__ import annotations
+
+EXEMPTIONS: dict[str, dict[str, str]] = {}

@@ -1,0 +1,262 @@
+"""Who has to pass the suite: connectors of the platform, plugins in Python and Rust, the examples, in each place."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from dativo_ingest.testing import ReaderCase, WriterCase, http_server, pages, reader_case, stream, writer_case
+from tests.native import native_library
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = ROOT / "jobs" / "plugins"
+SAMPLES = Path(__file__).parent / "plugins"
+COLUMNS = {"id": "int64!", "name": "string", "amount": "decimal(10,2)", "at": "timestamptz"}
+FILES, ROWS = 3, 40
+KEY = "s3cret-token"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One that is tested: ``make`` gets a stack for what it opens and the place where the plugin runs."""
+
+    make: Callable[[ExitStack, str], ReaderCase | WriterCase]
+    places: tuple[str, ...] = ("local", "process")
+    rust: bool = False
+
+
+def _folder(stack: ExitStack) -> Path:
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="conformance-")))
+
+
+def _rows(first: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": i,
+            "name": None if i % 7 == 0 else f"näme, \"{i}\"\nline",
+            "amount": f"{i}.25",
+            "at": f"2026-01-01T00:00:{i % 60:02}Z",
+        }
+        for i in range(first, first + ROWS)
+    ]
+
+
+def _csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    pa.csv.write_csv(pa.Table.from_pylist(rows), path)
+
+
+def _jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _parquet(path: Path, rows: list[dict[str, Any]]) -> None:
+    pa.parquet.write_table(pa.Table.from_pylist(rows), path)
+
+
+WRITE = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}
+
+
+@dataclass
+class Files:
+    """A folder of files that grows: the source of every reader of files."""
+
+    folder: Path
+    suffix: str
+    count: int = 0
+
+    @classmethod
+    def of(cls, stack: ExitStack, suffix: str) -> Files:
+        made = cls(_folder(stack), suffix)
+        for _ in range(FILES):
+            made.add()
+        return made
+
+    def add(self) -> int:
+        """Add a file with new rows, newer than all others."""
+        path = self.folder / f"{self.count}.{self.suffix}"
+        WRITE[self.suffix](path, _rows(self.count * ROWS))
+        os.utime(path, (1_700_000_000 + self.count, 1_700_000_000 + self.count))
+        self.count += 1
+        return ROWS
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"rows": self.count * ROWS, "add_rows": self.add, "seconds": 120}
+
+
+def _built_in(connector: str, suffix: str) -> Subject:
+    def make(stack: ExitStack, _: str) -> ReaderCase:
+        from dativo_dagster.config.load import load_job
+        from dativo_dagster.pipeline.assemble import open_reader
+
+        files = Files.of(stack, suffix)
+        path = files.folder / "job.yaml"
+        path.write_text(
+            f"tenant: t\nsource: {{connector: {connector}, files: '{files.folder}/*.{suffix}', "
+            "incremental: file_modified_time}\n"
+            "target: {connector: parquet, table: a.b}\n"
+            f"contract: {{name: things, schema: {json.dumps(_contract())}}}\n"
+        )
+        job = load_job(path)
+        gone = job.streams[0]
+        gone = dataclasses.replace(gone, source=dataclasses.replace(gone.source, options={"files": "/nowhere/*"}))
+        return ReaderCase(
+            open_reader=lambda: open_reader(job, job.streams[0]),
+            broken=lambda: open_reader(job, gone),
+            stream=stream("things", COLUMNS),
+            **files.facts,
+        )
+
+    return Subject(make, places=("local",))
+
+
+def _contract() -> list[dict[str, Any]]:
+    return [{"name": n, "type": t.rstrip("!"), "required": t.endswith("!")} for n, t in COLUMNS.items()]
+
+
+def _rust_csv(stack: ExitStack, place: str) -> ReaderCase:
+    files = Files.of(stack, "csv")
+    source = {"files": [{"path": f"{files.folder}/*.csv"}], "incremental": {"strategy": "file_modified_time"}}
+    return reader_case(
+        f"{native_library('csv_reader')}:create_reader",
+        source,
+        stream("things", COLUMNS),
+        broken={"files": [{"path": "/nowhere/*.csv"}]},
+        place=place,
+        **files.facts,
+    )
+
+
+def _older_reader(_: ExitStack, place: str) -> ReaderCase:
+    columns = {"id": "int64", "name": "string", "amount": "double", "active": "boolean", "created_at": "timestamp"}
+    return reader_case(
+        f"{native_library('legacy_json')}:create_reader",
+        {"engine": {"options": {"rows": 2_500, "batch_size": 1_000}}},
+        stream("legacy", columns),
+        broken={"engine": {"options": {"rows": 2_500, "batch_size": 1_000, "fault": "error"}}},
+        rows=2_500,
+        place=place,
+    )
+
+
+def _people_api(stack: ExitStack) -> dict[str, Any]:
+    people = [{"id": i, "name": f"n{i}", "updated_at": f"2026-01-01T00:{i:02}:00Z"} for i in range(25)]
+    server = stack.enter_context(
+        http_server({"/": {"objects": ["users"]}, "/users": pages(people, 10)}, token=KEY)
+    )
+    return {"connection": {"base_url": server.url}, "credentials": {"token": KEY, "api_key": KEY}, "objects": ["users"]}
+
+
+def _api(plugin: Path, name: str) -> Subject:
+    def make(stack: ExitStack, place: str) -> ReaderCase:
+        return reader_case(
+            f"{plugin}:{name}",
+            _people_api(stack),
+            stream("users", {"id": "int64!", "name": "string!", "updated_at": "timestamptz!"}),
+            broken={"credentials": {"token": "wr0ng-token", "api_key": "wr0ng-token"}},
+            secrets=("wr0ng-token", KEY),
+            rows=25,
+            place=place,
+        )
+
+    return Subject(make)
+
+
+def _arrow(stack: ExitStack, place: str) -> ReaderCase:
+    path = _folder(stack) / "things.arrow"
+    table = pa.Table.from_pylist(_rows(0))
+    with pa.ipc.new_file(path, table.schema) as out:
+        out.write_table(table, max_chunksize=16)
+    source = {"files": [{"path": str(path)}]}
+    return reader_case(
+        f"{PLUGINS / 'arrow_reader.py'}:ArrowReader",
+        source,
+        stream("things", COLUMNS),
+        broken={"files": [{"path": "/nowhere.arrow"}]},
+        rows=ROWS,
+        place=place,
+    )
+
+
+def _fresh(stack: ExitStack) -> Callable[[], str]:
+    root = _folder(stack)
+    return lambda: tempfile.mkdtemp(dir=root)
+
+
+def _rust_parquet(stack: ExitStack, place: str) -> WriterCase:
+    return writer_case(
+        f"{native_library('parquet_writer')}:create_writer",
+        commits=False,
+        folder=_fresh(stack),
+        broken={"engine": {"options": {"compression_level": "much"}}},
+        place=place,
+    )
+
+
+def _older_writer(stack: ExitStack, place: str) -> WriterCase:
+    return writer_case(
+        f"{native_library('legacy_json')}:create_writer",
+        stream=stream(columns={"id": "int64", "name": "string"}),
+        commits=True,
+        folder=_fresh(stack),
+        broken={"engine": {"options": {"fault": "error", "after": 0}}},
+        read_back=_lines,
+        place=place,
+    )
+
+
+def _lines(files: Any) -> list[dict[str, Any]]:
+    paths = [Path(file.path.removeprefix("file://")) for file in files]
+    return [json.loads(line) for path in paths for line in path.read_text().split("\n")[:-1]]
+
+
+def _python_json(stack: ExitStack, place: str) -> WriterCase:
+    return writer_case(
+        f"{PLUGINS / 'json_file_writer.py'}:JSONFileWriter",
+        {"engine": {"options": {"format": "jsonl"}}},
+        stream(columns={"id": "int64!", "name": "string", "amount": "double"}),
+        commits=True,
+        folder=_fresh(stack),
+        broken={"engine": {"options": {"format": "xml"}}},
+        read_back=lambda files: _lines([f for f in files if any(Path(f.path).parent.glob("manifest-*"))]),
+        place=place,
+    )
+
+
+def _guide_writer(stack: ExitStack, place: str) -> WriterCase:
+    return writer_case(
+        f"{SAMPLES / 'guide.py'}:MyCustomWriter",
+        {"engine": {"options": {"format": "jsonl"}}},
+        stream(columns={"id": "int64!", "name": "string"}),
+        commits=True,
+        folder=_fresh(stack),
+        place=place,
+    )
+
+
+SUBJECTS: dict[str, Subject] = {
+    "csv": _built_in("csv", "csv"),
+    "json": _built_in("json", "jsonl"),
+    "parquet": _built_in("parquet", "parquet"),
+    "files": _built_in("files", "csv"),
+    "rust csv_reader": Subject(_rust_csv, rust=True),
+    "rust parquet_writer": Subject(_rust_parquet, rust=True),
+    "older ABI reader": Subject(_older_reader, rust=True),
+    "older ABI writer": Subject(_older_writer, rust=True),
+    "example API reader": _api(PLUGINS / "json_api_reader.py", "JSONAPIReader"),
+    "example Arrow reader": Subject(_arrow),
+    "example JSON writer": Subject(_python_json),
+    "guide's reader": _api(SAMPLES / "guide.py", "MyCustomReader"),
+    "guide's writer": Subject(_guide_writer),
+}
