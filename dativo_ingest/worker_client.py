@@ -182,6 +182,10 @@ class Workers(Protocol):
         """
         ...
 
+    def cancel(self) -> None:
+        """End whatever runs, soon; nothing is lent afterwards. Any thread may."""
+        ...
+
 
 class RemoteReader:
     """A reader whose plugin is in a worker. Verbs may run side by side, each in a worker of its own."""
@@ -219,6 +223,10 @@ class RemoteReader:
         """Give the cursor that holds once the units are committed; asked of the worker that read last."""
         value = self._ask(Doing(verb="reached"), window=window.to_json())
         return Cursor.from_json(value) if value else None
+
+    def cancel(self) -> None:
+        """Make all that runs fail soon, and read no more; any thread may."""
+        self.workers.cancel()
 
     def _ask(self, doing: Doing, **arguments: Any) -> Any:
         with self.workers.lend(doing) as session:

@@ -305,8 +305,10 @@ def _run_units(work: Stage) -> list[Part]:
             _raise_first(future)
         return [f.result() for f in futures]
     except BaseException:
-        # Also on cancel: stop the others at their next batch, then leave no file behind.
+        # Also on cancel: stop the others at their next batch, or at once where a plugin can be, then leave no file.
         work.stop.set()
+        if cancel := getattr(work.reader, "cancel", None):
+            cancel()
         pool.shutdown(wait=False, cancel_futures=True)
         # `wait` never counts a cancelled future as done, it would always take its whole time.
         done, _ = wait([f for f in futures if not f.cancelled()], timeout=STOP_SECONDS)

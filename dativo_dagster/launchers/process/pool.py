@@ -50,6 +50,10 @@ class Pool:
         calm = kind is None or issubclass(kind, Exception)
         self._close(CLOSE_SECONDS if calm else HURRY_SECONDS)
 
+    def cancel(self) -> None:
+        """End all children at once; see `Workers`."""
+        self._close(HURRY_SECONDS)
+
     def keep_to_one(self) -> None:
         """Run one verb at a time from now on, all of them in one child."""
         self._one = threading.Lock()
