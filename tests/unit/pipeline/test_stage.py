@@ -142,6 +142,25 @@ def test_a_cancelled_run_leaves_no_file():
     assert case.table.files == {}
 
 
+def test_a_reader_that_can_be_cancelled_is_not_waited_for(monkeypatch):
+    cancelled, hung = threading.Event(), threading.Event()
+
+    def read(reader, stream, unit):
+        if unit.id == "hangs":
+            hung.set()
+            assert cancelled.wait(60)
+            raise TransientError("cancelled")
+        assert hung.wait(60)
+        raise ValidationError("the first error")
+        yield
+
+    monkeypatch.setattr(MemoryReader, "read", read)
+    monkeypatch.setattr(MemoryReader, "cancel", lambda _: cancelled.set(), raising=False)
+    with pytest.raises(ValidationError, match="the first error"):
+        Case({"hangs": [], "fails": []}).stage()
+    assert cancelled.is_set()
+
+
 def test_progress_counts_up_to_all_rows_and_units():
     seen, lock = [], threading.Lock()
 
