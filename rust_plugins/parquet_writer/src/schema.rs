@@ -52,7 +52,7 @@ fn cast(field: &Field, values: &ArrayRef) -> Result<ArrayRef> {
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     cast_with_options(values, field.data_type(), &strict).map_err(|_| {
         let (name, from, to) = (field.name(), values.data_type(), field.data_type());
-        Error::write(format!("column {name:?} holds a value of {from} that does not fit {to}, which Parquet stores"))
+        Error::write(format!("column '{name}' holds a value of {from} that does not fit {to}, which Parquet stores"))
     })
 }
 
@@ -61,7 +61,7 @@ fn field(given: &FieldRef) -> Result<FieldRef> {
         let (name, kind) = (given.name(), given.data_type());
         Error::new(
             "TYPE_UNSUPPORTED",
-            format!("column {name:?}: Parquet has no place for {kind}; convert it or leave it out"),
+            format!("column '{name}': Parquet has no place for {kind}; convert it or leave it out"),
         )
     })?;
     Ok(Arc::new(given.as_ref().clone().with_data_type(kind)))
