@@ -23,8 +23,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import faulthandler
+import json
 import os
 import queue
+import resource
 import signal
 import socket
 import sys
@@ -103,6 +105,7 @@ class Worker:
     def _answer(self, frame: Frame, stack: ExitStack) -> None:
         try:
             value = self._open(frame.header, stack) if frame.op == "open" else self._call(frame.header)
+            json.dumps(value)  # a plugin may answer with what is no JSON: then that is its error
             answer = {"op": "result", "value": value}
         except BaseException as error:  # noqa: BLE001 - the host raises it again
             answer = {"op": "error", "error": error_to_json(error, self.name)}
@@ -162,7 +165,7 @@ class Worker:
 
 
 def _check(plugin: Any, _: Mapping[str, Any]) -> Any:
-    return plugin.check().to_json()
+    return _readable(plugin.check().to_json())
 
 
 def _discover(plugin: Any, _: Mapping[str, Any]) -> Any:
@@ -175,12 +178,12 @@ def _split(plugin: Any, arguments: Mapping[str, Any]) -> Any:
 
 
 def _reached(plugin: Any, arguments: Mapping[str, Any]) -> Any:
-    cursor = plugin.reached(_window(arguments["window"]))
+    cursor = plugin.reached(Window.from_json(arguments["window"]))
     return cursor.to_json() if cursor else None
 
 
 def _commit(plugin: Any, arguments: Mapping[str, Any]) -> Any:
-    return dict(plugin.commit(arguments["token"], _files(arguments)))
+    return _readable(dict(plugin.commit(arguments["token"], _files(arguments))))
 
 
 def _abort(plugin: Any, arguments: Mapping[str, Any]) -> None:
@@ -198,13 +201,13 @@ VERBS: Mapping[str, Callable[[Any, Mapping[str, Any]], Any]] = {
 """The verbs that are one answer to one question; `read` and `write` stream."""
 
 
+def _readable(value: Any) -> Any:
+    """Give what is for people to read, with anything that is no JSON as text."""
+    return json.loads(json.dumps(value, default=str))
+
+
 def _files(arguments: Mapping[str, Any]) -> list[DataFile]:
     return [DataFile.from_json(file) for file in arguments["files"]]
-
-
-def _window(data: Mapping[str, Any]) -> Window:
-    """Give a window; its units are of one type, which `from_json` sees by itself."""
-    return Window.from_json(data)
 
 
 def _prepare(header: Mapping[str, Any]) -> None:
@@ -214,10 +217,16 @@ def _prepare(header: Mapping[str, Any]) -> None:
         # pyarrow works without numpy and is imported in a quarter of the time; no Python of the plugin's would miss it.
         sys.modules.setdefault("numpy", None)  # type: ignore[arg-type]
         native_stderr.own()
+    _limit(resource.RLIMIT_CORE, 0)  # a core file would have the secrets in it
     if header.get("data_bytes"):
-        import resource
+        _limit(resource.RLIMIT_DATA, header["data_bytes"])
 
-        resource.setrlimit(resource.RLIMIT_DATA, (header["data_bytes"],) * 2)
+
+def _limit(what: int, most: int) -> None:
+    """Lower a limit of this process; one that is lower already stays."""
+    _, hard = resource.getrlimit(what)
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(what, (most, most))
 
 
 def _end_all() -> None:

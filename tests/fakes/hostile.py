@@ -115,12 +115,15 @@ class Reader:
             logging.getLogger("shop").warning("logged %s", message)
             logging.getLogger("shop").debug("not of interest")
             warnings.warn("deprecated thing", stacklevel=1)
-        return CheckResult(name="connection", passed=False, code="SHOP_CLOSED", details={"pid": os.getpid()})
+        details = {"pid": os.getpid(), "path": Path("/shop")}
+        return CheckResult(name="connection", passed=False, code="SHOP_CLOSED", details=details)
 
     def discover(self):
         return [Stream(name="orders", primary_key=("a",)), Stream(name="shops")]
 
     def split(self, stream, since):
+        if self.source.get("fault") == "odd cursor":
+            return Window(units=(), fingerprint="f", after=Cursor(value={"at": Path("/shop")}))
         units = tuple(Unit(id=str(n), spec={"n": n}, rows=6) for n in range(2))
         return Window(units=units, fingerprint="f", before=since, after=Cursor(value={"stream": stream.name}))
 

@@ -18,6 +18,7 @@ import dativo_ingest
 from dativo_dagster.launchers.process import fate
 from dativo_dagster.launchers.process.output import Output
 from dativo_ingest.channel import Channel
+from dativo_ingest.exceptions import SandboxError
 from dativo_ingest.native_stderr import left_by
 from dativo_ingest.worker_batches import allocate
 from dativo_ingest.worker_client import Doing, Session
@@ -164,16 +165,25 @@ class Child:
 
 
 def _start(config: Config) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Start a worker in a session and process group of its own; nothing of the host's is inherited but one socket."""
+    """Start a worker in a session and process group of its own; nothing of the host's is inherited but one socket.
+
+    Raises:
+        SandboxError: The system starts no further process.
+    """
     ours, theirs = socket.socketpair()
+    command = [sys.executable, "-I", "-c", _START, _ROOT, "--fd", str(theirs.fileno())]
     with theirs:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
-            [sys.executable, "-I", "-c", _START, _ROOT, "--fd", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env={**os.environ, **config.environment},
-        )
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
+                command,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **config.environment},
+            )
+        except OSError as error:
+            ours.close()
+            raise SandboxError(f"no process can be started for a plugin: {error}") from error
     return process, ours

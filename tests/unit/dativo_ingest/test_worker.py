@@ -134,6 +134,20 @@ def test_an_error_is_an_answer_and_the_worker_goes_on(host):
     assert host.ask("check").op == "result"
 
 
+def test_an_answer_that_is_no_json_is_an_error_of_the_plugin_unless_it_is_only_shown(host):
+    host.open(source={"fault": "odd cursor"})
+    error = host.ask("split", stream=READ["stream"], since=None).header["error"]["state"]
+    assert "not JSON serializable" in error["message"]
+    assert host.ask("check").header["value"]["details"]["path"] == "/shop"
+
+
+def test_it_leaves_no_core_file(host):
+    host.open()
+    limits = Path(f"/proc/{host.process.pid}/limits").read_text()
+    (line,) = (line.split() for line in limits.splitlines() if "core file" in line)
+    assert line[4:6] == ["0", "0"]
+
+
 def test_a_verb_that_there_is_not_is_an_error(host):
     host.open()
     assert host.ask("explode").header["error"]["state"]["details"]["original_error"] == "KeyError"
