@@ -93,8 +93,12 @@ class JsonWriter:
         if first is None:
             return []
         with self._make.made(call, output_base=str(_local(folder) or folder)) as made:
-            for text, rows in chain((first,), chunks):
-                files += self._files(made, text, rows, counter + len(files))
+            try:
+                for text, rows in chain((first,), chunks):
+                    files += self._files(made, text, rows, counter + len(files))
+            except BaseException:
+                self.abort(files)
+                raise
         return files
 
     def _files(self, made: Made, text: str, rows: int, counter: int) -> list[DataFile]:
