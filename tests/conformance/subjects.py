@@ -144,7 +144,7 @@ def _older_reader(_: ExitStack, place: str) -> ReaderCase:
         f"{native_library('legacy_json')}:create_reader",
         {"engine": {"options": {"rows": 2_500, "batch_size": 1_000}}},
         stream("legacy", columns),
-        broken={"engine": {"options": {"rows": 2_500, "batch_size": 1_000, "fault": "error"}}},
+        broken={"engine": {"options": {"fault": "create"}}},
         rows=2_500,
         place=place,
     )

@@ -1,6 +1,7 @@
 """A reader and a writer as the earlier system's guide shows them, with a client for pages of JSON behind the reader."""
 
 import json
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
@@ -15,8 +16,12 @@ class MyAPIClient:
 
     def get(self, path):
         request = urllib.request.Request(self.base_url + path, headers={"Authorization": f"Bearer {self.api_key}"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise RuntimeError(f"HTTP {error.code}") from None
 
     def ping(self):
         self.get("/")
