@@ -18,7 +18,7 @@ import dagster as dg
 from pydantic import Field
 
 from dativo_dagster.orchestration.libraries import NativeLibraryResource
-from dativo_dagster.telemetry import secrets_in
+from dativo_dagster.telemetry import MASK, secrets_in
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class PluginResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def __init__(self, **data: Any) -> None:
         """Refuse a secret itself; an ``EnvVar`` below the top becomes the ``${NAME}`` that it means."""
         named = {key: _named(value) if key in {"options", "limits"} else value for key, value in data.items()}
-        if any("${" not in text for text in secrets_in(named) if text):
+        if any(text not in {"", MASK} and "${" not in text for text in secrets_in(named)):
             raise ConfigurationError(
                 f"{type(self).__name__}: a secret stands in its configuration, which Dagster stores as plain text; "
                 'write "${NAME}" or dg.EnvVar("NAME"), and set that variable or secret where the code runs',

@@ -54,3 +54,38 @@ def test_a_bad_job_file_is_shown_with_its_mistake_beside_the_good_ones(ui, page)
     finally:
         broken.unlink()
         ui.query('mutation {reloadRepositoryLocation(repositoryLocationName: "dativo") {__typename}}')
+
+
+SECRETIVE = """\
+name: secretive
+tenant: shop
+source:
+  custom_reader: plugins/json_api_reader.py:JSONAPIReader
+  credentials: {token: canary-of-the-ui}
+  objects: [users]
+  place: {launcher: process, memory_mb: 512, environment: {API_TOKEN: canary-of-the-ui}}
+target: {connector: iceberg, table: web.secretive}
+contract: {name: secretive, schema: [{name: id, type: int64}]}
+"""
+READER = "reader__plugins_json_api_reader_JSONAPIReader"
+
+
+def test_a_plugin_is_a_resource_that_shows_its_configuration_and_no_secret(ui, page, tmp_path):
+    job = ui.home.parent / "jobs" / "secretive.yaml"
+    job.write_text(SECRETIVE)
+    try:
+        ui.query('mutation {reloadRepositoryLocation(repositoryLocationName: "dativo") {__typename}}')
+        page.open(f"{ui.url}/locations/__repository__@dativo/resources")
+        page.wait_for("writer__iceberg")
+        page.wait_for(READER)
+        page.open(f"{ui.url}/locations/__repository__@dativo/resources/{READER}")
+        for words in ("plugins/json_api_reader.py:JSONAPIReader", "process", "memory_mb", '"API_TOKEN": "***"'):
+            page.wait_for(words)
+        shown = page.text()
+        page.picture(tmp_path / "resource.png")
+        page.open(f"{ui.url}/assets/shop/web/secretive")
+        page.wait_for("credentials")
+        assert "canary" not in shown + page.text()
+    finally:
+        job.unlink()
+        ui.query('mutation {reloadRepositoryLocation(repositoryLocationName: "dativo") {__typename}}')

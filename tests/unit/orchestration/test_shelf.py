@@ -44,6 +44,12 @@ def test_a_plugin_is_a_resource_that_says_which_where_and_with_what_limits(folde
     assert reader.asset_keys_using == [ORDERS]
 
 
+def test_a_secret_among_the_limits_of_a_place_is_masked(folder, write_plugin_job):
+    write_plugin_job(source=", place: {launcher: process, environment: {API_TOKEN: canary, MODE: fast}}")
+    limits = values(resources(folder)["reader__plugins_api_ApiReader"])["limits"]
+    assert limits == {"environment": {"API_TOKEN": "***", "MODE": "fast"}}
+
+
 def test_a_place_that_nobody_chose_is_shown_as_it_will_be(folder, write_plugin_job):
     write_plugin_job()
     assert values(resources(folder)["reader__plugins_api_ApiReader"])["place"] == "local"
