@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from dativo_dagster.formats.in_order import ahead
 from dativo_dagster.formats.partition import folder, split
 from dativo_dagster.formats.rolling import AHEAD, WAITING_BYTES, Finished, Layout, Values
-from dativo_ingest.exceptions import PluginError
+from dativo_ingest.exceptions import DativoError, PluginError
 
 if TYPE_CHECKING:
     from dativo_ingest.model import DataFile
@@ -54,6 +54,7 @@ class Laid:
         self.stem = f"{token}-{re.sub(r'[^A-Za-z0-9_.-]', '_', unit)}"
         self.finished: list[Finished] = []
         self.written: list[DataFile] = []
+        self.asked: list[tuple[str, str]] = []
         self.waiting: dict[Values, _Waiting] = {}
 
     def write(self, batches: Iterable[Any]) -> list[Finished]:
@@ -69,9 +70,19 @@ class Laid:
                 else:
                     self._put((), made)
         except BaseException:
-            self.plugin.abort(self.written)
+            self._discard()
             raise
         return self.finished
+
+    def _discard(self) -> None:
+        """Leave no file. The plugin may be gone, and a file that it had not finished is one that it never named."""
+        with suppress(DativoError):  # the first error matters more; what stays is an orphan like any other
+            self.plugin.abort(self.written)
+        with suppress(DativoError):
+            for base, name in self.asked:
+                for file in self.layout.storage.list(base):
+                    if name in file.path.rpartition("/")[2]:
+                        self.layout.storage.delete(file.path)
 
     def _partitioned(self, batches: Iterable[pa.RecordBatch]) -> None:
         for batch in batches:
@@ -91,7 +102,9 @@ class Laid:
         """Give the plugin one stream of rows and look at what it made of them."""
         given = _Counted(self.layout, batches)
         base = self.layout.base + folder(self.layout.partitioning, values)
-        files = self.plugin.write(iter(given), base, f"{self.stem}-{secrets.token_hex(4)}")
+        name = f"{self.stem}-{secrets.token_hex(4)}"
+        self.asked.append((base, name))
+        files = self.plugin.write(iter(given), base, name)
         self.written += files
         found = [self._finished(file, values) for file in files]
         rows = sum(f.rows for f in found)

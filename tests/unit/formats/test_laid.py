@@ -96,6 +96,25 @@ def test_an_error_in_the_rows_comes_through_and_leaves_no_file(layout):
     assert files_in(layout) == []
 
 
+def test_a_writer_that_dies_leaves_no_file_half_written(layout):
+    class Dying(Encoder):
+        def write(self, batches, base, name):
+            (local_path(base)).mkdir(parents=True, exist_ok=True)
+            local_path(f"{base}{name}-00000.parquet").write_bytes(b"PAR1")
+            local_path(f"{base}.{name}-00001.parquet.part").write_bytes(b"PAR1")
+            raise PluginError("it died", "PLUGIN_CRASHED")
+
+        def abort(self, files):
+            raise PluginError("it is gone", "PLUGIN_CRASHED")
+
+    stranger = local_path(layout.base + "other-00000.parquet")
+    stranger.parent.mkdir(parents=True)
+    stranger.write_bytes(b"")
+    with pytest.raises(PluginError, match="it died"):
+        Laid(layout, Dying(), TOKEN, "unit").write([rows(1)])
+    assert list(stranger.parent.iterdir()) == [stranger]
+
+
 def test_the_custom_writer_of_a_commit_is_opened_once_and_closed(layout):
     plugin = Encoder()
     units = Units(layout, TOKEN, plugin.opened)
