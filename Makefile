@@ -39,9 +39,18 @@ demo: $(DAGSTER_HOME)/.ready  ## run the main job through Dagster on this machin
 ui: $(DAGSTER_HOME)/.ready  ## open Dagster's UI on the jobs of this folder (PORT=3000)
 	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $${PORT:-3000}
 
+.PHONY: rust
+rust:  ## build what is written in Rust into dativo_dagster/native/
+	@scripts/rust build
+
+.PHONY: rust-asan
+rust-asan:  ## run the tests of the Rust SDK under the address sanitizer
+	@scripts/rust asan
+
 .PHONY: test
-test: .venv/.dev  ## install what the tests need, servers and browser included, and run them all
+test: .venv/.dev  ## install what the tests need, servers, browser and Rust included, and run them all
 	@scripts/system-packages
+	@scripts/rust setup build lint test asan
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 .PHONY: check
@@ -52,11 +61,13 @@ check: .venv/.dev  ## lint, check types, import rules and declared dependencies,
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/python scripts/generate.py --check
+	scripts/rust setup lint
 
 .PHONY: format
 format: .venv/.dev  ## format the code and make the generated files anew
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+	scripts/rust format
 	$(BIN)/python scripts/generate.py
 
 .PHONY: bench

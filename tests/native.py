@@ -29,9 +29,10 @@ def target_dir() -> Path:
 def native_library(name: str) -> Path:
     """Give the shared library of the crate ``name``, built from the sources as they are now.
 
-    A machine without Rust fails the test: what is built in Rust is not optional here.
+    A machine without Rust fails the test: what is built in Rust is not optional here. The whole workspace is built, as
+    `scripts/rust` does, because cargo compiles arrow anew for each set of crates that are built together.
     """
-    cargo("build", "--package", name)
+    cargo("build", "--workspace")
     library = f"{name.replace('-', '_')}{SUFFIX}"
     return target_dir() / "release" / (library if sys.platform == "win32" else f"lib{library}")
 

@@ -234,3 +234,74 @@ fn whole(config: Value) -> Result<Section> {
         _ => Err(Error::config("the configuration of a plugin has to be a JSON object")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn reader(source: Value) -> ReaderConfig {
+        let base = std::env::temp_dir();
+        let stream = json!({ "name": "orders", "columns": [{ "name": "id", "type": "int64" }] });
+        let store = json!({ "s3": { "region": "eu", "port": 9000, "none": null } });
+        let config = json!({
+            "source": source, "stream": stream, "tenant": "acme", "job": "j", "base": base, "object_store": store,
+        });
+        ReaderConfig::from_json(config).unwrap()
+    }
+
+    #[test]
+    fn a_key_of_the_block_goes_before_one_of_the_options() {
+        let config = reader(json!({ "a": 1, "engine": { "options": { "a": 2, "b": 3 } } }));
+        assert_eq!((config.require::<u8>("a").unwrap(), config.require::<u8>("b").unwrap()), (1, 3));
+        assert_eq!(config.get::<u8>("c").unwrap(), None);
+        assert_eq!(config.require::<u8>("c").unwrap_err().message(), "source.c is missing");
+        assert_eq!(
+            config.require::<bool>("b").unwrap_err().message(),
+            "source.engine.options.b: expected a boolean, found a number"
+        );
+    }
+
+    #[test]
+    fn what_the_host_tells_is_there() {
+        let config = reader(json!({ "connection": { "host": "h" }, "credentials": { "key": "hunter2" } }));
+        assert_eq!((config.tenant(), config.job(), config.stream().columns.len()), ("acme", "j", 1));
+        assert_eq!(config.connection().require::<String>("host").unwrap(), "h");
+        assert_eq!(
+            config.object_store("s3").unwrap(),
+            HashMap::from([("region".into(), "eu".into()), ("port".into(), "9000".into())])
+        );
+        assert!(config.object_store("gs").unwrap().is_empty());
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_local_path_starts_where_it_is_found() {
+        let config = reader(json!({}));
+        assert_eq!(config.resolve("Cargo.toml"), PathBuf::from("Cargo.toml"));
+        assert_eq!(config.resolve("no/such.csv"), std::env::temp_dir().join("no/such.csv"));
+        assert_eq!(config.resolve("/a/b"), PathBuf::from("/a/b"));
+    }
+
+    #[test]
+    fn a_host_that_says_nothing_is_understood() {
+        let config = WriterConfig::from_json(json!({ "tenant": null, "target": null, "compression": null })).unwrap();
+        assert_eq!((config.tenant(), config.commits(), config.compression()), ("", false, None));
+        assert_eq!(WriterConfig::from_json(json!(3)).unwrap_err().code(), "CONFIGURATION_ERROR");
+    }
+
+    #[test]
+    fn a_writer_knows_where_and_how() {
+        let asset = json!({ "name": "orders", "schema": [] });
+        let config = json!({
+            "target": {}, "asset": asset, "output_base": "s3://b/x", "commits": true, "file_size_bytes": 9, "compression": "zstd",
+        });
+        let config = WriterConfig::from_json(config).unwrap();
+        assert_eq!(
+            (config.output_base(), config.file_size_bytes(), config.compression()),
+            ("s3://b/x", Some(9), Some("zstd"))
+        );
+        assert_eq!(config.asset().require::<String>("name").unwrap(), "orders");
+    }
+}

@@ -244,3 +244,68 @@ impl From<serde_json::Error> for Error {
         Self::data(format!("JSON {what} at line {}, column {}", error.line(), error.column()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The codes of the host, with what they mean.
+    const CODES: &str = include_str!("../../../dativo_ingest/codes.py");
+
+    #[test]
+    fn every_code_is_one_that_the_host_explains() {
+        let all = [
+            Error::config(""),
+            Error::connection(""),
+            Error::auth(""),
+            Error::access(""),
+            Error::not_found(""),
+            Error::data(""),
+            Error::transient(""),
+            Error::rate_limit("", 0),
+            Error::write(""),
+            Error::commit(""),
+            Error::plugin(""),
+            Error::cancelled(),
+            Error::from(std::io::Error::from(ErrorKind::StorageFull)),
+            Error::new("PLUGIN_PANIC", ""),
+            Error::new("PLUGIN_POISONED", ""),
+            Error::new("PLUGIN_VERSION_INCOMPATIBLE", ""),
+            Error::new("BAD_TYPE", ""),
+        ];
+        let unknown: Vec<_> = all.iter().filter(|error| !CODES.contains(&format!("\"{}\":", error.code()))).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+
+    #[test]
+    fn only_what_passes_by_itself_is_retryable() {
+        assert!(Error::connection("").is_retryable() && Error::transient("").is_retryable());
+        assert!(!Error::auth("").is_retryable() && !Error::data("").is_retryable());
+        assert_eq!(Error::rate_limit("", 30).retry_after_seconds(), 30);
+    }
+
+    #[test]
+    fn an_error_survives_its_way_through_arrow() {
+        let error = Error::auth("no").detail("user", "me").context("orders");
+        assert_eq!(Error::from(ArrowError::from(error.clone())), error);
+        assert_eq!(error.message(), "orders: no");
+    }
+
+    #[test]
+    fn errors_of_the_system_get_the_code_that_helps() {
+        let code = |kind: ErrorKind| Error::from(std::io::Error::from(kind)).code().to_owned();
+        assert_eq!(code(ErrorKind::NotFound), "FILE_NOT_FOUND");
+        assert_eq!(code(ErrorKind::PermissionDenied), "ACCESS_DENIED");
+        assert_eq!(code(ErrorKind::ConnectionReset), "CONNECTION_FAILED");
+        assert_eq!(code(ErrorKind::TimedOut), "TRANSIENT_ERROR");
+        assert_eq!(code(ErrorKind::Other), "PLUGIN_ERROR");
+        let io = ArrowError::IoError("part 1".into(), std::io::Error::from(ErrorKind::NotFound));
+        assert_eq!(Error::from(io).message(), "part 1: entity not found");
+    }
+
+    #[test]
+    fn json_that_does_not_fit_is_never_quoted() {
+        let error = Error::from(serde_json::from_str::<u8>("\"hunter2\"").unwrap_err());
+        assert_eq!(error.message(), "JSON does not have the expected shape at line 1, column 9");
+    }
+}

@@ -198,3 +198,26 @@ fn parse<T: DeserializeOwned>(what: &str, map: &Map<String, Value>) -> Result<T>
     serde_json::from_value(Value::Object(map.clone()))
         .map_err(|error| Error::plugin(format!("{what} is none that this plugin made: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn keys_of_a_newer_version_are_ignored_and_missing_ones_have_their_defaults() {
+        let stream: Stream =
+            serde_json::from_value(json!({ "name": "s", "columns": [{ "name": "c" }], "new": 1 })).unwrap();
+        assert_eq!(stream, Stream::new("s", [Column::new("c", "string")]));
+    }
+
+    #[test]
+    fn a_cursor_and_a_unit_are_any_type_of_their_author() {
+        let cursor = Cursor::new(&json!({ "last": 7 })).unwrap();
+        assert_eq!(cursor.parse::<BTreeMap<String, u8>>().unwrap()["last"], 7);
+        assert_eq!(cursor.parse::<Vec<u8>>().unwrap_err().code(), "PLUGIN_ERROR");
+        assert_eq!(Cursor::new(&7).unwrap_err().message(), "a cursor has to be a JSON object");
+        assert_eq!(Unit::new("u", &json!({ "from": 1 })).unwrap().parse::<BTreeMap<String, u8>>().unwrap()["from"], 1);
+    }
+}

@@ -80,3 +80,26 @@ impl Progress {
         self.cancel.check()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_the_position() {
+        let progress = Progress::default();
+        progress.clone().add(5);
+        progress.add(2);
+        assert_eq!(progress.position(), 7);
+    }
+
+    #[test]
+    fn a_child_is_cancelled_with_its_parent_and_not_the_reverse() {
+        let parent = Cancel::default();
+        let (one, other) = (parent.child(), parent.child());
+        one.cancel();
+        assert_eq!((one.is_cancelled(), other.is_cancelled(), parent.is_cancelled()), (true, false, false));
+        parent.cancel();
+        assert_eq!(other.check().unwrap_err().code(), "CANCELLED");
+    }
+}

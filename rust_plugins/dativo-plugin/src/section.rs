@@ -101,3 +101,68 @@ fn kind(value: &Value) -> &'static str {
         Value::Object(_) => "a map",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    fn section(values: Value) -> Section {
+        Section::new("source", values.as_object().unwrap().clone())
+    }
+
+    fn message<T: fmt::Debug>(outcome: Result<T>) -> String {
+        outcome.unwrap_err().message().to_owned()
+    }
+
+    #[test]
+    fn values_come_as_the_type_that_is_asked_for() {
+        let it = section(json!({ "n": 3, "list": ["a"], "none": null }));
+        assert_eq!(it.get::<u8>("n").unwrap(), Some(3));
+        assert_eq!(it.require::<Vec<String>>("list").unwrap(), ["a"]);
+        assert_eq!((it.get::<u8>("none").unwrap(), it.get::<u8>("other").unwrap()), (None, None));
+    }
+
+    #[test]
+    fn an_error_names_the_key_and_what_was_expected() {
+        let it = section(json!({ "n": "three", "deep": { "key": -1 } }));
+        assert_eq!(message(it.get::<u8>("n")), "source.n: expected u8, found a text");
+        assert_eq!(message(it.require::<u8>("x")), "source.x is missing");
+        assert_eq!(
+            message(it.section("deep").unwrap().require::<u8>("key")),
+            "source.deep.key: expected u8, found a number"
+        );
+        assert_eq!(message(it.section("n")), "source.n: expected a map, found a text");
+    }
+
+    #[test]
+    fn an_error_never_quotes_a_value() {
+        #[derive(Debug, Deserialize)]
+        #[allow(dead_code)]
+        struct Keys {
+            pin: u16,
+        }
+        #[derive(Debug, Deserialize)]
+        enum Mode {
+            Safe,
+        }
+        let it = section(json!({ "pin": "hunter2, expected u8", "mode": "hunter2" }));
+        for said in [message(it.parse::<Keys>()), message(it.get::<u8>("pin")), message(it.get::<Mode>("mode"))] {
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+        assert_eq!(format!("{it:?}"), "source with the keys [\"mode\", \"pin\"]");
+        let _ = Mode::Safe;
+    }
+
+    #[test]
+    fn a_missing_field_of_a_whole_section_is_named() {
+        #[derive(Debug, Deserialize)]
+        #[allow(dead_code)]
+        struct Whole {
+            host: String,
+        }
+        assert_eq!(message(section(json!({})).parse::<Whole>()), "source: missing field `host`");
+    }
+}

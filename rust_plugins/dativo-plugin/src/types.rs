@@ -1,6 +1,5 @@
 //! Logical types of contracts as Arrow has them, by the rules of `dativo_dagster/validation/typemap.py`.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
@@ -19,8 +18,8 @@ impl Column {
     /// Give the Arrow field of the column.
     pub fn field(&self) -> Result<Field> {
         let mut parser = Parser { text: &self.kind, rest: self.kind.trim(), depth: 0 };
-        let field = parser.field(&self.name).map_err(|error| error.context(format!("column {}", self.name)))?;
-        parser.end()?;
+        let field = parser.field(&self.name).and_then(|field| parser.end().map(|()| field));
+        let field = field.map_err(|error| error.context(format!("column {}", self.name)))?;
         Ok(field.with_nullable(self.nullable))
     }
 }
@@ -45,8 +44,8 @@ impl Parser<'_> {
         let field = Field::new(name, self.data_type(&word)?, true);
         self.depth -= 1;
         Ok(match word.as_str() {
-            "json" => field.with_metadata(HashMap::from([("dativo.type".into(), "json".into())])),
-            "uuid" => field.with_metadata(HashMap::from([("ARROW:extension:name".into(), "arrow.uuid".into())])),
+            "json" => field.with_metadata([("dativo.type", "json")]),
+            "uuid" => field.with_metadata([("ARROW:extension:name", "arrow.uuid")]),
             _ => field,
         })
     }
@@ -183,5 +182,77 @@ impl Parser<'_> {
 
     fn wrong(&self, why: &str) -> Error {
         Error::new("BAD_TYPE", format!("type {:?} {why}", self.text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(text: &str) -> DataType {
+        Column::new("c", text).field().unwrap().data_type().clone()
+    }
+
+    #[test]
+    fn types_are_those_of_the_host() {
+        assert_eq!(kind("int64"), DataType::Int64);
+        assert_eq!(kind("decimal(12,2)"), DataType::Decimal128(12, 2));
+        assert_eq!(kind("decimal( 38 , 38 )"), DataType::Decimal128(38, 38));
+        assert_eq!(kind("timestamp"), DataType::Timestamp(TimeUnit::Microsecond, None));
+        assert_eq!(kind("timestamptz[ns]"), DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())));
+        assert_eq!(
+            (kind("time[ms]"), kind("time")),
+            (DataType::Time32(TimeUnit::Millisecond), DataType::Time64(TimeUnit::Microsecond))
+        );
+    }
+
+    #[test]
+    fn nested_types_name_their_parts_as_the_host_does() {
+        let DataType::List(element) = kind("list<struct<a: int8, \"b \\\"c\\\": d\": map<string,json>>>") else {
+            panic!()
+        };
+        let DataType::Struct(fields) = element.data_type() else { panic!() };
+        assert_eq!((element.name().as_str(), fields[1].name().as_str()), ("element", "b \"c\": d"));
+        let DataType::Map(entries, false) = fields[1].data_type() else { panic!() };
+        let DataType::Struct(pair) = entries.data_type() else { panic!() };
+        assert_eq!((pair[0].name().as_str(), pair[0].is_nullable()), ("key", false));
+        assert_eq!(pair[1].metadata().get("dativo.type").map(String::as_str), Some("json"));
+    }
+
+    #[test]
+    fn a_uuid_is_arrows_own_extension() {
+        let field = Column::new("id", "uuid").field().unwrap();
+        assert_eq!(field.data_type(), &DataType::FixedSizeBinary(16));
+        assert_eq!(field.metadata().get("ARROW:extension:name").map(String::as_str), Some("arrow.uuid"));
+    }
+
+    #[test]
+    fn required_columns_are_not_nullable() {
+        let id = Column { nullable: false, ..Column::new("id", "int64") };
+        let schema = Stream::new("s", [id, Column::new("x", "string")]).schema().unwrap();
+        assert_eq!((schema.field(0).is_nullable(), schema.field(1).is_nullable()), (false, true));
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_the_column_and_the_text() {
+        let deep = "list<".repeat(40);
+        for text in [
+            "",
+            "integer?",
+            "decimal",
+            "decimal(39,1)",
+            "decimal(3,4)",
+            "list<int64",
+            "time[h]",
+            "struct<>",
+            "int8 x",
+            "struct<\"a: int8>",
+            "map<int8>",
+            &deep,
+        ] {
+            let error = Column::new("price", text).field().unwrap_err();
+            assert_eq!(error.code(), "BAD_TYPE", "{text}");
+            assert!(error.message().starts_with("column price: type \""), "{error}");
+        }
     }
 }

@@ -12,14 +12,14 @@ use crate::{Error, Result};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Poison(Arc<AtomicBool>);
 
-/// Run what an author wrote. `verb` is what the host asked for.
-pub(crate) fn guard<T>(poison: &Poison, verb: &str, call: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Run what an author wrote.
+pub(crate) fn guard<T>(poison: &Poison, call: impl FnOnce() -> Result<T>) -> Result<T> {
     if poison.0.load(Ordering::Acquire) {
-        return Err(Error::new("PLUGIN_POISONED", format!("{verb}: the plugin panicked before; open it anew")));
+        return Err(Error::new("PLUGIN_POISONED", "the plugin panicked before; open it anew"));
     }
     caught(call).unwrap_or_else(|why| {
         poison.0.store(true, Ordering::Release);
-        Err(Error::new("PLUGIN_PANIC", format!("{verb}: the plugin panicked{why}")))
+        Err(Error::new("PLUGIN_PANIC", format!("the plugin panicked{why}")))
     })
 }
 

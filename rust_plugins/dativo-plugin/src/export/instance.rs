@@ -29,9 +29,9 @@ impl<T> Shared<T> {
         Self { author: Mutex::new(Guarded::new(author)), cancel, poison }
     }
 
-    fn with<A>(&self, verb: &str, call: impl FnOnce(&mut T) -> Result<A>) -> Result<A> {
+    fn with<A>(&self, call: impl FnOnce(&mut T) -> Result<A>) -> Result<A> {
         let mut author = self.author.lock().unwrap_or_else(PoisonError::into_inner);
-        guard(&self.poison, verb, || call(author.get().ok_or_else(|| Error::plugin("released before"))?))
+        guard(&self.poison, || call(author.get().ok_or_else(|| Error::plugin("released before"))?))
     }
 }
 
@@ -98,21 +98,20 @@ unsafe fn shared<'a, T>(instance: *mut DativoInstance) -> &'a Shared<T> {
 ///
 /// As the header says of every slot.
 unsafe fn ask<T, Q: DeserializeOwned, A: Serialize>(
-    verb: &str,
     (instance, text, length): (*mut DativoInstance, *const c_char, u64),
     (out, error): (*mut DativoJson, *mut DativoError),
     call: impl FnOnce(&mut T, Q) -> Result<A>,
 ) -> DativoStatus {
     // SAFETY: the caller says so.
     unsafe {
-        let said = shared::<T>(instance).with(verb, |author| to_json(&call(author, request(text, length)?)?));
+        let said = shared::<T>(instance).with(|author| to_json(&call(author, request(text, length)?)?));
         answer(said.map(|text| give(out, give_json(text))), error)
     }
 }
 
 /// Make the slot of a verb: its name, whose it is, its request, and what of the author's it calls.
 macro_rules! slots {
-    ($($slot:ident = $verb:literal of $role:ident: |$author:ident, $request:ident: $type:ty| $call:expr;)*) => {$(
+    ($($slot:ident of $role:ident: |$author:ident, $request:ident: $type:ty| $call:expr;)*) => {$(
         unsafe extern "C" fn $slot<T: $role>(
             instance: *mut DativoInstance,
             text: *const c_char,
@@ -121,20 +120,20 @@ macro_rules! slots {
             error: *mut DativoError,
         ) -> DativoStatus {
             // SAFETY: the host keeps to the header.
-            unsafe { ask($verb, (instance, text, length), (out, error), |$author: &mut T, $request: $type| $call) }
+            unsafe { ask((instance, text, length), (out, error), |$author: &mut T, $request: $type| $call) }
         }
     )*};
 }
 
 slots! {
-    check_reader = "check" of Reader: |reader, _request: Nothing| reader.check();
-    check_writer = "check" of Writer: |writer, _request: Nothing| writer.check();
-    discover = "discover" of Reader: |reader, _request: Nothing| reader.discover();
-    estimate = "estimate" of Reader: |reader, request: OfStream| reader.estimate(&request.stream);
-    split = "split" of Reader: |reader, request: Split| reader.split(&request.stream, request.since.as_ref());
-    reached = "reached" of Reader: |reader, request: Reached| reader.reached(&request.window);
-    commit = "commit" of Writer: |writer, request: Files| writer.commit(&request.token, &request.files);
-    abort = "abort" of Writer: |writer, request: Files| {
+    check_reader of Reader: |reader, _request: Nothing| reader.check();
+    check_writer of Writer: |writer, _request: Nothing| writer.check();
+    discover of Reader: |reader, _request: Nothing| reader.discover();
+    estimate of Reader: |reader, request: OfStream| reader.estimate(&request.stream);
+    split of Reader: |reader, request: Split| reader.split(&request.stream, request.since.as_ref());
+    reached of Reader: |reader, request: Reached| reader.reached(&request.window);
+    commit of Writer: |writer, request: Files| writer.commit(&request.token, &request.files);
+    abort of Writer: |writer, request: Files| {
         writer.abort(&request.token, &request.files).map(|()| json!({}))
     };
 }
@@ -182,7 +181,7 @@ unsafe extern "C" fn read<R: Reader>(
     unsafe {
         let shared = shared::<R>(instance);
         let progress = Progress::new(shared.cancel.child());
-        let reading = shared.with("read", |reader| {
+        let reading = shared.with(|reader| {
             let asked: Read = request(text, length)?;
             reader.read(&asked.stream, &asked.unit, progress.clone())
         });
@@ -202,7 +201,7 @@ unsafe extern "C" fn write<W: Writer>(
     unsafe {
         let rows = if rows.is_null() { FFI_ArrowArrayStream::empty() } else { FFI_ArrowArrayStream::from_raw(rows) };
         let cancel = shared::<W>(instance).cancel.clone();
-        ask("write", (instance, text, length), (out, error), |writer: &mut W, request: WriteRequest| {
+        ask((instance, text, length), (out, error), |writer: &mut W, request: WriteRequest| {
             let rows = RowStream::new(RecordBatchStreamReader::try_new(rows)?).cancelled_by(cancel.clone());
             Ok(json!({ "files": writer.write(rows, &request, &cancel)? }))
         })

@@ -98,7 +98,7 @@ unsafe extern "C" fn spec<R: Reader, W: Writer>(
     // SAFETY: the host keeps to the header; `private_data` is what `table` put there.
     unsafe {
         let about = &*(*plugin).private_data.cast::<About>();
-        let text = guard(&Poison::default(), "spec", || to_json(&describe::<R, W>(about)));
+        let text = guard(&Poison::default(), || to_json(&describe::<R, W>(about)));
         answer(text.map(|text| give(out, give_json(text))), error)
     }
 }
@@ -131,7 +131,7 @@ unsafe extern "C" fn open<R: Reader, W: Writer>(
     // SAFETY: the host keeps to the header.
     unsafe {
         let made = known(out, offset_of!(DativoInstance, reserved)).and_then(|size| {
-            let made = guard(&poison, "open", || instance::<R, W>(request(text, length)?, poison.clone(), size))?;
+            let made = guard(&poison, || instance::<R, W>(request(text, length)?, poison.clone(), size))?;
             give_known(out, size, made);
             Ok(())
         });

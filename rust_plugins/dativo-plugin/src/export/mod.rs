@@ -14,8 +14,12 @@ pub use unused::{NoReader, NoWriter};
 
 /// Export a [`Reader`](crate::Reader), a [`Writer`](crate::Writer) or both as the plugin that this crate builds.
 ///
-/// ```
-/// # use dativo_plugin::{Progress, Reader, ReaderConfig, Reading, Result, Stream, Unit};
+/// The crate itself may forbid `unsafe`, in any edition from 2021 on:
+///
+/// ```edition2021
+/// #![forbid(unsafe_code)]
+/// use dativo_plugin::{Progress, Reader, ReaderConfig, Reading, Result, Stream, Unit};
+///
 /// struct Nothing;
 ///
 /// impl Reader for Nothing {
@@ -28,6 +32,27 @@ pub use unused::{NoReader, NoWriter};
 /// }
 ///
 /// dativo_plugin::export!(reader = Nothing);
+/// # fn main() {}
+/// ```
+///
+/// ```edition2024
+/// #![forbid(unsafe_code, missing_docs)]
+/// //! A plugin that takes everything.
+/// use dativo_plugin::{Cancel, DataFile, Result, RowStream, WriteRequest, Writer, WriterConfig};
+///
+/// struct Everything;
+///
+/// impl Writer for Everything {
+///     fn open(_: WriterConfig) -> Result<Self> {
+///         Ok(Everything)
+///     }
+///     fn write(&mut self, rows: RowStream, _: &WriteRequest, _: &Cancel) -> Result<Vec<DataFile>> {
+///         rows.map(|batch| batch.map(|_| DataFile::default())).collect()
+///     }
+/// }
+///
+/// dativo_plugin::export!(writer = Everything);
+/// # fn main() {}
 /// ```
 #[macro_export]
 macro_rules! export {

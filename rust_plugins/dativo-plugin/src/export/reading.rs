@@ -62,7 +62,7 @@ impl Source {
         if let Some(batch) = state.waiting.take() {
             return Ok(Some(batch));
         }
-        let pulled = guard(&self.poison, "read", || {
+        let pulled = guard(&self.poison, || {
             self.progress.check()?;
             state.reading.get().and_then(Iterator::next).transpose()
         });

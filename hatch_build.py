@@ -1,0 +1,48 @@
+"""Put what is written in Rust into the wheel; hatchling calls it.
+
+With cargo the wheel is one for this platform and any Python 3, and has the libraries. Without, it is the pure wheel and
+says what it lacks. An editable install builds nothing: `make rust` does, into the same folder. A build that fails is
+an error, because a release that silently lacked its libraries would be worse; ``DATIVO_PURE=1`` asks for it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from packaging.tags import platform_tags
+
+NATIVE = "dativo_dagster/native"
+
+
+class Libraries(BuildHookInterface[Any]):
+    """Build the libraries and lay them into the wheel."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Say what the wheel has beside the Python files; ``version`` is ``standard`` or ``editable``."""
+        if version == "editable":
+            return
+        why = _cannot()
+        if why:
+            self.app.display_warning(f"a wheel without native:csv_reader and native:parquet_writer: {why}")
+            return
+        subprocess.run(["bash", "scripts/rust", "build"], cwd=self.root, check=True)  # noqa: S607 - our script
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{next(platform_tags())}"
+        for library in Path(self.root, NATIVE).glob("lib*"):
+            build_data["force_include"][str(library)] = f"{NATIVE}/{library.name}"
+
+
+def _cannot() -> str | None:
+    """Say why nothing can be built here; None when it can."""
+    if os.environ.get("DATIVO_PURE"):
+        return "DATIVO_PURE is set"
+    path = f"{os.environ.get('PATH', '')}{os.pathsep}{Path.home() / '.cargo' / 'bin'}"
+    missing = [program for program in ("bash", "cargo") if shutil.which(program, path=path) is None]
+    if missing:
+        return f"{' and '.join(missing)} not on the path; Rust is at https://rustup.rs, then build the wheel again"
+    return None
