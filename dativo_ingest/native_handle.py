@@ -43,11 +43,13 @@ class Handle:
         """Call a slot, alone.
 
         Raises:
-            PluginError: The struct was released, by a `close` while somebody still read.
+            PluginError: The struct was released, by a `close` while somebody still read; or has no such slot.
         """
         with self.lock:
             if not self.struct.release:
                 raise self.call.broken("was closed while it was in use")
+            if not self.has(slot):
+                raise self.call.broken(f"the {type(self.struct).__name__} has no `{slot}`", "PLUGIN_BAD_ANSWER")
             return getattr(self.struct, slot)(ctypes.byref(self.struct), *arguments)
 
     def at_any_time(self, slot: str) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.batches import rows_batch
@@ -22,25 +23,29 @@ def batch_of(text: bytes, stream: Stream, call: Call) -> pa.RecordBatch:
     Raises:
         PluginError: ``PLUGIN_BAD_DATA``: the text is no array of objects, or not JSON as its standard has it.
     """
-    exact = any(c.type.startswith("decimal") for c in stream.columns)
+    rows = _rows(text, float, call)
+    if exact := [c.name for c in stream.columns if "decimal" in c.type]:
+        for row, digits in zip(rows, _rows(text, decimal.Decimal, call), strict=True):
+            row.update((name, digits[name]) for name in exact if name in row)
+    return rows_batch(rows, stream)
+
+
+def _rows(text: bytes, fraction: Callable[[str], Any], call: Call) -> list[dict[str, Any]]:
     try:
-        rows = json.loads(
-            text.decode(),
-            object_pairs_hook=_once,
-            parse_constant=_refused,
-            parse_float=decimal.Decimal if exact else float,
-        )
+        rows = json.loads(text.decode(), object_pairs_hook=_once, parse_constant=_refused, parse_float=fraction)
     except json.JSONDecodeError as error:
         raise _bad(call, f"is no JSON: {error.msg} at character {error.pos + 1:,} of {len(text):,}") from None
     except UnicodeDecodeError as error:
         raise _bad(call, f"is not UTF-8 at byte {error.start + 1:,}") from None
     except RecursionError:
         raise _bad(call, "is nested too deep") from None
+    except ArithmeticError:
+        raise _bad(call, "has a number beyond all reason") from None
     except ValueError as error:
         raise _bad(call, str(error)) from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise _bad(call, "is no array of objects")
-    return rows_batch(rows, stream)
+    return rows
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

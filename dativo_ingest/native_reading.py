@@ -40,8 +40,6 @@ def batches(reading: Handle, *, full: bool = False) -> Iterator[pa.RecordBatch]:
 
 
 def _next_stream(reading: Handle) -> Handle | None:
-    if not reading.has("next"):
-        raise reading.call.broken("gave a reading without `next`", "PLUGIN_BAD_ANSWER")
     out, error = abi.ArrowArrayStream(), abi.DativoError()
     status = reading("next", ctypes.byref(out), ctypes.byref(error))
     if checked(status, error, reading.call, abi.END) == abi.END:

@@ -54,13 +54,15 @@ def test_whatever_stands_in_place_of_a_part_is_a_value_or_a_bad_answer(data):
         assert type(good).loads(found.dumps()) == found
 
 
+FILE = {"path": "", "rows": 1, "bytes": 1}
 WRONG = {
     "Window.units[1].id: expected str, found int": (Window, {"units": [{"id": "a"}, {"id": 2}], "fingerprint": ""}),
     "Window.fingerprint: is missing": (Window, {"units": []}),
     "Window.units: expected a list, found dict": (Window, {"units": {}, "fingerprint": ""}),
-    "Window.after.value: expected an object, found list": (Window, {"units": [], "fingerprint": "", "after": {"value": []}}),
-    "DataFile.rows: expected int, found bool": (DataFile, {"path": "", "rows": True, "bytes": 1}),
-    "DataFile.partition[p]: expected str, found int": (DataFile, {"path": "", "rows": 1, "bytes": 1, "partition": {"p": 1}}),
+    "Cursor.value: expected an object, found list": (Cursor, {"value": []}),
+    "Window.after: expected an object, found int": (Window, {"units": [], "fingerprint": "", "after": 1}),
+    "DataFile.rows: expected int, found bool": (DataFile, {**FILE, "rows": True}),
+    "DataFile.partition[p]: expected str, found int": (DataFile, {**FILE, "partition": {"p": 1}}),
     "CheckResult: expected an object, found nothing": (CheckResult, None),
 }  # fmt: skip
 

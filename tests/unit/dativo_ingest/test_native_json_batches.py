@@ -188,13 +188,14 @@ BROKEN = {
     "a comma too many": b'[{"n": 1},]',
     "a byte order mark": b'\xef\xbb\xbf[{"n": 1}]',
     "deeper than anything": b'[{"n": ' + b"[" * 100_000,
-    "a double beyond all": b'[{"d": 1' + b"0" * 400 + b".5}]" + b"x",
+    "an integer beyond all reason": b'[{"n": 1' + b"0" * 5000 + b"}]",
+    "an exponent beyond all reason": b'[{"d": 1e' + b"9" * 30 + b"}]",
 }
 
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_text_that_is_none_is_an_error_whichever_way(what):
-    parser = Parser(_stream({"n": "int64", "s": "string"}), CALL)
+    parser = Parser(_stream({"n": "int64", "s": "string", "d": "decimal(9,2)"}), CALL)
     with pytest.raises(PluginError, match="read of stream 'rows'") as caught:
         parser.parse(BROKEN[what])
     assert caught.value.error_code == "PLUGIN_BAD_DATA"

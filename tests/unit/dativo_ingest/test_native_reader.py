@@ -176,7 +176,7 @@ FAULTS = {
     ("split", "other shape"): (PluginError, "PLUGIN_BAD_ANSWER", "Unit.rows: expected int, found str"),
     ("read", "read refuses"): (ConfigurationError, "FILE_NOT_FOUND", "no such file"),
     ("read", "reading empty"): (PluginError, "PLUGIN_BAD_ANSWER", "DativoReading empty"),
-    ("read", "reading without next"): (PluginError, "PLUGIN_BAD_ANSWER", "without `next`"),
+    ("read", "reading without next"): (PluginError, "PLUGIN_BAD_ANSWER", "has no `next`"),
     ("read", "next answers 77"): (PluginError, "PLUGIN_BAD_ANSWER", "status 77"),
     ("read", "next refuses"): (e.ValidationError, "BAD_CSV", "line 7"),
     ("read", "stream empty"): (PluginError, "PLUGIN_BAD_ANSWER", "ArrowArrayStream empty"),
