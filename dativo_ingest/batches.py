@@ -1,11 +1,12 @@
 """What a plugin yields as record batches, and record batches as rows. The place in the SDK that knows pyarrow.
 
-Arrow passes as it is. Rows become columns of at most `pypages.ROWS` values, whatever the size of the pages; a row that
-is no dict, or that has a value of no type, is a corrupt record, as of a file that cannot be parsed.
+Arrow passes as it is. Rows become batches of about `pypieces.ROWS`, whatever the size of the pages; a row that is no
+dict, or that has a value of no type, is a corrupt record, as of a file that cannot be parsed.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from dativo_ingest.exceptions import PluginError
 from dativo_ingest.protocols import CORRUPT
 from dativo_ingest.pycolumns import column
-from dativo_ingest.pypages import ROWS, Pages, shown, slices
+from dativo_ingest.pypages import MOST, Pages, shown, slices
+from dativo_ingest.pypieces import ROWS, Pieces
 from dativo_ingest.wanted import ANY, Want, want
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from dativo_ingest.model import Stream
 
+SECONDS = 2.0
+"""Rows do not wait longer than this for a batch to be full."""
 MOST_ROWS = 2 * ROWS
 """A record batch of a plugin's that has more is handed on in parts, without a copy."""
 
@@ -41,25 +45,49 @@ def batches_of(given: Any, stream: Stream, who: str) -> Iterator[pa.RecordBatch]
         return
     if not isinstance(given, Iterable) or isinstance(given, (str, bytes, Mapping)):
         raise _bad_batch(who, given)
-    wants, pages = _wants(stream), Pages()
+    rows = _Rows(stream)
     try:
         for page in given:
             if is_arrow(page):
-                if pages.rows:
-                    yield _batch(pages, wants)
-                    pages = Pages()
+                yield from rows.rest()
                 yield from arrow_batches(page)
-                continue
-            for part in _parts(page, who):
-                pages.add(part)
-                if pages.full:
-                    yield _batch(pages, wants)
-                    pages = Pages()
-        if pages.rows:
-            yield _batch(pages, wants)
+            else:
+                for part in _parts(page, who):
+                    yield from rows.add(part)
+        yield from rows.rest()
     finally:
         if hasattr(given, "close"):
             given.close()
+
+
+class _Rows:
+    """Rows on their way to batches."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.wants = _wants(stream)
+        self.pages, self.pieces = Pages(), Pieces()
+        self.since: float | None = None
+
+    def add(self, page: Sequence[Any]) -> Iterator[pa.RecordBatch]:
+        """Add a page; yields what is large enough, and all there is when it has waited long enough."""
+        self.pages.add(page)
+        if self.pages.full:
+            yield from self._piece()
+        now = time.monotonic()
+        self.since = self.since or now
+        if now - self.since >= SECONDS:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[pa.RecordBatch]:
+        """Yield all there is."""
+        if self.pages.rows:
+            yield from self._piece()
+        yield from self.pieces.rest()
+        self.since = None
+
+    def _piece(self) -> Iterator[pa.RecordBatch]:
+        pages, self.pages = self.pages, Pages()
+        yield from self.pieces.add(_batch(pages, self.wants))
 
 
 def rows_batch(rows: Sequence[Any], stream: Stream) -> pa.RecordBatch:
@@ -109,7 +137,7 @@ def _parts(page: Any, who: str) -> Iterator[Sequence[Any]]:
     if not isinstance(page, Iterable) or isinstance(page, (str, bytes, Mapping)):
         raise _bad_batch(who, page)
     rows = iter(page)
-    while part := list(islice(rows, ROWS)):
+    while part := list(islice(rows, MOST)):
         yield part
 
 

@@ -8,6 +8,7 @@ decides value by value. Text is also what a contract's ``string`` and ``json`` c
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import decimal
 import uuid
@@ -44,6 +45,9 @@ def column(values: Sequence[Any], want: Want, bad: dict[int, str]) -> pa.Array:
     """
     import pyarrow as pa
 
+    found = _at_once(values)
+    if found is not None and (not want.text or pa.types.is_string(found.type)):
+        return found
     kinds = _kinds(values)
     if Foreign in kinds:
         values = [plain(v) for v in values]
@@ -59,6 +63,18 @@ def column(values: Sequence[Any], want: Want, bad: dict[int, str]) -> pa.Array:
         return _typed(values, kinds, want, bad)
     except (_Text, *_REFUSALS):
         return _text(values, bad)
+
+
+def _at_once(values: Sequence[Any]) -> pa.Array | None:
+    """Give integers, booleans and text as Arrow itself finds them: of these it takes no others along."""
+    import pyarrow as pa
+
+    try:
+        found = pa.array(values)
+    except _REFUSALS:
+        return None
+    t, kind = pa.types, found.type
+    return found if t.is_int64(kind) or t.is_string(kind) or t.is_boolean(kind) else None
 
 
 def _kinds(values: Sequence[Any]) -> set[type]:
@@ -103,7 +119,7 @@ def _typed(values: Sequence[Any], kinds: set[type], want: Want, bad: dict[int, s
     if kinds == {int, float}:
         return pa.array(values, pa.float64())
     if kinds == {int, decimal.Decimal}:
-        return pa.array([v if v is None else decimal.Decimal(v) for v in values])
+        return _decimals([v if v is None else decimal.Decimal(v) for v in values], want, bad)
     raise _Text
 
 
@@ -124,9 +140,13 @@ def _clocks(values: Sequence[Any], _: Want, __: dict[int, str]) -> pa.Array:
     return pa.array(values, pa.time64("us"))
 
 
-def _decimals(values: Sequence[Any], _: Want, __: dict[int, str]) -> pa.Array:
+def _decimals(values: Sequence[Any], want: Want, _: dict[int, str]) -> pa.Array:
+    """Give decimals the contract's digits if these hold them: else each batch would have digits of its own."""
     import pyarrow as pa
 
+    if want.word == "decimal" and len(want.numbers) == len(("precision", "scale")):
+        with contextlib.suppress(pa.ArrowInvalid):
+            return pa.array(values, pa.decimal128(*want.numbers))
     return pa.array(values)
 
 

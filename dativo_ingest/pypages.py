@@ -1,4 +1,4 @@
-"""Pages of rows as columns of values: collected until they are worth a batch. Called by `batches`.
+"""Pages of rows as columns of values: small pages are collected until they are worth an array. Called by `batches`.
 
 A plugin may use a page, or a row, again as soon as it is asked for the next one, so nothing of it is kept but values.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +17,10 @@ from typing import Any
 from dativo_ingest.exceptions import PluginError
 from dativo_ingest.protocols import CORRUPT
 
-ROWS = 65_536
-BYTES = 32 * 1024 * 1024
-CELLS = 4_000_000
-SECONDS = 2.0
-"""A batch is full at this many rows, at about this many bytes or values, or when it is that old."""
+FEWEST, MOST = 512, 4096
+"""Rows of one piece: fewer are collected first, more are cut. Their values are still in the processor's cache."""
+BYTES = 8 * 1024 * 1024
+"""Bytes of one piece, roughly: the text of its rows."""
 
 LONGEST_RECORD = 64 * 1024
 _SAMPLE = 4
@@ -43,30 +41,24 @@ class Pages:
     rows: int = 0
     bytes: float = 0.0
     corrupt: dict[int, tuple[str, str]] = field(default_factory=dict)
-    started: float = field(default_factory=time.monotonic)
 
     @property
     def full(self) -> bool:
-        """Say whether it is time for a batch."""
-        if not self.rows:
-            return False
-        big = self.rows >= ROWS or self.bytes >= BYTES or self.rows * len(self.columns) >= CELLS
-        return big or time.monotonic() - self.started >= SECONDS
+        """Say whether there are enough rows, or bytes."""
+        return self.rows >= FEWEST or self.bytes >= BYTES
 
     def add(self, page: Sequence[Any]) -> None:
-        """Add the rows of a page, not more than there is room for.
+        """Add the rows of a page.
 
         Raises:
             PluginError: ``PLUGIN_BAD_ROW``, the keys of a row are no text.
         """
-        if not self.rows:
-            self.started = time.monotonic()
-        self.bytes += _weight(page)
         columns = _same_keys(page)
         if columns is None:
             columns = self._any_keys(page)
         _check_names(columns)
         self.rows += len(page)
+        self.bytes += _row_bytes(page) * len(page)
         for name, values in columns.items():
             self._extend(name, values, len(page))
         for name in self.columns.keys() - columns.keys():
@@ -113,12 +105,6 @@ def _check_names(columns: Mapping[Any, Any]) -> None:
             raise PluginError(f"a row has the key {CORRUPT!r}, which is ours", "PLUGIN_BAD_ROW")
 
 
-def _weight(page: Sequence[Any]) -> float:
-    """Guess the bytes of a page from some of its rows."""
-    some = page[:: max(1, len(page) // _SAMPLE)]
-    return sum(len(repr(row)) for row in some) * len(page) / len(some)
-
-
 def _detach(values: list[Any], start: int) -> None:
     """Copy what the plugin could still change."""
     if not set(map(type, values[start:])).issubset(_FIXED):
@@ -142,9 +128,16 @@ def shown(record: Any) -> str:
 
 
 def slices(page: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Yield a page in parts of at most `ROWS` rows."""
-    if len(page) <= ROWS:
+    """Yield a page in parts that are not too large."""
+    most = max(1, min(MOST, int(BYTES / _row_bytes(page))))
+    if len(page) <= most:
         yield page
     else:
-        for start in range(0, len(page), ROWS):
-            yield page[start : start + ROWS]
+        for start in range(0, len(page), most):
+            yield page[start : start + most]
+
+
+def _row_bytes(page: Sequence[Any]) -> float:
+    """Guess the bytes of a row from some of them."""
+    some = page[:: max(1, len(page) // _SAMPLE)]
+    return sum(len(repr(row)) for row in some) / len(some)

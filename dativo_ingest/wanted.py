@@ -1,4 +1,4 @@
-"""Which parts of a contract's type want text, or pairs: all that turning Python values into Arrow must know of a type.
+"""What a contract's type asks of Python values on their way to Arrow: text, pairs, how many digits.
 
 The grammar is that of the platform's `config.types`; here it is only taken apart, never judged.
 """
@@ -19,9 +19,13 @@ _TEXT = {"string", "json"}
 
 @dataclass(frozen=True)
 class Want:
-    """A type: its first word, and the types in it by name (``element``, ``key``, ``value``, or a struct's fields)."""
+    """A type: its first word, and the types in it by name (``element``, ``key``, ``value``, or a struct's fields).
+
+    ``numbers`` are those in parentheses, a decimal's precision and scale.
+    """
 
     word: str = ""
+    numbers: tuple[int, ...] = ()
     parts: Mapping[str, Want] = field(default_factory=dict)
 
     @property
@@ -51,20 +55,21 @@ def want(kind: str) -> Want:
 
 def _type(tokens: list[str]) -> Want:
     """Read one type from the end of the reversed tokens."""
-    word, parts = tokens.pop().lower(), dict[str, Want]()
+    word, parts, inside = tokens.pop().lower(), dict[str, Want](), list[str]()
     if tokens and tokens[-1] in _CLOSING:  # precision, scale, unit
         closing = _CLOSING[tokens.pop()]
-        while tokens.pop() != closing:
-            pass
+        while (token := tokens.pop()) != closing:
+            inside.append(token)
+    numbers = tuple(int(token) for token in inside if token.isdecimal())
     if not tokens or tokens[-1] != "<":
-        return Want(word)
+        return Want(word, numbers)
     names = iter(_PARTS.get(word, ()))
     while tokens.pop() != ">":  # "<" and then "," stand before each part
         name = next(names, "") if word in _PARTS else _field(tokens)
         parts[name] = _type(tokens)
         if tokens[-1] not in {",", ">"}:
             raise ValueError(tokens[-1])
-    return Want(word, parts)
+    return Want(word, numbers, parts)
 
 
 def _field(tokens: list[str]) -> str:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import collections
+import decimal
 import itertools
 import sqlite3
 
 import pyarrow as pa
 import pytest
 
-from dativo_ingest import pypages
+from dativo_ingest import batches as batches_module
+from dativo_ingest import pypieces
 from dativo_ingest.batches import MOST_ROWS, arrow_batches, batches_of, rows_batch
 from dativo_ingest.exceptions import PluginError
 from dativo_ingest.model import Column, Stream
@@ -133,17 +135,17 @@ def test_what_is_no_page_is_refused_and_named(given):
 def test_large_values_make_smaller_batches():
     batches = _batches([[{"id": i, "name": "x" * 1_000_000}] for i in range(100)])
     assert len(batches) > 1
-    assert max(b.nbytes for b in batches) < 2 * pypages.BYTES
+    assert max(b.nbytes for b in batches) < 2 * pypieces.BYTES
 
 
 def test_rows_with_ever_new_keys_do_not_blow_up():
     batches = _batches([[{f"k{page}_{i}": i} for i in range(100)] for page in range(50)])
     assert sum(b.num_rows for b in batches) == 5000
-    assert max(b.num_rows * b.num_columns for b in batches) <= pypages.CELLS * 1.1
+    assert max(b.num_rows * b.num_columns for b in batches) <= pypieces.CELLS * 2
 
 
 def test_a_slow_plugin_is_not_waited_for_until_a_batch_is_full(monkeypatch):
-    monkeypatch.setattr(pypages, "SECONDS", 0.0)
+    monkeypatch.setattr(batches_module, "SECONDS", 0.0)
     assert [b.num_rows for b in _batches([[{"id": 1}], [{"id": 2}]])] == [1, 1]
 
 
@@ -192,6 +194,33 @@ def test_nothing_of_arrow_data_is_copied():
     column = TABLE.column("id").chunk(0)
     (batch,) = _batches(TABLE)
     assert batch.column("id").buffers()[1].address == column.buffers()[1].address
+
+
+def test_types_that_change_on_the_way_part_the_batches_and_columns_that_come_late_do_not():
+    pages = [
+        [{"id": i, "x": None} for i in range(600)],
+        [{"id": i, "x": 5} for i in range(600)],
+        [{"id": i, "y": "new"} for i in range(600)],
+        [{"id": i, "x": 5.5} for i in range(600)],
+    ]
+    found = _batches(pages)
+    assert [(b.num_rows, str(b.schema.field("x").type)) for b in found] == [(1800, "int64"), (600, "double")]
+    assert [r for b in found for r in b.select(["id"]).to_pylist()] == [{"id": i} for i in range(600)] * 4
+    assert found[0].column("y").null_count == 1200
+
+
+def test_a_corrupt_row_does_not_part_the_batches():
+    (batch,) = _batches([[{"id": i} for i in range(600)], ["no row"] * 600, [{"id": i} for i in range(600)]])
+    assert batch.column(CORRUPT).null_count == 1200
+
+
+def test_decimals_have_the_contracts_digits_whatever_page_they_are_on():
+    stream = Stream(name="s", columns=(Column(name="d", type="decimal(12,2)"),))
+    pages = [[{"d": decimal.Decimal(f"{10**n}.5")}] * 600 for n in range(4)]
+    (batch,) = _batches(pages, stream)
+    assert batch.schema.field("d").type == pa.decimal128(12, 2)
+    too_fine = _batches([[{"d": decimal.Decimal("0.001")}]], stream)
+    assert [r["d"] for b in too_fine for r in b.to_pylist()] == [decimal.Decimal("0.001")]
 
 
 def test_large_arrow_batches_are_handed_on_in_parts():
