@@ -122,6 +122,11 @@ def _number(array: pa.Array, kind: lt.LogicalType, target: pa.DataType) -> Conve
 def _decimal_to_float(array: pa.Array, target: pa.DataType) -> Converted:
     """Keep a decimal that its float means: the shortest text of the float is the decimal again."""
     values = array.cast(pa.string()).cast(target)
+    if array.type.scale > lt.MAX_PRECISION:  # no type of a contract has so many places, and no kernel compares them
+        pairs = zip(values.cast(pa.string()).to_pylist(), array.to_pylist(), strict=True)
+        same = [None if exact is None else decimal.Decimal(text) == exact for text, exact in pairs]
+        values = only(values, pc.fill_null(pa.array(same, pa.bool_()), fill_value=False))
+        return Converted(values, lost(array, values))
     digits = parse(only(values, pc.is_finite(values)).cast(pa.string()), lt.Decimal(38, array.type.scale))
     values = only(values, pc.fill_null(pc.equal(digits.values, array), fill_value=False))
     return Converted(values, lost(array, values))

@@ -233,10 +233,19 @@ def _fits(value: D, kind: Decimal) -> bool:
 
 def test_a_clock_of_a_zone_shows_moments_of_any_other():
     noon = pa.array([dt.datetime(2026, 7, 1, 12, tzinfo=dt.timezone.utc)], pa.timestamp("us", "UTC"))
-    assert to("timestamp", noon, zone="Europe/Berlin") == [dt.datetime(2026, 7, 1, 14)]
+    assert to("timestamp", noon, zone="Europe/Berlin") == [dt.datetime.fromisoformat("2026-07-01T14:00")]
     text = pa.array(["2026-07-01T12:00:00Z", "2026-07-01T07:00:00-05:00", "2026-07-01 09:30:00"])
-    assert to("timestamp", text, zone="UTC") == [dt.datetime(2026, 7, 1, h, m) for h, m in ((12, 0), (12, 0), (9, 30))]
+    clocks = ["12:00", "12:00", "09:30"]
+    assert to("timestamp", text, zone="UTC") == [dt.datetime.fromisoformat(f"2026-07-01T{c}") for c in clocks]
 
 
 def test_without_its_zone_a_clock_shows_no_moment_of_another():
     assert to("timestamp", pa.array(["2026-07-01T12:00:00Z"])) == ["bad"]
+
+
+def test_a_decimal_with_more_places_than_a_contract_has_is_a_float_when_it_means_one():
+    tiny = decimal.Decimal("4.6026495044048574E-29")
+    found = pa.array([tiny, decimal.Decimal("0.1"), None], pa.decimal256(76, 45))
+    assert to("double", found) == [4.6026495044048574e-29, 0.1, None]
+    third = decimal.Decimal("0." + "3" * 40)
+    assert to("double", pa.array([third], pa.decimal256(60, 40))) == ["bad"]
