@@ -1,8 +1,8 @@
 """Put what is written in Rust into the wheel; hatchling calls it.
 
 With cargo the wheel is one for this platform and any Python 3, and has the libraries. Without, it is the pure wheel and
-says what it lacks. An editable install builds nothing: `make rust` does, into the same folder. A build that fails is
-an error, because a release that silently lacked its libraries would be worse; ``DATIVO_PURE=1`` asks for it.
+says what it lacks; so it does when ``DATIVO_PURE=1`` asks for it. A build that fails is an error: a release that lacks
+its libraries in silence would be worse. An editable install builds nothing: `make rust` does, into the same folder.
 """
 
 from __future__ import annotations
