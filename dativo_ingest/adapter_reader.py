@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 A = TypeVar("A", bound="ReaderAdapter")
 STATE, STATE_BASE64 = "state", "state_base64"
 """Keys of a cursor's value, and of the unit that is read from there: the content of the plugin's state file."""
+TAGS = "source_tags"
+"""Key of the unit with the classes that the plugin gives its columns."""
 UNIT = "all"
 
 
@@ -77,8 +79,10 @@ class ReaderAdapter:
 
     def split(self, stream: Stream, since: Cursor | None) -> Window:
         """Give one unit; its fingerprint is new each time, as nobody can tell whether the source has anything new."""
-        spec = self._state_since(since) if self._folder is not None else {}
+        spec = dict(self._state_since(since)) if self._folder is not None else {}
         rows = self._thread.call(f"estimate of stream {stream.name!r}", self._estimate, spec)
+        if tags := self._thread.call("extract_metadata", self._tags):
+            spec[TAGS] = tags
         return Window(
             units=(Unit(id=UNIT, spec=spec, rows=rows),), fingerprint=uuid.uuid4().hex, before=since, after=since
         )
@@ -106,6 +110,16 @@ class ReaderAdapter:
         self._put_state(spec)
         rows = self._reader().get_total_records_estimate()
         return None if rows is None else int(rows)
+
+    def _tags(self) -> dict[str, str]:
+        """Ask the plugin how its columns are classified, by either of the names that such a method has."""
+        reader: Any = self._reader()
+        if hasattr(reader, "extract_metadata"):
+            said = reader.extract_metadata() or {}
+            tags = said.get("tags") or said.get("source_tags") or {}
+        else:
+            tags = reader.get_source_tags() if hasattr(reader, "get_source_tags") else {}
+        return {str(column): str(tag) for column, tag in (tags or {}).items()}
 
     def _extract(self, unit: Unit) -> Any:
         self._put_state(unit.spec)

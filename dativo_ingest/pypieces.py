@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -35,9 +34,6 @@ class Pieces:
         self._bytes += batch.nbytes
         if self._rows >= ROWS or self._bytes >= BYTES or self._rows * len(schema) >= CELLS:
             yield from self.rest()
-        # The plugin's own code holds the interpreter's lock for milliseconds at a time; who writes the last batch needs
-        # it for moments only, and here it gets it.
-        time.sleep(0)
 
     def rest(self) -> Iterator[pa.RecordBatch]:
         """Yield what is here as one batch."""

@@ -230,6 +230,23 @@ def test_an_authentication_failure_is_not_retryable_unless_the_plugin_says_so(op
             assert reader.check().retryable is retryable
 
 
+@pytest.mark.parametrize(
+    "method",
+    [
+        "extract_metadata(self): return {'tags': {'email': 'PII'}}",
+        "extract_metadata(self): return {'source_tags': {'email': 'PII'}}",
+        "get_source_tags(self): return {'email': 'PII'}",
+    ],
+)
+def test_classes_that_a_plugin_gives_its_columns_are_in_the_plan(opened, method):
+    with opened(f"""
+        class R(BaseReader):
+            def extract(self): yield []
+            def {method}
+    """) as reader:
+        assert reader.split(STREAM, None).units[0].spec == {"source_tags": {"email": "PII"}}
+
+
 FAULTS = """
 class R(BaseReader):
     def extract(self, state_manager=None):
