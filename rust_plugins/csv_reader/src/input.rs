@@ -69,23 +69,15 @@ impl Input {
     /// Cut the next block; none at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Block>> {
         let mut data = self.spare.take();
-        let (mut length, mut wanted) = (self.rest.len(), self.block_bytes.max(self.rest.len()));
-        grow(&mut data, length.max(wanted));
-        data[..length].copy_from_slice(&self.rest);
+        let (mut length, mut wanted) = (0, self.block_bytes);
         loop {
-            grow(&mut data, wanted);
-            while length < wanted && !self.ended {
-                let read = self.reader.read(&mut data[length..wanted]).map_err(Source::unwrapped)?;
-                self.ended = read == 0;
-                length += read;
-            }
-            if self.ended {
+            length = self.gather(&mut data, length, wanted)?;
+            if length < wanted || (self.ended && self.rest.is_empty()) {
                 return Ok(self.last(data, length));
             }
             let end = self.cutter.last_end(&data, length, self.dialect);
             if end > 0 {
-                self.rest.clear();
-                self.rest.extend_from_slice(&data[end..length]);
+                self.rest.splice(..0, data[end..length].iter().copied());
                 return Ok(Some(self.block(data, end, false)));
             }
             if length > self.max_record_bytes {
@@ -95,9 +87,23 @@ impl Input {
         }
     }
 
+    /// Fill `data` from `length` up to `wanted` bytes: from what was read already, and then from the file.
+    fn gather(&mut self, data: &mut Vec<u8>, length: usize, wanted: usize) -> Result<usize> {
+        grow(data, wanted);
+        let kept = self.rest.len().min(wanted - length);
+        data[length..length + kept].copy_from_slice(&self.rest[..kept]);
+        self.rest.drain(..kept);
+        let mut length = length + kept;
+        while length < wanted && !self.ended {
+            let read = self.reader.read(&mut data[length..wanted]).map_err(Source::unwrapped)?;
+            self.ended = read == 0;
+            length += read;
+        }
+        Ok(length)
+    }
+
     /// Give what is left; a record without a line end gets one.
     fn last(&mut self, mut data: Vec<u8>, mut length: usize) -> Option<Block> {
-        self.rest.clear();
         if length == 0 {
             return None;
         }

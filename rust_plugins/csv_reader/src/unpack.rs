@@ -121,9 +121,11 @@ impl Read for Unpacked {
                 self.at += size as u64;
                 Ok(size)
             }
-            // What the store says is not about the archive.
-            Err(error) if error.get_ref().is_some_and(|inner| inner.is::<Error>()) => Err(error),
-            Err(error) => Err(io::Error::other(self.broken(&error))),
+            // What the store says, or who cancels, is not about the archive.
+            Err(error) => match error.downcast::<Error>() {
+                Ok(ours) => Err(io::Error::other(ours)),
+                Err(other) => Err(io::Error::other(self.broken(&other))),
+            },
         }
     }
 }

@@ -61,7 +61,7 @@ impl Bucket {
     pub(crate) fn list(&self, folder: &str) -> Result<Vec<FileInfo>> {
         let prefix = self.key(folder)?;
         let found = self.objects.list((!prefix.as_ref().is_empty()).then_some(&prefix));
-        Ok(store(folder, wait(found.map_ok(|meta| self.info(&meta)).try_collect::<Vec<_>>())?)?)
+        store(folder, wait(found.map_ok(|meta| self.info(&meta)).try_collect::<Vec<_>>())?)
     }
 
     pub(crate) fn read_range(&self, uri: &str, range: Range<u64>, etag: Option<&str>) -> Result<Bytes> {

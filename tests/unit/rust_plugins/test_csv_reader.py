@@ -279,9 +279,11 @@ def test_heads_and_long_records_mean_the_same(library, tmp_path, text, options):
 def test_another_encoding_than_utf_8_is_refused(library, tmp_path):
     def refused(text, **said):
         (tmp_path / "c.csv").write_bytes(text)
-        with pytest.raises(DativoError, match="utf-8") as caught:
-            with native(library, tmp_path, {"files": [str(tmp_path / "c.csv")], **said}) as reader:
-                list(batches(reader))
+        with (
+            pytest.raises(DativoError, match="utf-8") as caught,
+            native(library, tmp_path, {"files": [str(tmp_path / "c.csv")], **said}) as reader,
+        ):
+            list(batches(reader))
         return caught.value.error_code
 
     assert refused("s\nä\n".encode("utf-16")) == "ENCODING_NOT_SUPPORTED"
