@@ -9,6 +9,7 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
+from dativo_dagster.orchestration.build import build_definitions
 from dativo_dagster.orchestration.libraries import NativeLibraryResource
 from dativo_ingest.exceptions import PluginVersionError
 from dativo_ingest.model import Stream
@@ -78,3 +79,38 @@ def test_a_library_of_another_abi_fails_the_step_that_uses_it_naming_both_versio
     (failed,) = [event for event in result.all_events if event.is_step_failure]
     assert "version 7" in failed.step_failure_data.error.cause.message
     assert materialize(lambda _: None, future).success
+
+
+# Dagster calls its own deprecated property when one resource is inside another.
+nested = pytest.mark.filterwarnings("ignore:InitResourceContext.dagster_run is deprecated")
+
+
+@pytest.fixture
+def native_job(folder, write_job):
+    """Write a job that reads with a library in the process of the run."""
+
+    def write(library):
+        path = write_job()
+        text = path.read_text().replace("connector: csv", f'custom_reader: "{library}:create_reader", place: local')
+        start, end = text.index("  schema:"), text.index("\n\n", text.index("  schema:"))
+        path.write_text(text[:start] + "  schema: [{name: n, type: int64}]" + text[end:])
+        return build_definitions(folder).resolve_job_def("ingest__acme__orders")
+
+    return write
+
+
+@nested
+def test_a_job_reads_with_a_library_and_releases_it(native_job, instance, counts):
+    opened, released = counts("opened"), counts("instances_released")
+    assert native_job(c_library("v1")).execute_in_process(instance=instance).success
+    assert counts("opened") > opened
+    assert counts("opened") - opened == counts("instances_released") - released
+
+
+@nested
+def test_a_job_whose_library_is_of_another_abi_fails_in_its_first_step_with_a_code(native_job, instance):
+    job = native_job(c_library("v1", "VERSION=7"))
+    result = job.execute_in_process(instance=instance, raise_on_error=False)
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    assert failed.step_key.endswith(".plan")
+    assert failed.step_failure_data.user_failure_data.metadata["error"].value == "PluginVersionError"
