@@ -75,7 +75,7 @@ def specs(text: str) -> tuple[Spec, ...]:
     """Find the plugins that a text names: one by its name, or all that a file has.
 
     Raises:
-        ConfigurationError: ``NO_SUCH_PLUGIN``, ``BAD_PLUGIN``, or ``NOTHING_TO_SEE``: there is no reader or writer.
+        ConfigurationError: ``PLUGIN_NOT_FOUND``, ``BAD_PLUGIN``, or ``NOTHING_TO_SEE``: there is no reader or writer.
         PluginError: Its code cannot be loaded.
     """
     ref, named = _reference(text)

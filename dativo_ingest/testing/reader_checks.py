@@ -15,6 +15,8 @@ from dativo_ingest.testing.reading import all_batches, batches, compared, planne
 if TYPE_CHECKING:
     from dativo_ingest.testing.cases import ReaderCase
 
+UNNAMED = "neither the contract nor discovery names columns"
+
 
 @check()
 def answers(case: ReaderCase) -> str:
@@ -152,7 +154,7 @@ def columns_promised(case: ReaderCase) -> str:
     with planned(case) as (reader, stream, window):
         promised = {c.name: c for c in stream.columns}
         if not promised:
-            raise NotApplicable("neither the contract nor discovery names columns")
+            raise NotApplicable(UNNAMED)
         required = {c.name for c in stream.columns if not c.nullable}
         for batch in all_batches(case, reader, stream, window):
             names = set(batch.schema.names) - {CORRUPT}
@@ -170,6 +172,8 @@ def values_promised(case: ReaderCase) -> str:
     Rows that do not fit go to the quarantine, or fail the run.
     """
     with planned(case) as (reader, stream, window):
+        if not stream.columns:
+            raise NotApplicable(UNNAMED)
         rejected = rejections(stream)
         for unit in window.units:
             for batch in batches(case, reader, stream, unit):

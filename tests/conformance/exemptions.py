@@ -1,4 +1,4 @@
-"""Promises that a subject does not keep, each with the reason. Whatever is not here must pass or have nothing to see."""
+"""Promises that a subject does not keep, each with the reason. What is not here must pass, or have nothing to see."""
 
 from __future__ import annotations
 

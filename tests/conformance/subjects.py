@@ -44,7 +44,7 @@ def _rows(first: int) -> list[dict[str, Any]]:
     return [
         {
             "id": i,
-            "name": None if i % 7 == 0 else f"näme, \"{i}\"\nline",
+            "name": None if i % 7 == 0 else f'näme, "{i}"\nline',
             "amount": f"{i}.25",
             "at": f"2026-01-01T00:00:{i % 60:02}Z",
         }
@@ -152,9 +152,7 @@ def _older_reader(_: ExitStack, place: str) -> ReaderCase:
 
 def _people_api(stack: ExitStack) -> dict[str, Any]:
     people = [{"id": i, "name": f"n{i}", "updated_at": f"2026-01-01T00:{i:02}:00Z"} for i in range(25)]
-    server = stack.enter_context(
-        http_server({"/": {"objects": ["users"]}, "/users": pages(people, 10)}, token=KEY)
-    )
+    server = stack.enter_context(http_server({"/": {"objects": ["users"]}, "/users": pages(people, 10)}, token=KEY))
     return {"connection": {"base_url": server.url}, "credentials": {"token": KEY, "api_key": KEY}, "objects": ["users"]}
 
 
