@@ -8,13 +8,13 @@ next page while the host still writes the last.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import contextvars
 import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,7 +34,7 @@ _PASSING = {"ConnectionError", "TimeoutError", "Timeout", "TransportError", "gai
 _log = logging.getLogger(__name__)
 
 
-@contextmanager
+@contextlib.contextmanager
 def guarded(ref: PluginRef, verb: str) -> Iterator[None]:
     """Turn what the plugin raises in ``verb`` into an error of ours that names the plugin's own line.
 
@@ -59,15 +59,6 @@ def guarded(ref: PluginRef, verb: str) -> Iterator[None]:
         ) from error
 
 
-def _put(into: queue.Queue[Any], item: Any) -> bool:
-    """Put an item into a queue, if there is room for it soon."""
-    try:
-        into.put(item, timeout=0.2)
-    except queue.Full:
-        return False
-    return True
-
-
 def _passing(error: BaseException | None) -> bool:
     """Say whether an error, or one that it was raised from, is a lost connection or a timeout."""
     while error is not None:
@@ -80,18 +71,19 @@ def _passing(error: BaseException | None) -> bool:
 
 
 class OneThread:
-    """Runs all calls of one plugin, in order, in a thread of its own."""
+    """Runs all calls of one plugin, one at a time, in a thread of its own."""
 
     def __init__(self, ref: PluginRef) -> None:
         self.ref = ref
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._ended = False
+        self._open: list[threading.Event] = []
         self._thread = threading.Thread(target=self._run, name=f"plugin-{ref.name}", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        while (work := self._work.get()) is not None:
-            work()
-            del work  # it holds its arguments, and there may be nothing to do for long
+        while not self._ended:
+            self._calls.get()()
 
     def call(self, verb: str, function: Callable[..., T], *arguments: Any) -> T:
         """Run ``function`` in the thread, guarded, with the caller's context variables, and wait for its result."""
@@ -105,29 +97,36 @@ class OneThread:
             except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
                 done.set_exception(error)
 
-        self._work.put(work)
+        self._calls.put(work)
         return done.result()
 
     def iterate(self, verb: str, make: Callable[[], Iterator[T]]) -> Iterator[T]:
-        """Run a generator in the thread, a little ahead of who takes its items; closed there, too."""
+        """Run a generator in the thread, a little ahead of who takes its items; closed there, too.
+
+        While it is ahead as far as it may be, other calls are run between two of its items.
+        """
         found: queue.Queue[Any] = queue.Queue(AHEAD)
         stopped = threading.Event()
         end = object()
 
         def put(item: Any) -> None:
             while not (stopped.is_set() or _put(found, item)):
-                pass
+                with contextlib.suppress(queue.Empty):
+                    self._calls.get_nowait()()
 
         def work() -> None:
             try:
                 with guarded(self.ref, verb):
-                    context.run(self._pump, make, put, stopped)
+                    context.run(_pump, make, put, stopped)
                 put((end, None))
             except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
                 put((end, error))
+            finally:
+                self._open.remove(stopped)
 
         context = contextvars.copy_context()
-        self._work.put(work)
+        self._open.append(stopped)
+        self._calls.put(work)
         try:
             while True:
                 item = found.get()
@@ -139,32 +138,46 @@ class OneThread:
         finally:
             stopped.set()
 
-    @staticmethod
-    def _pump(make: Callable[[], Iterator[T]], put: Callable[[T], None], stopped: threading.Event) -> None:
-        items = make()
-        try:
-            for item in items:
-                put(item)
-                if stopped.is_set():
-                    return
-        finally:
-            if hasattr(items, "close"):
-                items.close()
-
     def close(self, last: Callable[[], None]) -> None:
-        """Run ``last`` after all else and end the thread; a plugin that hangs is left behind with a warning."""
+        """Stop what is read, run ``last`` and end the thread; a plugin that hangs is left behind with a warning."""
         done = threading.Event()
 
         def work() -> None:
+            if self._open:  # a generator of the plugin's is closed before the plugin
+                self._calls.put(work)
+                return
             try:
                 with guarded(self.ref, "close"):
                     last()
             except DativoError:
                 _log.warning("plugin %s failed while it was closed", self.ref, exc_info=True)
             finally:
+                self._ended = True
                 done.set()
 
-        self._work.put(work)
-        self._work.put(None)
+        for stopped in list(self._open):
+            stopped.set()
+        self._calls.put(work)
         if not done.wait(PATIENCE_SECONDS):
             _log.warning("plugin %s is still busy %s s after it was closed; it is left", self.ref, PATIENCE_SECONDS)
+
+
+def _pump(make: Callable[[], Iterator[T]], put: Callable[[T], None], stopped: threading.Event) -> None:
+    items = make()
+    try:
+        for item in items:
+            put(item)
+            if stopped.is_set():
+                return
+    finally:
+        if hasattr(items, "close"):
+            items.close()
+
+
+def _put(into: queue.Queue[Any], item: Any) -> bool:
+    """Put an item into a queue, if there is room for it soon."""
+    try:
+        into.put(item, timeout=0.1)
+    except queue.Full:
+        return False
+    return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -108,25 +109,34 @@ def arrow_batches(given: Any) -> Iterator[pa.RecordBatch]:
     Raises:
         PluginError: ``PLUGIN_BAD_BATCH``, it has no columns or is broken.
     """
-    import pyarrow as pa
-
-    try:
-        batches = [given] if isinstance(given, pa.RecordBatch) else _imported(given)
-        for batch in batches:
+    for batch in _imported(given):
+        with _readable(given):
             batch.validate()
-            for start in range(0, batch.num_rows, MOST_ROWS):
-                yield batch if batch.num_rows <= MOST_ROWS else batch.slice(start, MOST_ROWS)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
-        message = f"a {type(given).__name__} cannot be read as a table of Arrow: {error}"
-        raise PluginError(message, "PLUGIN_BAD_BATCH", {"type": type(given).__name__}) from error
+        for start in range(0, batch.num_rows, MOST_ROWS):
+            yield batch if batch.num_rows <= MOST_ROWS else batch.slice(start, MOST_ROWS)
 
 
 def _imported(given: Any) -> Iterable[pa.RecordBatch]:
     import pyarrow as pa
 
-    stream = hasattr(given, "__arrow_c_stream__")
-    found: Iterable[pa.RecordBatch] = pa.RecordBatchReader.from_stream(given) if stream else [pa.record_batch(given)]
-    return found
+    if isinstance(given, pa.RecordBatch):
+        return [given]
+    if isinstance(given, pa.RecordBatchReader):  # by itself it raises what its Python raised
+        return given  # type: ignore[no-any-return]
+    with _readable(given):
+        stream = hasattr(given, "__arrow_c_stream__")
+        return pa.RecordBatchReader.from_stream(given) if stream else [pa.record_batch(given)]
+
+
+@contextmanager
+def _readable(given: Any) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
+        message = f"a {type(given).__name__} cannot be read as a table of Arrow: {error}"
+        raise PluginError(message, "PLUGIN_BAD_BATCH", {"type": type(given).__name__}) from error
 
 
 def _parts(page: Any, who: str) -> Iterator[Sequence[Any]]:

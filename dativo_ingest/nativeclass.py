@@ -85,7 +85,7 @@ class NativeWriter(BaseWriter):
             "target": target_config.model_dump(exclude_none=True),
             "output_base": output_base,
             "stream": self._stream.to_json(),
-            "commits": True,
+            "commits": False,
             "file_size_bytes": 128 * 1024 * 1024,
             "compression": "zstd",
         }

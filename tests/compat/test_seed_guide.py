@@ -1,7 +1,7 @@
 """The plugin guide of the earlier system runs here as it is written: each Python block of it, unmodified.
 
 The blocks lie in `seed_guide/`, named by their section. The guide leaves the class `MyAPIClient` to its reader, so one
-is put among the builtins. Its Rust reader is built and run in tests/unit/dativo_ingest/test_native_json.py.
+is put among the builtins. Its Rust reader is read in tests/unit/dativo_ingest/test_native_json_reader.py.
 """
 
 from __future__ import annotations

@@ -356,6 +356,28 @@ def test_the_plugin_is_closed_once_and_its_generator_before_it(opened, tmp_path)
     assert (tmp_path / "log").read_text() == "generator close "
 
 
+def test_the_plugin_can_be_asked_while_it_is_read_and_be_closed_before_its_end(opened, tmp_path):
+    with opened(
+        f"""
+        class R(BaseReader):
+            def extract(self, state_manager=None):
+                try:
+                    while True: yield [{{"id": 1}}] * 70000
+                finally:
+                    Path({str(tmp_path / "log")!r}).write_text("generator")
+            def close(self):
+                with open({str(tmp_path / "log")!r}, "a") as log: log.write(" close")
+        from pathlib import Path
+        """
+    ) as reader:
+        batches = reader.read(STREAM, Unit(id="all"))
+        next(batches)
+        time.sleep(0.3)
+        assert reader.check().passed
+        assert next(batches).num_rows
+    assert (tmp_path / "log").read_text() == "generator close"
+
+
 def test_a_plugin_that_hangs_does_not_keep_its_closing_waiting_for_ever(opened, monkeypatch, caplog):
     monkeypatch.setattr(adapter_guard, "PATIENCE_SECONDS", 0.2)
     release = threading.Event()

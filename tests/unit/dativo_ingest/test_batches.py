@@ -239,6 +239,16 @@ def test_arrow_data_that_is_no_table_is_refused():
     assert caught.value.error_code == "PLUGIN_BAD_BATCH"
 
 
+def test_an_error_of_a_plugins_own_stream_is_not_taken_for_a_broken_table():
+    def batches():
+        yield TABLE.to_batches()[0]
+        raise TypeError("of the plugin")
+
+    reader = pa.RecordBatchReader.from_batches(TABLE.schema, batches())
+    with pytest.raises(TypeError, match="of the plugin"):
+        _batches(reader)
+
+
 def test_the_plugins_generator_is_closed_when_nobody_reads_on():
     closed = []
 
