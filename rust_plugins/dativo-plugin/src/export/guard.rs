@@ -74,10 +74,17 @@ fn message(payload: Box<dyn Any + Send>) -> String {
         Err(payload) => match payload.downcast::<&'static str>() {
             Ok(text) => (*text).to_owned(),
             Err(unknown) => {
-                std::mem::forget(unknown); // its destructor might panic again
+                drop_payload(unknown);
                 "without a message".to_owned()
             }
         },
+    }
+}
+
+/// What somebody threw may throw when it is dropped.
+fn drop_payload(mut payload: Box<dyn Any + Send>) {
+    while let Err(next) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
+        payload = next;
     }
 }
 
