@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from dativo_ingest.protocols import Table, Writer
 
 
+SOURCE_TAGS = "source_tags"
+"""Key of a unit, and keyword of `config.tags.derive_tags`."""
+
+
 def plan_stream(job: Job, stream: JobStream, openers: Openers = OURS) -> Plan:
     """Look at the source and the table and decide what a run would do. Writes nothing."""
     table = openers.table(job, stream)
@@ -79,7 +83,7 @@ def commit(
     The quarantine is committed first: a run that dies between the two is repeated with the same token, finds the
     rejected rows in place and commits the rest.
     """
-    table = openers.table(job, stream)
+    table = openers.table(_tagged(job, plan), stream)
     snapshot, idle = plan.committed, _nothing_came(plan, staged)
     if not plan.empty and not idle:
         if staged.quarantine:
@@ -106,6 +110,12 @@ def commit(
         quarantine=table.location() + "_quarantine" if staged.quarantine else None,
     )
     return with_checks(stream, result)
+
+
+def _tagged(job: Job, plan: Plan) -> Job:
+    """Give the job with the classes that a custom reader knows of its columns; the contract's own go before them."""
+    tags = {k: v for unit in plan.window.units for k, v in unit.spec.get(SOURCE_TAGS, {}).items()}
+    return dataclasses.replace(job, governance={**job.governance, SOURCE_TAGS: tags}) if tags else job
 
 
 def _nothing_came(plan: Plan, staged: Staged) -> bool:

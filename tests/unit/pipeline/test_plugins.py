@@ -171,3 +171,14 @@ def test_check_and_discover_ask_the_plugin(job, folder):
     found = check_connection(loaded, loaded.streams[0], "source")
     assert (found.passed, found.code, found.message) == (False, "AUTH_FAILED", "closed")
     assert [s.name for s in discover(loaded, loaded.streams[0])] == ["n"]
+
+
+def test_classes_that_a_plugin_knows_of_its_columns_are_governance_tags_of_the_table(job, folder):
+    extra = """
+    def get_source_tags(self):
+        return {"n": "PII"}
+"""
+    (folder / "plugin.py").write_text(READER + extra)
+    one(job())
+    (manifest,) = (folder / "out").rglob("manifest.json")
+    assert json.loads(manifest.read_text())["properties"]["classification.fields.n"] == "pii"
