@@ -29,6 +29,7 @@ MOST_FIELDS = 1000
 
 _REFUSALS = (TypeError, ValueError, ArithmeticError)  # Arrow's own errors inherit from these
 _NONE = type(None)
+_FLOATS = {float, int, _NONE}
 
 
 class _Text(Exception):  # noqa: N818 - a signal, caught where it belongs
@@ -66,7 +67,7 @@ def column(values: Sequence[Any], want: Want, bad: dict[int, str]) -> pa.Array:
 
 
 def _at_once(values: Sequence[Any]) -> pa.Array | None:
-    """Give integers, booleans and text as Arrow itself finds them: of these it takes no others along."""
+    """Give integers, booleans, text and floats as Arrow itself finds them: the first three take no others along."""
     import pyarrow as pa
 
     try:
@@ -74,7 +75,9 @@ def _at_once(values: Sequence[Any]) -> pa.Array | None:
     except _REFUSALS:
         return None
     t, kind = pa.types, found.type
-    return found if t.is_int64(kind) or t.is_string(kind) or t.is_boolean(kind) else None
+    if t.is_int64(kind) or t.is_string(kind) or t.is_boolean(kind):
+        return found
+    return found if t.is_float64(kind) and set(map(type, values)) <= _FLOATS else None
 
 
 def _kinds(values: Sequence[Any]) -> set[type]:

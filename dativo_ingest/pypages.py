@@ -58,7 +58,8 @@ class Pages:
             columns = self._any_keys(page)
         _check_names(columns)
         self.rows += len(page)
-        self.bytes += _row_bytes(page) * len(page)
+        if self.rows < FEWEST:
+            self.bytes += _row_bytes(page) * len(page)
         for name, values in columns.items():
             self._extend(name, values, len(page))
         for name in self.columns.keys() - columns.keys():
@@ -87,11 +88,11 @@ class Pages:
 
 def _same_keys(page: Sequence[Any]) -> dict[str, list[Any]] | None:
     """Give the columns of dicts that have the same keys; None when they are not such."""
-    if set(map(type, page)) != {dict} or len(set(map(len, page))) > 1:
-        return None
     try:
+        if len(set(map(len, page))) > 1 or not isinstance(page[0], Mapping):
+            return None
         return {name: list(map(itemgetter(name), page)) for name in page[0]}
-    except KeyError:
+    except (LookupError, TypeError):  # another key; no dict
         return None
 
 
