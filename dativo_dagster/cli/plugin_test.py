@@ -91,7 +91,7 @@ class Subject:
     @classmethod
     def of(cls, spec: Spec, args: argparse.Namespace, console: Console) -> Subject:
         """Take the plugin's configuration from the job that is named, if any, and the options over it."""
-        options = options_of(args.option)
+        options = _options(args.option)
         if args.config is None:
             return cls(spec=spec, args=args, options=options)
         from dativo_dagster.config.load import load_job
@@ -128,7 +128,7 @@ class Subject:
 
         root = stack.enter_context(tempfile.TemporaryDirectory(prefix="dativo-plugin-"))
         columns = self._stream() if self.stream is not None else stream(columns=EVERY_TYPE)
-        over = options_of(self.args.broken)
+        over = _options(self.args.broken)
         return WriterCase(
             open_writer=lambda folder: self._opened("writer", columns, {}, folder),
             stream=columns,
@@ -139,7 +139,7 @@ class Subject:
         )
 
     def _broken(self, opened: Callable[[Mapping[str, Any]], Any]) -> Callable[[], Any] | None:
-        over = options_of(self.args.broken)
+        over = _options(self.args.broken)
         return (lambda: opened(over)) if over else None
 
     def _stream(self) -> Stream:
@@ -160,7 +160,7 @@ class Subject:
         placed = dict(side.place.options) if side and side.place and side.place.launcher == self.place else {}
         launcher = module.Launcher(module.Config.model_validate(placed))
         ref = plugin_ref(self.spec.plugin, Path.cwd())
-        config = self._config(role, stream, {**self.options, **over}, folder)
+        config = self._config(role, stream, _laid(self.options, over), folder)
         return cast("AbstractContextManager[Any]", getattr(launcher, role)(ref, config))
 
     def _config(self, role: str, stream: Stream, over: Mapping[str, Any], folder: str | None) -> dict[str, Any]:
@@ -177,8 +177,8 @@ class Subject:
             }
         made = replace(
             self.stream,
-            source=replace(self.stream.source, options={**self.stream.source.options, **over}),
-            target=replace(self.stream.target, options={**self.stream.target.options, **over}),
+            source=replace(self.stream.source, options=_laid(self.stream.source.options, over)),
+            target=replace(self.stream.target, options=_laid(self.stream.target.options, over)),
         )
         if role == "reader":
             return reader_config(self.job, made, portable(made.source.options))
@@ -203,7 +203,29 @@ class Subject:
         from dativo_dagster.telemetry import secrets_in
 
         side = self._side()
-        return tuple(secrets_in([side.options if side else {}, self.options, options_of(self.args.broken)]))
+        return tuple(secrets_in([side.options if side else {}, self.options, _options(self.args.broken)]))
+
+
+def _options(texts: Sequence[str]) -> dict[str, Any]:
+    """Read options; ``connection.folder=data`` is the key ``folder`` in ``connection``."""
+    found: dict[str, Any] = {}
+    for name, value in options_of(texts).items():
+        *above, last = name.split(".")
+        made: dict[str, Any] = {last: value}
+        for key in reversed(above):
+            made = {key: made}
+        found = _laid(found, made)
+    return found
+
+
+def _laid(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay options over others; what is a mapping on both sides is one mapping then."""
+    both = {k: _laid(under[k], v) for k, v in over.items() if _are_mappings(under.get(k), v)}
+    return {**under, **over, **both}
+
+
+def _are_mappings(*values: Any) -> bool:
+    return all(isinstance(value, Mapping) for value in values)
 
 
 def _using(job: Job, spec: Spec, name: str | None) -> JobStream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).parents[2] / "docs"
+from dativo_ingest import model
+from tests.native import target_dir
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 BIN = Path(sys.executable).parent
 FILE = re.compile(r"^(?:#|//) ([\w./-]+\.\w+)\n")
 
@@ -20,9 +25,14 @@ def blocks(page: Path):
         yield match[1], match[2]
 
 
-@pytest.mark.parametrize("name", ["plugins-python.md"])
+RUST = pytest.param("plugins-rust.md", marks=[pytest.mark.rust, pytest.mark.timeout(1200)])
+
+
+@pytest.mark.parametrize("name", ["plugins-python.md", RUST, "plugins-testing.md"])
 def test_whoever_follows_the_page_gets_what_it_says(name, tmp_path):
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    environment.pop("CARGO_TARGET_DIR", None)
+    (tmp_path / "dativo").symlink_to(ROOT)  # a clone beside the reader's own folders
     ran = 0
     for language, text in blocks(DOCS / name):
         if language == "console":
@@ -33,8 +43,27 @@ def test_whoever_follows_the_page_gets_what_it_says(name, tmp_path):
                 told = (0, 1) if command.startswith("dativo run") else (0,)  # 1: done, with rows rejected
                 assert done.returncode in told, (command, done.stdout, done.stderr)
                 ran += 1
+                if command.startswith("cargo new"):  # arrow is compiled once for all crates, not anew for this one
+                    (tmp_path / command.split()[-1] / "target").symlink_to(target_dir())
         elif found := FILE.match(text):
             path = tmp_path / found[1]
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text[found.end() :] if language == "json" else text)
+            path.write_text(text[found.end() :] if language in ("json", "text") else text)
     assert ran > 5
+
+
+@pytest.mark.parametrize("role", ["reader", "writer"])
+def test_the_page_on_testing_names_every_promise(role):
+    from dativo_ingest.testing import READER_CHECKS, WRITER_CHECKS
+
+    checks = READER_CHECKS if role == "reader" else WRITER_CHECKS
+    _, _, section = (DOCS / "plugins-testing.md").read_text().partition(f"## The promises of a {role}\n")
+    listed = re.findall(r"^\| `(\w+)` \| (.*) \|$", section.partition("\n## ")[0], re.MULTILINE)
+    assert listed == [(check.name, check.sentence) for check in checks]
+
+
+def test_the_json_of_the_abi_is_that_of_the_classes():
+    (shapes,) = (json.loads(text) for language, text in blocks(DOCS / "abi.md") if language == "json")
+    assert set(shapes) == {"Stream", "Unit", "Cursor", "Window", "DataFile"}
+    for name, shape in shapes.items():
+        assert getattr(model, name).from_json(shape).to_json() == shape

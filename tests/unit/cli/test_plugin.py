@@ -114,7 +114,7 @@ def test_a_plugin_in_rust_needs_the_crate_and_says_where_it_comes_from(here, cap
 
 
 def test_a_plugin_is_tested_with_options_alone(reader, capsys):
-    broken = "credentials={key: wr0ng}"
+    broken = "credentials.key=wr0ng"
     assert main(["plugin", "test", reader, "--rows", "10", "--broken", broken, "--stream", "numbers"]) == 0
     out = capsys.readouterr().out
     assert "ok      rows_complete" in out

@@ -149,3 +149,33 @@ TestIt = reader_tests(hostile.__file__ + ":HostileReader", {{"fault": "rows_rand
     done = author("-k", "two_reads_equal or ends", tests=tests)
     assert "1 failed, 1 passed" in done.stdout
     assert hostile.__file__
+
+
+def test_both_distributions_bring_the_plugin_to_pytest():
+    for file in (ROOT / "pyproject.toml", ROOT / "packaging" / "dativo-plugin-sdk" / "pyproject.toml"):
+        _, _, section = file.read_text().partition("[project.entry-points.pytest11]\n")
+        assert section.startswith('dativo = "dativo_ingest.testing.pytest_plugin"\n'), file
+
+
+def test_an_installed_sdk_needs_no_option_to_bring_it(author, tmp_path):
+    """As pip leaves it: a folder on the path that names the entry point."""
+    info = tmp_path / "site" / "some_sdk-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-sdk\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[pytest11]\ndativo = dativo_ingest.testing.pytest_plugin\n")
+    (tmp_path / "test_nothing.py").write_text("def test_nothing():\n    pass\n")
+    environment = {**os.environ, "CI": "", "PYTHONPATH": f"{ROOT}{os.pathsep}{info.parent}"}
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "pytest",
+        "-q",
+        "--dativo-report",
+        "outcomes.json",
+        "test_nothing.py",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((tmp_path / "outcomes.json").read_text()) == []
