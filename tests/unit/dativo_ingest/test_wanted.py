@@ -15,9 +15,7 @@ def test_a_type_is_taken_apart():
     assert not found.text
 
 
-@pytest.mark.parametrize(
-    "kind", ["list<", "list<string", "foo>", "struct<a string>", "", "decimal(1", "<", "list<a b>"]
-)
+@pytest.mark.parametrize("kind", ["list<", "list<string", "foo>", "struct<a string>", "", "decimal(1", "list<a b>"])
 def test_what_is_no_type_wants_nothing(kind):
     assert want(kind) is ANY
 
