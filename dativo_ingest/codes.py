@@ -269,7 +269,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "PLUGIN_NOT_FOUND": (
         "There is no file where a job says that a plugin is.",
-        "Mend the path, which starts at the working directory or else at the job file; a library must be built first.",
+        "Mend the path: it starts at the working directory, or else at the job file. A library must be built first.",
     ),
     "PLUGIN_OUT_OF_MEMORY": (
         "A plugin used more memory than `place.memory_mb`.",
