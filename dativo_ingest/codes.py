@@ -305,7 +305,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "PLUGIN_WRITER_GONE": (
         "A commit is asked of another instance of a writer than the one that wrote.",
-        "Run the job again in one process, or set `commit_anywhere = True` on the writer's class if that is true of it.",
+        "Run the job again in one process, or set `commit_anywhere = True` on the class if that is true of it.",
     ),
     "PLUGIN_WRITE_FAILED": (
         "A library of the older JSON ABI did not write a batch.",
