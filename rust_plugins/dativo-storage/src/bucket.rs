@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use dativo_plugin::{Cancel, Error, Result};
@@ -10,7 +11,9 @@ use futures_util::TryStreamExt;
 use object_store::aws::AmazonS3Builder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{
+    BackoffConfig, ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig,
+};
 
 use crate::refusal::{changed, not_found, store};
 use crate::runtime::{runtime, wait};
@@ -148,7 +151,8 @@ fn parts(uri: &str) -> (&str, &str) {
 }
 
 fn s3(uri: &str, bucket: &str, options: &HashMap<String, String>) -> Result<Arc<dyn ObjectStore>> {
-    let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+    let mut builder =
+        AmazonS3Builder::from_env().with_client_options(client()).with_retry(retry()).with_bucket_name(bucket);
     for (key, value) in options {
         let known = key.to_ascii_lowercase().parse().map_err(|_| unknown(uri, key))?;
         builder = builder.with_config(known, value);
@@ -157,12 +161,26 @@ fn s3(uri: &str, bucket: &str, options: &HashMap<String, String>) -> Result<Arc<
 }
 
 fn gs(uri: &str, bucket: &str, options: &HashMap<String, String>) -> Result<Arc<dyn ObjectStore>> {
-    let mut builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
+    let mut builder = GoogleCloudStorageBuilder::from_env()
+        .with_client_options(client())
+        .with_retry(retry())
+        .with_bucket_name(bucket);
     for (key, value) in options {
         let known = key.to_ascii_lowercase().parse().map_err(|_| unknown(uri, key))?;
         builder = builder.with_config(known, value);
     }
     Ok(Arc::new(store(uri, builder.build())?))
+}
+
+/// As patient as `dativo_dagster/storage/_stores.py`: who waits for minutes holds up a run that could be tried again.
+fn client() -> ClientOptions {
+    ClientOptions::new().with_connect_timeout(Duration::from_secs(5)).with_timeout(Duration::from_secs(60))
+}
+
+fn retry() -> RetryConfig {
+    let backoff =
+        BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(3), base: 2.0 };
+    RetryConfig { backoff, max_retries: 4, retry_timeout: Duration::from_secs(30) }
 }
 
 fn unknown(uri: &str, key: &str) -> Error {
