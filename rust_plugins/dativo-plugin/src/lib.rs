@@ -30,3 +30,8 @@ pub use crate::reading::Reading;
 pub use crate::rows::RowStream;
 pub use crate::section::Section;
 pub use crate::writer::{WriteRequest, Writer};
+
+/// The examples of the workspace's README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
