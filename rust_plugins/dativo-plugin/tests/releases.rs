@@ -1,4 +1,5 @@
 //! Whatever a plugin makes is dropped once: when it ends, when it fails, or when the host lets go of it.
+#![allow(clippy::undocumented_unsafe_blocks)] // it is a host, see `host`
 
 mod host;
 

@@ -1,4 +1,5 @@
 //! What a plugin answers through the C boundary is what it answers when it is called directly.
+#![allow(clippy::undocumented_unsafe_blocks)] // it is a host, see `host`
 
 mod host;
 
@@ -241,9 +242,9 @@ fn a_cancelled_reading_stops_between_batches() {
         let mut part = reading.next().unwrap().unwrap();
         assert!(part.next().unwrap().is_ok());
         if whole {
-            there.cancel()
+            there.cancel();
         } else {
-            reading.cancel()
+            reading.cancel();
         }
         assert!(part.by_ref().take(2).any(|batch| batch.is_err()));
         drop(part);
