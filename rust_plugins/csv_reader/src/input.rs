@@ -122,7 +122,6 @@ impl Input {
         Block { data, length, offset, last }
     }
 
-    /// Give the place where the next block starts, `line` being its line.
     fn too_long(&self) -> Error {
         let message = format!(
             "{}: the record that starts at byte {} is longer than {} bytes; a quote in it is probably never closed. Mend \

@@ -1,7 +1,7 @@
 //! Reads CSV files into Arrow, in parallel, with the meaning of the built-in connector `csv`.
 //!
-//! Text becomes blocks of whole records ([`cut`], [`input`]), which threads parse in turn ([`parallel`]). A block is
-//! parsed strip by strip: first where its fields are ([`strip`]), then column after column ([`column`]). A column in
+//! Text becomes blocks of whole records (`cut`, `input`), which threads parse in turn (`parallel`). A block is
+//! parsed strip by strip: first where its fields are (`strip`), then column after column (`column`). A column in
 //! which some text has no plain meaning comes as text in that block, and the host's validation decides.
 
 #![forbid(unsafe_code)]

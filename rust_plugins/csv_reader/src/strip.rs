@@ -163,10 +163,7 @@ impl<'a> Walk<'a> {
             Read::Cut { .. } => Err(Stop::Unclosed(Unclosed { at: start })),
             // Bytes that the quote or the escape held apart could make a character that is not in the file.
             Read::Ended(end) if std::str::from_utf8(&data[start..end]).is_err() => Err(Stop::Broken(Broken)),
-            Read::Ended(end) => {
-                // A delimiter as the quote would still be doubled, so the first quote alone decides.
-                Ok((Field::spilled(from, spill.len(), quoted), end))
-            }
+            Read::Ended(end) => Ok((Field::spilled(from, spill.len(), quoted), end)),
         }
     }
 }

@@ -19,7 +19,7 @@ const RANGE_BYTES: u64 = 4 * 1024 * 1024;
 const RANGES_AHEAD: usize = 4;
 const LOOK_UP: Duration = Duration::from_millis(100);
 
-/// A file being read. An error of `Read` carries the SDK's one; [`Source::fill`] gives it as it is.
+/// A file being read. An error of `Read` carries the SDK's one, which [`Source::unwrapped`] takes out again.
 #[derive(Debug)]
 pub struct Source {
     uri: String,
@@ -52,6 +52,12 @@ impl Source {
             }
         });
         Ok(Self { uri: uri.to_owned(), kind: Kind::Object { ranges, current: Bytes::new(), fetching, cancel } })
+    }
+
+    /// Take the SDK's error out of one of `Read`; others are told as they are.
+    #[must_use]
+    pub fn unwrapped(error: io::Error) -> Error {
+        error.downcast().unwrap_or_else(Error::from)
     }
 
     /// Read what is there, at most as much as fits; 0 at the end of the file.
@@ -100,18 +106,6 @@ impl Drop for Source {
     fn drop(&mut self) {
         if let Kind::Object { fetching, .. } = &self.kind {
             fetching.abort();
-        }
-    }
-}
-
-/// Give the SDK's error that an error of `Read` carries, if it does.
-impl Source {
-    /// Take the SDK's error out of one of `Read`; others are told as they are.
-    #[must_use]
-    pub fn unwrapped(error: io::Error) -> Error {
-        match error.downcast::<Error>() {
-            Ok(ours) => ours,
-            Err(other) => Error::from(other),
         }
     }
 }
