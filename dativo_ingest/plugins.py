@@ -221,7 +221,7 @@ class PluginLoader:
         Raises:
             ValueError: There is no such library.
         """
-        from dativo_ingest.nativeclass import native_class
+        from dativo_ingest.loader.nativeclass import native_class
         from dativo_ingest.sandbox import sandboxed
 
         with _as_value_error():

@@ -133,7 +133,7 @@ def _of_class(ref: PluginRef, found: type) -> Spec | None:
 
 def _of_library(text: str, ref: PluginRef) -> Sequence[Spec]:
     from dativo_ingest.native import load_library
-    from dativo_ingest.native_library import NativeLibrary
+    from dativo_ingest.native.library import NativeLibrary
 
     library = load_library(ref.path)
     if not isinstance(library, NativeLibrary):

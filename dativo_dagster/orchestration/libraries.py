@@ -58,8 +58,8 @@ class NativeLibraryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             PluginError: It cannot be loaded, or is no plugin.
             PluginVersionError: It speaks another version of the ABI; the message names both.
         """
+        from dativo_ingest.loader.path import plugin_ref
         from dativo_ingest.native import load_library
-        from dativo_ingest.pluginpath import plugin_ref
 
         if self._library is None:
             said = self.path if self.path.startswith(SHIPPED) else f"{self.path}:{READER}"

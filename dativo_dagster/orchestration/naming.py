@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from dativo_dagster.config.job import PLUGIN
-from dativo_ingest.pluginpath import LIBRARIES
+from dativo_ingest.loader.path import LIBRARIES
 
 if TYPE_CHECKING:
     from dativo_dagster.config.job import Job, JobStream, Source, Target

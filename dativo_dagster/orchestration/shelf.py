@@ -17,7 +17,7 @@ from dativo_dagster.orchestration.libraries import SHIPPED, NativeLibraryResourc
 from dativo_dagster.orchestration.plugins import ReaderResource, WriterResource
 from dativo_dagster.pipeline.plugins import place as place_of
 from dativo_ingest.exceptions import DativoError
-from dativo_ingest.pluginpath import LIBRARIES
+from dativo_ingest.loader.path import LIBRARIES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -92,7 +92,7 @@ def writer_case(
 def _launched(plugin: str, base: Path, place: str, role: str, config: Options) -> AbstractContextManager[Any]:
     """Open a plugin in a place; in this process that needs nothing but the SDK."""
     from dativo_ingest import opening
-    from dativo_ingest.pluginpath import plugin_ref
+    from dativo_ingest.loader.path import plugin_ref
     from dativo_ingest.testing.host import launcher
 
     ref: PluginRef = plugin_ref(plugin, base)

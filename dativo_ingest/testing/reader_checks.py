@@ -247,7 +247,7 @@ def fingerprint_stable(case: ReaderCase) -> str:
     raise Failed("two plans have two fingerprints", "make it of names, sizes and versions of the data, not of times")
 
 
-@check(two_reads_equal)
+@check(rows_complete, two_reads_equal)
 def resumes(case: ReaderCase) -> str:
     """After the cursor that was reached, only new rows are read.
 

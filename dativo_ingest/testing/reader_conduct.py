@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.testing import footprint
 from dativo_ingest.testing.checks import Check, Failed, NotApplicable, check, coded, proper
+from dativo_ingest.testing.growth import Peak, left_open, steady
 from dativo_ingest.testing.reader_checks import answers, batches_valid, ends, two_reads_equal
 from dativo_ingest.testing.reading import all_batches, batches, compared, planned, rows_of
 
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
     from dativo_ingest.testing.cases import ReaderCase
 
 KEPT_BYTES = 64_000_000
-REPEATS = 4
-MEASURED_BYTES = 64_000_000
-MEASURED_SECONDS = 2.0
-MEASURED_READS = 200
-SLACK_BYTES = 16_000_000
-SAMPLE_SECONDS = 0.01
 
 
 @check(batches_valid)
@@ -107,7 +101,7 @@ def memory_bounded(case: ReaderCase) -> str:
     A source may be larger than any machine.
     """
     before = footprint.memory()
-    peak = _Peak()
+    peak = Peak()
     peak.start()
     try:
         with planned(case) as (reader, stream, window):
@@ -123,29 +117,6 @@ def memory_bounded(case: ReaderCase) -> str:
     return f"at most {max(grown, 0) / 1e6:,.0f} MB more, for {size / 1e6:,.1f} MB of rows"
 
 
-class _Peak:
-    """The most memory that was resident at once, looked at every hundredth of a second."""
-
-    def __init__(self) -> None:
-        self.bytes = footprint.resident()
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="peak", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
-
-    def stop(self) -> int:
-        """Give the most that was seen."""
-        self._end.set()
-        self._thread.join()
-        return self.bytes
-
-    def _watch(self) -> None:
-        while not self._end.wait(SAMPLE_SECONDS):
-            self.bytes = max(self.bytes, footprint.resident())
-
-
 @check(memory_bounded)
 def memory_returned(case: ReaderCase) -> str:
     """Memory does not grow from read to read.
@@ -159,26 +130,7 @@ def memory_returned(case: ReaderCase) -> str:
         def read() -> int:
             return sum(b.nbytes for b in all_batches(case, reader, stream, window))
 
-        read()
-        before = footprint.memory()
-        reads, size = repeated(read)
-        grown = footprint.memory() - before
-    allowed = SLACK_BYTES + size // 4
-    if grown > allowed:
-        raise Failed(
-            f"after {reads} reads of the same memory has grown by {grown / 1e6:,.0f} MB",
-            "release what was read: buffers, pages and batches that are kept in lists of the plugin",
-        )
-    return f"{max(grown, 0) / 1e6:,.1f} MB more after {reads} reads of {size / 1e6:,.0f} MB together"
-
-
-def repeated(work: Callable[[], int]) -> tuple[int, int]:
-    """Do something that moves bytes again and again, until enough was moved to see a leak; gives times and bytes."""
-    size, times, until = 0, 0, time.monotonic() + MEASURED_SECONDS
-    while times < MEASURED_READS and size < MEASURED_BYTES and time.monotonic() < until:
-        size += work()
-        times += 1
-    return times, size
+        return steady(read, "reads")
 
 
 @check(ends)
@@ -193,30 +145,6 @@ def nothing_left_open(case: ReaderCase) -> str:
             next(found, None)
 
     return left_open(read)
-
-
-def left_open(work: Callable[[], None]) -> str:
-    """Look for things of which each call leaves one or more behind.
-
-    Raises:
-        Failed: There are such.
-    """
-    for _ in range(2):
-        work()
-    before = footprint.held()
-    for _ in range(REPEATS):
-        work()
-    after = footprint.held()
-    kinds = {
-        "open files or connections": after.files - before.files,
-        "threads": after.threads - before.threads,
-        "child processes": after.children - before.children,
-    }
-    if more := [f"{count} {kind}" for kind, count in kinds.items() if count >= REPEATS]:
-        raise Failed(
-            f"{' and '.join(more)} are left by {REPEATS} uses", "close them when the reader or writer is closed"
-        )
-    return f"looked at after {REPEATS} uses"
 
 
 @check(two_reads_equal)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.exceptions import TransientError
-from dativo_ingest.testing import footprint
 from dativo_ingest.testing.checks import Check, Failed, NotApplicable, check
-from dativo_ingest.testing.reader_conduct import SLACK_BYTES, left_open, refusals, repeated
+from dativo_ingest.testing.growth import left_open, steady
+from dativo_ingest.testing.reader_conduct import refusals
 from dativo_ingest.testing.writer_checks import ROWS, Place, answers, counts_true, local, opened, rows_for, written
 
 if TYPE_CHECKING:
@@ -99,16 +99,7 @@ def memory_returned(case: WriterCase) -> str:
             writer.abort(written(writer, given, place))
             return size
 
-        write()
-        before = footprint.memory()
-        writes, moved = repeated(write)
-        grown = footprint.memory() - before
-    if grown > SLACK_BYTES + moved // 4:
-        raise Failed(
-            f"after {writes} writes of the same memory has grown by {grown / 1e6:,.0f} MB",
-            "release batches once they are written",
-        )
-    return f"{max(grown, 0) / 1e6:,.1f} MB more after {writes} writes of {moved / 1e6:,.0f} MB together"
+        return steady(write, "writes")
 
 
 @check(counts_true)

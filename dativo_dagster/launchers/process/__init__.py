@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.launchers.process.config import Config
 from dativo_dagster.launchers.process.pool import Pool
-from dativo_ingest.worker_client import RemoteReader, RemoteWriter
+from dativo_ingest.worker.client import RemoteReader, RemoteWriter
 
 if TYPE_CHECKING:
     from dativo_ingest.model import PluginRef

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import dativo_ingest
 from dativo_dagster.launchers.process import fate
 from dativo_dagster.launchers.process.output import Output
-from dativo_ingest.channel import Channel
 from dativo_ingest.exceptions import SandboxError
-from dativo_ingest.native_stderr import left_by
-from dativo_ingest.worker_batches import allocate
-from dativo_ingest.worker_client import Doing, Session
-from dativo_ingest.worker_logs import log_here
+from dativo_ingest.native.stderr import left_by
+from dativo_ingest.worker.batches import allocate
+from dativo_ingest.worker.channel import Channel
+from dativo_ingest.worker.client import Doing, Session
+from dativo_ingest.worker.logs import log_here
 
 if TYPE_CHECKING:
     from dativo_dagster.launchers.process.config import Config

@@ -12,7 +12,7 @@ from dativo_dagster.launchers.process.fate import CLOSED
 from dativo_dagster.launchers.process.watch import Watch
 from dativo_dagster.telemetry import Redactor, secrets_in
 from dativo_ingest.exceptions import SandboxError
-from dativo_ingest.worker_client import IDLE, Doing, Gone, Session
+from dativo_ingest.worker.client import IDLE, Doing, Gone, Session
 
 if TYPE_CHECKING:
     from dativo_dagster.launchers.process.config import Config

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dativo_dagster.launchers.process import fate
 from dativo_dagster.launchers.process.child import MIB, Child
-from dativo_ingest.worker_client import IDLE
+from dativo_ingest.worker.client import IDLE
 
 if TYPE_CHECKING:
     from dativo_dagster.launchers.process.config import Config

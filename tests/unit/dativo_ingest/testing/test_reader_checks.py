@@ -7,7 +7,8 @@ from contextlib import contextmanager
 import pytest
 
 from dativo_ingest.testing import FAULTS, READER_CHECKS, HostileReader, ReaderCase, Suite, run
-from dativo_ingest.testing.hostile import STREAM, TOTAL, release
+from dativo_ingest.testing.hostile import STREAM, TOTAL
+from dativo_ingest.testing.hostile_batches import release
 
 # Fault, and the check that must see it.
 SEEN_BY = {

@@ -1,0 +1,95 @@
+"""A class that fits `protocols.Reader` or `protocols.WriterPlugin` by itself: used as it is, its errors told well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dativo_ingest.adapters.guard import guarded
+
+if TYPE_CHECKING:
+    from dativo_ingest.config import AssetDefinition, SourceConfig, TargetConfig
+    from dativo_ingest.model import CheckResult, Cursor, DataFile, PluginRef, Stream, Unit, Window
+
+
+class _Guarded:
+    """Opens and closes."""
+
+    def __init__(self, ref: PluginRef, plugin: type[Any], *given: Any) -> None:
+        self.ref = ref
+        with guarded(ref, "open"):
+            self.plugin: Any = plugin(*given)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if callable(close := getattr(self.plugin, "close", None)):
+            with guarded(self.ref, "close"):
+                close()
+
+    def check(self) -> CheckResult:
+        """Ask the plugin."""
+        with guarded(self.ref, "check"):
+            result: CheckResult = self.plugin.check()
+            return result
+
+
+class GuardedReader(_Guarded):
+    """A reader, called by as many threads as there are units."""
+
+    def __init__(self, ref: PluginRef, plugin: type[Any], source: SourceConfig) -> None:
+        super().__init__(ref, plugin, source)
+
+    def discover(self) -> Sequence[Stream]:
+        """Ask the plugin."""
+        with guarded(self.ref, "discover"):
+            return list(self.plugin.discover())
+
+    def split(self, stream: Stream, since: Cursor | None) -> Window:
+        """Ask the plugin."""
+        with guarded(self.ref, "split"):
+            window: Window = self.plugin.split(stream, since)
+            return window
+
+    def read(self, stream: Stream, unit: Unit) -> Iterator[Any]:
+        """Yield the plugin's batches, whatever Arrow objects they are."""
+        from dativo_ingest.batches import arrow_batches
+
+        with guarded(self.ref, f"read of stream {stream.name!r}"):
+            for item in self.plugin.read(stream, unit):
+                yield from arrow_batches(item)
+
+    def position(self, unit: Unit) -> int:
+        """Ask the plugin."""
+        with guarded(self.ref, "position"):
+            return int(self.plugin.position(unit))
+
+    def reached(self, window: Window) -> Cursor | None:
+        """Ask the plugin."""
+        with guarded(self.ref, "reached"):
+            cursor: Cursor | None = self.plugin.reached(window)
+            return cursor
+
+
+class GuardedWriter(_Guarded):
+    """A writer, called by as many threads as there are units."""
+
+    def __init__(self, ref: PluginRef, plugin: type[Any], given: tuple[AssetDefinition, TargetConfig, str]) -> None:
+        super().__init__(ref, plugin, *given)
+        self.commits = bool(getattr(self.plugin, "commits", True))
+
+    def write(self, batches: Iterable[Any], base: str, name: str) -> list[DataFile]:
+        """Ask the plugin."""
+        with guarded(self.ref, "write"):
+            return list(self.plugin.write(batches, base, name))
+
+    def commit(self, token: str, files: Sequence[DataFile]) -> Mapping[str, Any]:
+        """Ask the plugin."""
+        with guarded(self.ref, "commit"):
+            return dict(self.plugin.commit(token, files) or {})
+
+    def abort(self, files: Sequence[DataFile]) -> None:
+        """Ask the plugin."""
+        with guarded(self.ref, "abort"):
+            self.plugin.abort(files)

@@ -1,0 +1,95 @@
+"""Whether memory, or what is open, grows while something is done again and again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from dativo_ingest.testing import footprint
+from dativo_ingest.testing.checks import Failed
+
+REPEATS = 4
+MEASURED_BYTES = 64_000_000
+MEASURED_SECONDS = 2.0
+MEASURED_READS = 200
+ROUNDS = 3
+SLACK_BYTES = 16_000_000
+SAMPLE_SECONDS = 0.01
+
+
+class Peak:
+    """The most memory that was resident at once, looked at every hundredth of a second."""
+
+    def __init__(self) -> None:
+        self.bytes = footprint.resident()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="peak", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> int:
+        """Give the most that was seen."""
+        self._end.set()
+        self._thread.join()
+        return self.bytes
+
+    def _watch(self) -> None:
+        while not self._end.wait(SAMPLE_SECONDS):
+            self.bytes = max(self.bytes, footprint.resident())
+
+
+def steady(work: Callable[[], int], what: str) -> str:
+    """Do something that moves bytes again and again, in rounds, and look whether memory grows in each of them.
+
+    In one round it may: an allocator keeps what was freed, until it has enough.
+
+    Raises:
+        Failed: It does.
+    """
+    work()
+    for _ in range(ROUNDS):
+        before = footprint.memory()
+        times, size = _repeated(work)
+        grown = footprint.memory() - before
+        if grown <= SLACK_BYTES + size // 4:
+            return f"{max(grown, 0) / 1e6:,.1f} MB more after {times} {what} of {size / 1e6:,.0f} MB together"
+    raise Failed(
+        f"memory has grown by {grown / 1e6:,.0f} MB after {times} {what} of the same, and again and again",
+        "release what has been read or written: buffers, pages and batches that are kept in lists of the plugin",
+    )
+
+
+def _repeated(work: Callable[[], int]) -> tuple[int, int]:
+    """Give how many times and how many bytes: until enough was moved to see a leak."""
+    size, times, until = 0, 0, time.monotonic() + MEASURED_SECONDS
+    while times < MEASURED_READS and size < MEASURED_BYTES and time.monotonic() < until:
+        size += work()
+        times += 1
+    return times, size
+
+
+def left_open(work: Callable[[], None]) -> str:
+    """Look for things of which each call leaves one or more behind.
+
+    Raises:
+        Failed: There are such.
+    """
+    for _ in range(2):
+        work()
+    before = footprint.held()
+    for _ in range(REPEATS):
+        work()
+    after = footprint.held()
+    kinds = {
+        "open files or connections": after.files - before.files,
+        "threads": after.threads - before.threads,
+        "child processes": after.children - before.children,
+    }
+    if more := [f"{count} {kind}" for kind, count in kinds.items() if count >= REPEATS]:
+        raise Failed(
+            f"{' and '.join(more)} are left by {REPEATS} uses", "close them when the reader or writer is closed"
+        )
+    return f"looked at after {REPEATS} uses"

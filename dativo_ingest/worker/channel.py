@@ -1,0 +1,83 @@
+"""A channel: frames over a stream socket, in both directions. The socket may be a pair's end or a path's."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from dativo_ingest.worker.wire import Frame, decode, encode
+
+_BUFFER_BYTES = 4 * 1024 * 1024  # as much of it as the system allows: fewer changes between the two processes
+_MOST_PARTS = 256  # what one sendmsg takes is bounded (IOV_MAX, 1024 on Linux)
+
+
+class Channel:
+    """One end of a connection. Any thread may send; only one at a time receives.
+
+    Args:
+        connection: A connected stream socket; the channel closes it.
+        allocate: Makes the buffer for the ``n`` bytes that arrive next.
+    """
+
+    def __init__(self, connection: socket.socket, allocate: Callable[[int], Any] = bytearray) -> None:
+        self.connection = connection
+        self.allocate = allocate
+        self.broken = False
+        self._sending = threading.Lock()
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            connection.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
+
+    def send(self, header: Mapping[str, Any], parts: Sequence[Any] = ()) -> None:
+        """Send one frame; waits while the other side does not receive.
+
+        Raises:
+            OSError: The other side is gone.
+        """
+        buffers = [memoryview(part).cast("B") for part in encode(header, parts) if len(part)]
+        with self._sending:
+            self.broken, before = True, self.broken
+            while buffers:
+                buffers = _rest(buffers, self.connection.sendmsg(buffers[:_MOST_PARTS]))
+            self.broken = before
+
+    def receive(self) -> Frame | None:
+        """Wait for the next frame; None when the other side closed.
+
+        Raises:
+            SandboxError: What arrives is no frame, or only a part of one.
+        """
+        self.broken, before = True, self.broken
+        frame = decode(self._read)
+        self.broken = before
+        return frame
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.connection.close()
+
+    def _read(self, size: int) -> Any:
+        buffer = self.allocate(size)
+        view, got = memoryview(buffer).cast("B"), 0
+        while got < size:
+            received = self._receive_into(view[got:])
+            if not received:
+                return view[:got]
+            got += received
+        return buffer
+
+    def _receive_into(self, view: memoryview) -> int:
+        try:
+            return self.connection.recv_into(view)
+        except ConnectionResetError:  # it died with something unread: the end all the same
+            return 0
+
+
+def _rest(buffers: list[memoryview], sent: int) -> list[memoryview]:
+    """Give what is left after ``sent`` bytes."""
+    for done, buffer in enumerate(buffers):
+        if sent < len(buffer):
+            return [buffer[sent:], *buffers[done + 1 :]]
+        sent -= len(buffer)
+    return []

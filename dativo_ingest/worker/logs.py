@@ -1,0 +1,50 @@
+"""What a plugin logs in a worker: records and warnings go to the host, which logs them as its own."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dativo_ingest.worker.channel import Channel
+
+MAX_MESSAGE = 8192
+"""Characters of a message that are sent; a plugin may log a whole response."""
+
+_HOST = logging.getLogger("dativo_ingest.plugin")
+
+
+class ToHost(logging.Handler):
+    """Sends each record as a frame."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self.channel = channel
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one record; a host that is gone hears nothing."""
+        try:
+            message = record.getMessage()
+            if record.exc_info:
+                message += "\n" + (self.formatter or logging.Formatter()).formatException(record.exc_info)
+            line = {"op": "log", "level": record.levelno, "logger": record.name, "message": message[:MAX_MESSAGE]}
+            self.channel.send(line)
+        except Exception:  # noqa: BLE001 - logging's own rule: a record that cannot be sent is told, and never raises
+            self.handleError(record)
+
+
+def send_logs(channel: Channel, level: int) -> None:
+    """Send everything from ``level`` on to the host, warnings included; lines are printed as they come."""
+    logging.root.handlers = [ToHost(channel)]
+    logging.root.setLevel(level)
+    logging.captureWarnings(capture=True)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr] # TextIO in typeshed, TextIOWrapper in fact
+
+
+def log_here(line: Mapping[str, Any], **where: Any) -> None:
+    """Log a record of a worker in the host, with the plugin, the stream and the unit that it is about."""
+    fields = {**where, "logger": line["logger"]}
+    _HOST.log(int(line["level"]), "%s", line["message"], extra={"event_type": "plugin_log", "fields": fields})

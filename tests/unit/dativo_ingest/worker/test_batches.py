@@ -1,0 +1,78 @@
+"""Batches arrive equal, one by one and in bounded pieces."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from dativo_ingest.worker import batches as worker_batches
+from dativo_ingest.worker.batches import allocate, from_payload, to_parts
+
+
+def _crossed(batch):
+    found = []
+    for parts in to_parts(batch):
+        sent = b"".join(bytes(part) for part in parts)
+        payload = allocate(len(sent))
+        memoryview(payload).cast("B")[:] = sent
+        found.append(from_payload(payload))
+    return found
+
+
+BATCHES = {
+    "plain": pa.record_batch({"a": [1, None, 3], "b": ["x", None, "é"]}),
+    "no rows": pa.record_batch({"a": pa.array([], pa.decimal128(12, 2))}),
+    "no columns": pa.record_batch([], schema=pa.schema([])),
+    "slice": pa.record_batch({"a": list(range(100)), "s": list(map(str, range(100)))}).slice(90, 5),
+    "dictionary": pa.record_batch({"a": pa.array(["x", "y", "x"]).dictionary_encode()}),
+    "nested": pa.record_batch({"a": [[{"b": 1}], None, []]}),
+    "large": pa.record_batch({"a": pa.array(range(50_000))}),
+    "field metadata": pa.record_batch(
+        [pa.array([1])], schema=pa.schema([pa.field("a", pa.int64(), metadata={"PARQUET:field_id": "7"})])
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_a_batch_arrives_as_it_was(name):
+    (found,) = _crossed(BATCHES[name])
+    assert found.equals(BATCHES[name], check_metadata=True)
+
+
+def test_a_column_is_not_copied_on_its_way_out():
+    column = pa.array(range(50_000))
+    (parts,) = to_parts(pa.record_batch({"a": column}))
+    addresses = {pa.py_buffer(part).address for part in parts}
+    assert column.buffers()[1].address in addresses
+
+
+def test_anything_that_is_an_arrow_array_is_a_batch():
+    class Foreign:
+        schema = BATCHES["plain"].schema
+        num_rows = 3
+
+        def __arrow_c_array__(self, requested_schema=None):
+            return BATCHES["plain"].__arrow_c_array__(requested_schema)
+
+    assert _crossed(Foreign()) == [BATCHES["plain"]]
+
+
+def test_a_huge_batch_goes_in_pieces_with_all_of_its_rows_in_order(monkeypatch):
+    monkeypatch.setattr(worker_batches, "PIECE_BYTES", 8_000)
+    batch = pa.record_batch({"a": pa.array(range(10_001)), "s": [str(i) for i in range(10_001)]})
+    found = _crossed(batch)
+    assert len(found) > 10
+    assert max(piece.nbytes for piece in found) < 16_000
+    assert pa.Table.from_batches(found).combine_chunks().to_batches() == [batch]
+
+
+def test_one_row_that_is_larger_than_a_piece_goes_alone(monkeypatch):
+    monkeypatch.setattr(worker_batches, "PIECE_BYTES", 10)
+    assert [b.num_rows for b in _crossed(pa.record_batch({"s": ["x" * 100] * 3}))] == [1, 1, 1]
+
+
+def test_a_batch_lives_as_long_as_somebody_holds_it():
+    (found,) = _crossed(BATCHES["large"])
+    column = found.column(0)
+    del found
+    assert column.to_pylist() == list(range(50_000))
