@@ -2,4 +2,5 @@
 
 from dativo_ingest.worker import main
 
-main()
+if __name__ == "__main__":
+    main()
