@@ -94,7 +94,8 @@ typedef struct DativoJson {
 typedef struct DativoReading {
   /* Fill `out` with the next stream, or answer DATIVO_END. The stream before is released first. */
   DativoStatus (*next)(struct DativoReading*, struct ArrowArrayStream* out, DativoError* error);
-  /* Say in full why the last `next`, or the stream's `get_schema` or `get_next`, failed. Answers DATIVO_OK when filled. */
+  /* Say in full why the last `next`, or the stream's `get_schema` or `get_next`, failed: DATIVO_OK when `error` is
+     filled, DATIVO_END when nothing failed. */
   DativoStatus (*last_error)(struct DativoReading*, DativoError* error);
   uint64_t (*position)(struct DativoReading*);   /* bytes of the source read so far; 0 when unknown. Any thread. */
   void (*cancel)(struct DativoReading*);         /* ask the read to fail soon with the code CANCELLED. Any thread. */
@@ -130,7 +131,8 @@ typedef struct DativoInstance {
                         DativoJson* out, DativoError*);
   DativoStatus (*commit)(struct DativoInstance*, const char* request, uint64_t length, DativoJson* out, DativoError*);
   DativoStatus (*abort)(struct DativoInstance*, const char* request, uint64_t length, DativoJson* out, DativoError*);
-  void (*cancel)(struct DativoInstance*);        /* ask a running call to fail soon with CANCELLED. Any thread. */
+  void (*cancel)(struct DativoInstance*);        /* ask all calls and readings, for good, to fail soon with CANCELLED.
+                                                    Only `abort` still does its work. Any thread. */
   void* private_data;
   void (*release)(struct DativoInstance*);
   void* reserved[4];
