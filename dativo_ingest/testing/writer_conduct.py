@@ -63,7 +63,7 @@ def source_errors_pass(case: WriterCase) -> str:
 
     The reader's error says why the run failed and whether it is tried again; the writer must not put its own before it.
     """
-    error = TransientError("the source broke while it was written", "SOURCE_BROKE", {"unit": "a"}, retry_after=7)
+    error = TransientError("the source broke while it was written", "CONNECTION_FAILED", {"unit": "a"}, retry_after=7)
 
     def rows() -> Iterator[Any]:
         yield from rows_for(case)[:2]
