@@ -210,6 +210,10 @@ CODES: dict[str, tuple[str, str]] = {
         "The table is partitioned in another way than the job says.",
         "Say in the job what the table has, or write to a new table.",
     ),
+    "PLACE_UNSUPPORTED": (
+        "A plugin is to run in a sandbox or in a cloud function, and this version has no such place.",
+        "Take the setting out and say `place: process`; no weaker place is ever taken by itself.",
+    ),
     "PLATFORM_MISSING": (
         "Something that only the platform can do, and only the SDK is installed.",
         "`pip install dativo-dagster`.",
@@ -225,6 +229,10 @@ CODES: dict[str, tuple[str, str]] = {
     "PLUGIN_BAD_DATA": (
         "A native plugin gave rows that are broken Arrow or JSON; none of them was kept.",
         "It is a bug of the plugin: send its author the message.",
+    ),
+    "PLUGIN_BAD_FILE": (
+        "A file of a custom writer is not what the table asked for: unreadable, or with other columns.",
+        "Nothing of it is in the table. Report it to the author of the writer.",
     ),
     "PLUGIN_BAD_RESULT": (
         "A plugin's method returned something of another shape than agreed.",
@@ -266,6 +274,10 @@ CODES: dict[str, tuple[str, str]] = {
     "PLUGIN_LOST_ROWS": (
         "A writer says that it wrote fewer or more rows than it was given.",
         "Correct the writer: the `record_count` of what it returns must add up to the rows it got.",
+    ),
+    "PLUGIN_MODE": (
+        "A custom writer that commits by itself is to overwrite; it can only append.",
+        "Leave `mode` out, or name a `connector` whose table commits what the writer lays down.",
     ),
     "PLUGIN_NOT_FOUND": (
         "There is no file where a job says that a plugin is.",
@@ -416,10 +428,6 @@ CODES: dict[str, tuple[str, str]] = {
     "MISSING_EXTRA": (
         "A part needs a package that is not installed.",
         "Run the `pip install` in the message.",
-    ),
-    "PLUGIN_UNSUPPORTED": (
-        "The job names a custom reader or writer, which this version does not run.",
-        "Use a built-in connector, or a version that runs plugins.",
     ),
     "TOO_MANY_REJECTED": (
         "More rows broke the contract than the job allows; nothing was committed.",

@@ -53,7 +53,7 @@ def reader_config(job: Job, stream: JobStream, object_store: Mapping[str, Any]) 
     options = {**source.options, "type": source.options.get("type") or source.connector}
     if options["type"] == PLUGIN:
         options["type"] = "custom"
-    if isinstance(options.get("files"), (list, tuple)):
+    if ".py:" in str(source.plugin) and isinstance(options.get("files"), (list, tuple)):
         options["files"] = [_found(file, job.path.parent) for file in options["files"]]
     if source.incremental is not None:
         options["incremental"] = _incremental(job, stream, source.incremental)
@@ -127,7 +127,7 @@ def _column(field: Field) -> dict[str, Any]:
 
 
 def _found(file: Any, base: Path) -> Any:
-    """Give a file with its path as it is found: a plugin only knows the working directory."""
+    """Give a file with its path as it is found: a class in Python only knows the working directory."""
     if isinstance(file, str):
         return _found({"path": file}, base)
     said = {**file}

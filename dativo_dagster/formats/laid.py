@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dativo_ingest.protocols import WriterPlugin
 
 FIELD_ID = b"PARQUET:field_id"
+_SECONDS = frozenset({"time32[s]", "timestamp[s]", "timestamp[s, tz=UTC]"})  # Parquet has no unit as coarse
 
 
 @dataclass
@@ -156,6 +157,8 @@ def _stored_alike(theirs: pa.DataType, ours: pa.DataType) -> bool:
     """Compare what Parquet keeps: extension types by their storage, and names inside of lists not at all."""
     ours = ours.storage_type if isinstance(ours, pa.BaseExtensionType) else ours
     theirs = theirs.storage_type if isinstance(theirs, pa.BaseExtensionType) else theirs
+    if str(ours) in _SECONDS and str(theirs) == str(ours).replace("[s", "[ms"):
+        return True
     if pa.types.is_nested(ours) and type(theirs) is type(ours) and theirs.num_fields == ours.num_fields:
         pairs = ((theirs.field(i).type, ours.field(i).type) for i in range(ours.num_fields))
         return all(a == b or _stored_alike(a, b) for a, b in pairs)

@@ -48,6 +48,13 @@ def test_such_files_are_known_as_ours_when_nobody_commits_them(layout):
     assert OURS.fullmatch(file.path.rpartition("/")[2])
 
 
+def test_seconds_are_kept_as_milliseconds_because_parquet_has_none(layout):
+    schema = pa.schema([pa.field("at", pa.timestamp("s")), pa.field("zoned", pa.timestamp("s", "UTC"))])
+    by_second = dataclasses.replace(layout, schema=schema, keep=schema.names)
+    rows = pa.record_batch([pa.array([0], pa.timestamp("s")), pa.array([0], pa.timestamp("s", "UTC"))], schema=schema)
+    assert [file.rows for file in Laid(by_second, Encoder(), TOKEN, "unit").write([rows])] == [1]
+
+
 def test_with_partitions_each_file_has_one(layout):
     by_name = dataclasses.replace(layout, partitioning=(Partition(column="name"),))
     made = Laid(by_name, Encoder(), TOKEN, "unit").write([rows(1, names="x"), rows(2, names="y"), rows(3, names="x")])

@@ -136,7 +136,7 @@ def test_where_stderr_is_the_plugins_alone_its_words_are_evidence(fault, fails):
     program = f"""
 from dativo_ingest import native
 from dativo_ingest.native import stderr as native_stderr
-from tests.unit.dativo_ingest import test_native_json_reader as here
+from tests.unit.dativo_ingest.native_json import test_reader as here
 native_stderr.own()
 with native.load_library({str(c_library("old"))!r}).reader("create_reader", here._source({fault!r})) as reader:
     print(sum(b.num_rows for b in reader.read(here.STREAM, here.ALL)))
