@@ -6,6 +6,7 @@
 #[doc(hidden)]
 pub mod abi;
 mod config;
+mod conversions;
 mod error;
 #[doc(hidden)]
 pub mod export;
