@@ -67,3 +67,24 @@ def test_the_json_of_the_abi_is_that_of_the_classes():
     assert set(shapes) == {"Stream", "Unit", "Cursor", "Window", "DataFile"}
     for name, shape in shapes.items():
         assert getattr(model, name).from_json(shape).to_json() == shape
+
+
+def test_the_ten_lines_of_the_front_page_read_the_planets(tmp_path):
+    (plugin,) = (text for language, text in blocks(ROOT / "README.md") if language == "python")
+    (tmp_path / "planets.py").write_text(plugin)
+    (tmp_path / "job.yaml").write_text("""\
+source: {custom_reader: "planets.py:Planets", place: process}
+target: {connector: parquet, path: out, table: sky.planets}
+contract: {name: planets, schema: [{name: name, type: string}, {name: moons, type: int64}]}
+""")
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["dativo", "run", "job.yaml", "--json"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (stream,) = json.loads(done.stdout)["streams"]
+    assert stream["counts"]["written"] == 3
