@@ -6,7 +6,7 @@ Three things have a version, and they mean different things:
 * what a plugin needs of it: ``requires_sdk = ">=1.0,<2"`` on its class; one that says nothing runs on every 1.x;
 * the plugin itself: its ``__version__``, which is shown and never judged.
 
-``SUPPORTED`` turns the first around: plugins that were built with an SDK inside it run on this one.
+A native plugin is held by the version of the C ABI instead, see `native.library`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ import re
 import warnings
 
 from dativo_ingest.exceptions import PluginVersionError
-
-SUPPORTED = ">=1.0,<2"
-"""Versions of the SDK that a plugin may have been built with to run here."""
 
 _DRAFT = r"[-.]?(?:a|b|rc|alpha|beta|dev)[.-]?\d*"
 _VERSION = re.compile(rf"v?(\d+(?:\.\d+)*)({_DRAFT})?(?:\.post\d+)?(?:\+[\w.-]+)?", re.ASCII | re.IGNORECASE)
@@ -102,21 +99,6 @@ def check_requirement(plugin: str, requirement: str | None, present: str, *, of:
         f"{present}, or a {of} in that range"
     )
     raise PluginVersionError(message, present, requirement, {"plugin": plugin, "present": present})
-
-
-def check_built_with(plugin: str, version: str) -> None:
-    """Refuse a plugin that was built with an SDK that this one does not support.
-
-    Raises:
-        PluginVersionError: The version lies outside `SUPPORTED`, or is malformed.
-    """
-    try:
-        if satisfies(version, SUPPORTED):
-            return
-    except ValueError as error:
-        raise PluginVersionError(f"{plugin} says it was built with SDK {error}", version, SUPPORTED) from error
-    message = f"{plugin} was built with SDK {version}, but plugins built with {SUPPORTED} run here; build it anew"
-    raise PluginVersionError(message, version, SUPPORTED, {"plugin": plugin})
 
 
 def deprecated(old: str, instead: str, *, stacklevel: int = 3) -> None:
