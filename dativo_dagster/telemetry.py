@@ -140,6 +140,8 @@ def configure_logging(
 ) -> Redactor:
     """Send the logs of both packages to ``stream``, stderr when left out, in the place of any earlier call.
 
+    So go the warnings of everyone else: a plugin's own loggers and its libraries' may say secrets, too.
+
     Args:
         level: Lowest level shown, by name.
         redact: Hide whatever looks like a secret (``logging.redaction`` of a job).
@@ -150,9 +152,11 @@ def configure_logging(
     redactor = Redactor(secrets, patterns=redact)
     handler = _Handler(stream or sys.stderr)
     handler.setFormatter(PlainLines(redactor) if plain else JsonLines(redactor))
-    for name in LOGGERS:
+    for name in (None, *LOGGERS):
         logger = logging.getLogger(name)
         logger.handlers = [h for h in logger.handlers if not isinstance(h, _Handler)] + [handler]
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
         logger.setLevel(level)
         logger.propagate = False
     return redactor

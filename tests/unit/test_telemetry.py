@@ -17,7 +17,9 @@ log = logging.getLogger("dativo_dagster.test")
 @pytest.fixture(autouse=True)
 def _restore_loggers():
     before = {n: (logging.getLogger(n).handlers[:], logging.getLogger(n).level) for n in LOGGERS}
+    root = [h for h in logging.root.handlers if type(h).__module__ != "dativo_dagster.telemetry"]
     yield
+    logging.root.handlers[:] = root
     for name, (handlers, level) in before.items():
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = handlers, True
@@ -112,6 +114,13 @@ def test_loaded_secrets_are_hidden_even_without_redaction():
     [line] = logged(lambda: event(log, "job_error", f"got {CANARY}!", url=f"http://h/{CANARY}"), secrets=[CANARY])
     assert CANARY not in json.dumps(line)
     assert line["message"] == f"got {MASK}!"
+
+
+def test_a_warning_of_somebody_elses_logger_is_a_line_without_secrets():
+    # A plugin in `place: local` has its own loggers, and Python prints their warnings when nobody else does.
+    other = logging.getLogger("plugin_of_somebody")
+    [line] = logged(lambda: other.warning("sent %s", CANARY), secrets=[CANARY])
+    assert line["message"] == f"sent {MASK}"
 
 
 def test_a_secret_is_hidden_by_line_and_percent_encoded():
