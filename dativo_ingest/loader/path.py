@@ -39,7 +39,7 @@ def plugin_ref(text: str, base: Path) -> PluginRef:
 
 
 def _existing(path: Path, base: Path, text: str, kind: str) -> Path:
-    tried = [path] if path.is_absolute() else [Path.cwd() / path, base / path]
+    tried = [path] if path.is_absolute() else [Path.cwd() / path, base.absolute() / path]
     suffixes = [path.suffix, *(s for s in LIBRARIES if s != path.suffix)] if kind == "native" else [path.suffix]
     for place in tried:
         for suffix in suffixes:
@@ -68,10 +68,10 @@ def _installed(name: str) -> Path:
     there = sorted({p.stem.removeprefix("lib") for f in folders for s in LIBRARIES for p in f.glob(f"*{s}")})
     known = f" (here are: {', '.join(there)})" if there else ""
     looked = " and ".join(map(str, folders)) or "no folder, the platform is not installed"
-    message = (
-        f"native library {name!r} is not built{known}; looked in {looked}. Run `make rust` in a checkout, or install a "
-        "wheel that carries the libraries"
-    )
+    todo = "Run `make rust` in a checkout, or install a wheel that carries the libraries"
+    if os.environ.get("DATIVO_NATIVE"):
+        looked, todo = f"{looked}, as DATIVO_NATIVE says", "Mend or unset DATIVO_NATIVE"
+    message = f"native library {name!r} is not built{known}; looked in {looked}. {todo}"
     raise ConfigurationError(message, "PLUGIN_NOT_FOUND", {"plugin": f"{_NATIVE}:{name}"})
 
 

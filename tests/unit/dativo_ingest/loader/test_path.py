@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +68,10 @@ def test_a_missing_file_says_where_it_was_looked_for(folder):
     assert str(folder / "jobs" / "x") in error.message
 
 
+def test_a_place_that_was_looked_in_is_named_once(folder):
+    assert _code("x/a.py:A", Path()).message.endswith(f"there is no a.py in {folder / 'work' / 'x'}")
+
+
 def test_a_missing_library_says_that_it_must_be_built(folder):
     assert "cargo build" in _code("libx.so:create_reader", folder).message
 
@@ -83,13 +88,20 @@ def test_a_library_of_ours_is_found_where_the_environment_says(folder, monkeypat
     assert (found.path, found.name, found.kind) == (str(folder / "libcsv_reader.so"), "csv-reader", "native")
 
 
-def test_a_library_of_ours_that_is_not_built_says_how_to_build_it_and_what_there_is(folder, monkeypatch):
+def test_a_library_of_ours_that_is_not_built_says_how_to_build_it(folder, monkeypatch):
+    monkeypatch.delenv("DATIVO_NATIVE", raising=False)
+    error = _code("native:no_such_reader", folder)
+    assert error.error_code == "PLUGIN_NOT_FOUND"
+    assert "make rust" in error.message
+
+
+def test_a_folder_of_the_environment_without_the_library_is_named_with_what_it_has(folder, monkeypatch):
     (folder / "libother.so").touch()
     monkeypatch.setenv("DATIVO_NATIVE", str(folder))
     error = _code("native:csv_reader", folder)
     assert error.error_code == "PLUGIN_NOT_FOUND"
-    assert "make rust" in error.message
-    assert "other" in error.message
+    assert f"(here are: other); looked in {folder}, as DATIVO_NATIVE says" in error.message
+    assert "make rust" not in error.message
 
 
 def test_without_the_platform_no_library_of_ours_is_here(folder, monkeypatch):
