@@ -83,6 +83,7 @@ FAULTS = {
     "segfault": segfault,
     "abort": os.abort,
     "exit": lambda: os._exit(0),
+    "long line": lambda: (os.write(1, b"x" * 3000 + b"\n"), os._exit(0)),
     "sys.exit": lambda: sys.exit(3),
     "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "hang": hang,

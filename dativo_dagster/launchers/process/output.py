@@ -14,6 +14,8 @@ from typing import IO
 LINES_PER_SECOND = 100
 LONGEST_LINE = 4096
 KEPT_LINES = 40
+TOLD_OF_A_LINE = 200
+"""Characters of a line that an error repeats; its details have the whole."""
 _CRASH = "Fatal Python error"  # faulthandler's first line; the newest frame comes next
 
 _LOGGER = logging.getLogger("dativo_ingest.plugin")
@@ -65,7 +67,7 @@ class Output(threading.Thread):
 
     def last_words(self) -> list[str]:
         """Give the few lines that tell most: where Python was when it crashed, else the last ones."""
-        lines = list(self.kept)
+        lines = [line if len(line) <= TOLD_OF_A_LINE else f"{line[:TOLD_OF_A_LINE]} ..." for line in self.kept]
         crash = next((i for i, line in enumerate(lines) if line.startswith(_CRASH)), None)
         return lines[-5:] if crash is None else lines[max(0, crash - 2) : crash + 5]
 

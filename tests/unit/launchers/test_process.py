@@ -428,6 +428,14 @@ def test_a_chatty_plugin_is_cut_short_in_the_log_and_not_in_the_count(heard):
     assert 50 <= len(heard.records) <= 2000
 
 
+def test_an_error_repeats_the_start_of_a_long_line_and_its_details_have_the_line(heard):
+    with opened(fault="long line") as reader, pytest.raises(PluginError) as raised:
+        read_all(reader)
+    [line] = raised.value.details["output"]
+    assert line == "x" * 3000
+    assert len(raised.value.message) < 500
+
+
 def test_no_secret_is_in_an_error_or_in_the_log(heard):
     with opened(fault="secret") as reader, pytest.raises(DativoError) as raised:
         read_all(reader)
