@@ -76,7 +76,10 @@ def _name(text: str, kind: str) -> str:
     """
     name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_").removesuffix(f"_{kind}")
     if not name.isidentifier() or keyword.iskeyword(name) or f"{name}_{kind}" in sys.stdlib_module_names:
-        raise ConfigurationError(f"{text!r} cannot name a plugin; take letters, digits and underscores", "BAD_OPTION")
+        message = (
+            f"{text!r} cannot name a plugin; take letters, digits and underscores, a letter first, no word of Python"
+        )
+        raise ConfigurationError(message, "BAD_OPTION")
     return name
 
 
