@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.adapters.guard import guarded
+from dativo_ingest.exceptions import PluginError
 
 if TYPE_CHECKING:
     from dativo_ingest.config import AssetDefinition, SourceConfig, TargetConfig
@@ -80,9 +82,31 @@ class GuardedWriter(_Guarded):
         self.commits = bool(getattr(self.plugin, "commits", True))
 
     def write(self, batches: Iterable[Any], base: str, name: str) -> list[DataFile]:
-        """Ask the plugin."""
-        with guarded(self.ref, "write"):
-            return list(self.plugin.write(batches, base, name))
+        """Ask the plugin; an error of whoever makes the batches comes back as it was.
+
+        Raises:
+            PluginError: ``PLUGIN_LOST_ROWS``, it says that it is done and did not take every row.
+        """
+        rows = _Rows(batches)
+        try:
+            with guarded(self.ref, "write"):
+                files = list(self.plugin.write(rows, base, name))
+        except Exception as error:
+            if rows.failed is None:
+                raise
+            raise rows.failed from error
+        wrong = rows.failed or self._left(rows)
+        if wrong is not None:
+            with suppress(PluginError):  # what is wrong with the rows matters more
+                self.abort(files)
+            raise wrong
+        return files
+
+    def _left(self, rows: _Rows) -> PluginError | None:
+        if not any(batch.num_rows for batch in rows):
+            return None
+        message = f"plugin {self.ref}: write ended and had not taken all of its rows; nothing of them is committed"
+        return PluginError(message, "PLUGIN_LOST_ROWS", {"plugin": str(self.ref)})
 
     def commit(self, token: str, files: Sequence[DataFile]) -> Mapping[str, Any]:
         """Ask the plugin."""
@@ -93,3 +117,23 @@ class GuardedWriter(_Guarded):
         """Ask the plugin."""
         with guarded(self.ref, "abort"):
             self.plugin.abort(files)
+
+
+class _Rows:
+    """Batches on their way into a plugin, which may hide what went wrong on our side, or not take them all."""
+
+    def __init__(self, batches: Iterable[Any]) -> None:
+        self.failed: BaseException | None = None
+        self._source = iter(batches)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._source)
+        except StopIteration:
+            raise
+        except BaseException as error:
+            self.failed = error
+            raise

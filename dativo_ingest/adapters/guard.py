@@ -14,7 +14,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PATIENCE_SECONDS = 10.0
 """How long a plugin that is busy may keep its closing waiting; after that its thread is left to itself."""
+LOOK_SECONDS = 0.2
+"""How often who waits for a plugin looks whether it was closed meanwhile."""
 AHEAD = 1
 """Batches that are made before the last one was taken."""
 
@@ -77,6 +79,7 @@ class OneThread:
         self.ref = ref
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._ended = False
+        self._left = threading.Event()
         self._open: list[threading.Event] = []
         self._thread = threading.Thread(target=self._run, name=f"plugin-{ref.name}", daemon=True)
         self._thread.start()
@@ -86,7 +89,11 @@ class OneThread:
             self._calls.get()()
 
     def call(self, verb: str, function: Callable[..., T], *arguments: Any) -> T:
-        """Run ``function`` in the thread, guarded, with the caller's context variables, and wait for its result."""
+        """Run ``function`` in the thread, guarded, with the caller's context variables, and wait for its result.
+
+        Raises:
+            PluginError: Whatever went wrong; ``CANCELLED``, the plugin was closed and nobody will answer.
+        """
         done: Future[T] = Future()
         context = contextvars.copy_context()
 
@@ -98,6 +105,9 @@ class OneThread:
                 done.set_exception(error)
 
         self._calls.put(work)
+        while not wait([done], LOOK_SECONDS).done:
+            if self._left.is_set() and not done.done():
+                raise self._closed(verb)
         return done.result()
 
     def iterate(self, verb: str, make: Callable[[], Iterator[T]]) -> Iterator[T]:
@@ -129,7 +139,12 @@ class OneThread:
         self._calls.put(work)
         try:
             while True:
-                item = found.get()
+                try:
+                    item = found.get(timeout=LOOK_SECONDS)
+                except queue.Empty:
+                    if stopped.is_set():  # an end that is not the plugin's: never taken for the end of the rows
+                        raise self._closed(verb) from None
+                    continue
                 if isinstance(item, tuple) and item[0] is end:
                     if item[1] is not None:
                         raise item[1]
@@ -160,6 +175,11 @@ class OneThread:
         self._calls.put(work)
         if not done.wait(PATIENCE_SECONDS):
             _log.warning("plugin %s is still busy %s s after it was closed; it is left", self.ref, PATIENCE_SECONDS)
+        self._left.set()
+
+    def _closed(self, verb: str) -> PluginError:
+        message = f"plugin {self.ref}: it was closed before its {verb} was over"
+        return PluginError(message, "CANCELLED", {"plugin": str(self.ref), "verb": verb})
 
 
 def _pump(make: Callable[[], Iterator[T]], put: Callable[[T], None], stopped: threading.Event) -> None:

@@ -91,6 +91,8 @@ def _same_keys(page: Sequence[Any]) -> dict[str, list[Any]] | None:
     try:
         if len(set(map(len, page))) > 1 or not isinstance(page[0], Mapping):
             return None
+        if any(hasattr(kind, "__missing__") for kind in set(map(type, page))):  # it has every key that it is asked for
+            return None
         return {name: list(map(itemgetter(name), page)) for name in page[0]}
     except (LookupError, TypeError):  # another key; no dict
         return None

@@ -267,3 +267,9 @@ def test_the_plugins_generator_is_closed_when_nobody_reads_on():
 
 def test_rows_can_be_one_batch():
     assert rows_batch([{"id": 1, "name": 5}], STREAM).to_pylist() == [{"id": 1, "name": "5"}]
+
+
+def test_a_row_that_has_every_key_it_is_asked_for_gives_only_those_that_are_in_it():
+    page = [{"id": 1, "name": "a"}, collections.defaultdict(int, {"id": 2, "other": 3})]
+    assert _rows([page])[1] == {"id": 2, "name": None, "other": 3}
+    assert dict(page[1]) == {"id": 2, "other": 3}
