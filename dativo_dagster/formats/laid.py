@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -107,6 +107,7 @@ class Laid:
         self.asked.append((base, name))
         files = self.plugin.write(iter(given), base, name)
         self.written += files
+        _named_as_told(files, name)
         found = [self._finished(file, values) for file in files]
         rows = sum(f.rows for f in found)
         if rows != given.rows:
@@ -151,6 +152,15 @@ class _Counted:
         for batch in self.batches:
             self.rows += batch.num_rows
             yield batch.select(self.layout.keep).cast(self.layout.schema)
+
+
+def _named_as_told(files: Sequence[DataFile], name: str) -> None:
+    """Refuse a file under another name: it may be one that was committed before, or will be written over."""
+    seen = set[str]()
+    for file in files:
+        if f"/{name}" not in file.path or file.path in seen:
+            raise _bad(file, "it was named before" if file.path in seen else f"its name does not start with {name!r}")
+        seen.add(file.path)
 
 
 def _stored_alike(theirs: pa.DataType, ours: pa.DataType) -> bool:

@@ -230,10 +230,13 @@ class Writer:
 
     def __init__(self, plugin: WriterPlugin, location: str, token: str) -> None:
         self._plugin, self._base, self._token = plugin, f"{location}/", token
+        self._wrote = False
 
     def write(self, batches: Iterable[Any], name: str) -> list[DataFile]:
         """Write the batches of one unit."""
-        return self._plugin.write(batches, self._base, f"{self._token}-{name}")
+        files = self._plugin.write(batches, self._base, f"{self._token}-{name}")
+        self._wrote = self._wrote or bool(files)
+        return files
 
     def abort(self, files: Sequence[DataFile]) -> None:
         """Remove files that will not be committed."""
@@ -241,7 +244,7 @@ class Writer:
 
     def close(self, *, failed: bool) -> None:
         """Close the custom writer when it will not be asked to commit."""
-        if failed:
+        if failed or not self._wrote:
             _close(self._token)
 
 

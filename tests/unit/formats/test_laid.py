@@ -130,3 +130,23 @@ def test_the_custom_writer_of_a_commit_is_opened_once_and_closed(layout):
     assert (plugin.open, plugin.calls) == (1, 2)
     units.close()
     assert plugin.open == 0
+
+
+def test_a_file_that_is_named_twice_is_refused(layout):
+    class Twice(Encoder):
+        def write(self, batches, base, name):
+            return super().write(batches, base, name) * 2
+
+    with pytest.raises(PluginError) as caught:
+        Laid(layout, Twice(), TOKEN, "unit").write([rows(1)])
+    assert caught.value.error_code == "PLUGIN_BAD_FILE"
+
+
+def test_a_file_under_a_name_of_the_writers_own_is_refused_because_the_next_call_would_write_over_it(layout):
+    class OneName(Encoder):
+        def write(self, batches, base, name):
+            return super().write(batches, base, "data")
+
+    with pytest.raises(PluginError, match="its name does not start with"):
+        Laid(layout, OneName(), TOKEN, "unit").write([rows(1)])
+    assert files_in(layout) == []

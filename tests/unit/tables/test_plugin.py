@@ -90,3 +90,10 @@ def test_a_writer_that_commits_by_itself_only_appends(recorder, mode):
     with pytest.raises(ConfigurationError, match="only appends") as caught:
         Table(Config(), spec(plugin=recorder.opened, mode=mode))
     assert caught.value.error_code == "PLUGIN_MODE"
+
+
+def test_a_writer_that_wrote_nothing_is_closed_because_nobody_may_come_to_commit(table, recorder):
+    writer = table().writer(token("a"))
+    assert writer.write(iter(()), "unit") == []
+    writer.close(failed=False)
+    assert recorder.open == 0
