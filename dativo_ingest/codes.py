@@ -441,6 +441,10 @@ CODES: dict[str, tuple[str, str]] = {
         "No connector has that name.",
         "Use the name that the message proposes.",
     ),
+    "UNKNOWN_LAUNCHER": (
+        "No place where a plugin could run has that name.",
+        "Use one of the names in the message; without `place` a plugin runs where its kind does best.",
+    ),
     "UNKNOWN_SECRET": (
         "No secret manager has that name.",
         "Use one of the names in the message.",

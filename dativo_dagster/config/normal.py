@@ -150,7 +150,9 @@ class Normal:
         for key in needed:
             if said.get(key) is None:
                 mark = block.marks[side][0] if side in block else block.mark
-                self.mistakes.add(mark, at, f"{key!r} is missing")
+                plugin = {"source": "custom_reader", "target": "custom_writer"}[side]
+                what = f"; a plugin is named by {plugin!r}" if key == "connector" else ""
+                self.mistakes.add(mark, at, f"{key!r} is missing{what}")
         return self._part(model, said, at)
 
     def _part(self, model: type[M], data: Any, at: Spot) -> M | None:
