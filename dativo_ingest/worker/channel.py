@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +53,11 @@ class Channel:
         frame = decode(self._read)
         self.broken = before
         return frame
+
+    def hang_up(self) -> None:
+        """Let whoever waits here see the end at once, even if somebody still holds the other side; any thread may."""
+        with contextlib.suppress(OSError):  # the other side, or all of it, is gone already
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the socket."""

@@ -102,6 +102,7 @@ class Child:
             self._fate = self._fate or why
             if self.process.returncode is None:
                 self._signal(signal.SIGKILL)
+                self.session.channel.hang_up()  # a process that left the group would keep it open
 
     def end(self, patience: float = CLOSE_SECONDS) -> int:
         """End the process, gently if it follows, and free all that belongs to it; gives its exit status."""

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from dativo_dagster.launchers.process import Config, Launcher
+from dativo_ingest.exceptions import SandboxError
+from dativo_ingest.loader import plugin_ref
+from dativo_ingest.model import Stream, Unit
+
+PLUGIN = """
+import os, time
+from pathlib import Path
+from dativo_ingest import BaseReader
+
+class R(BaseReader):
+    def extract(self, state_manager=None):
+        if os.fork() == 0:
+            os.setsid()
+            Path(self.source_config.connection["pid"]).write_text(str(os.getpid()))
+        time.sleep(60)
+        yield []
+"""
+
+
+@pytest.fixture
+def stranger(tmp_path):
+    """The file in which a process that left the plugin's group writes its number."""
+    file = tmp_path / "pid"
+    yield file
+    os.kill(int(file.read_text()), signal.SIGKILL)
+
+
+def test_a_process_that_left_the_plugins_group_does_not_keep_the_host_waiting(tmp_path: Path, stranger: Path):
+    (tmp_path / "r.py").write_text(PLUGIN)
+    source = {"type": "custom", "connection": {"pid": str(stranger)}}
+    opened = Launcher(Config(idle_seconds=1)).reader(plugin_ref("r.py:R", tmp_path), {"source": source})
+    began = time.monotonic()
+    with pytest.raises(SandboxError) as caught, opened as reader:
+        list(reader.read(Stream(name="s"), Unit(id="all")))
+    assert caught.value.error_code == "PLUGIN_HUNG"
+    assert time.monotonic() - began < 30, "and not the minute that the other process lives"
