@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dativo_ingest.exceptions import PluginError
 from dativo_ingest.model import SchemaChange, Snapshot, State, Value, Window
 
 if TYPE_CHECKING:
@@ -56,13 +57,27 @@ def make_token(job: Job, stream: JobStream, window: Window, state: State | None)
 
     The token of an overwrite also names the commit it replaces: when the source goes from A to B and back to A,
     the second A is a commit of its own and not taken for the first.
+
+    Raises:
+        PluginError: ``PLUGIN_BAD_ANSWER``, the window has no fingerprint, or two of its units have one id.
     """
+    _can_be_named(stream, window)
     name = identity(job, stream, window)
     if stream.target.mode == "append" or state is None:
         return name
     if state.token.startswith(name):
         return state.token
     return f"{name}-{hashlib.sha256(state.token.encode()).hexdigest()[:8]}"
+
+
+def _can_be_named(stream: JobStream, window: Window) -> None:
+    """Refuse a window of a plugin's that would be taken for the last one, or whose files would bear the same names."""
+    ids = [unit.id for unit in window.units]
+    wrong = "two units have one id" if len(set(ids)) < len(ids) else "its fingerprint is empty, as all others would be"
+    if ids and (not window.fingerprint or len(set(ids)) < len(ids)):
+        plugin = stream.source.plugin or stream.source.connector
+        message = f"stream {stream.name!r}: what {plugin} planned cannot be read: {wrong}. Report it to its author"
+        raise PluginError(message, "PLUGIN_BAD_ANSWER", {"plugin": plugin, "verb": "split"})
 
 
 def make_plan(

@@ -11,6 +11,7 @@ from dativo_dagster.config.contract import Contract, Field
 from dativo_dagster.config.job import Job, JobStream, Source, Target
 from dativo_dagster.config.types import parse_type
 from dativo_dagster.pipeline.plan import Plan, make_plan, make_token
+from dativo_ingest.exceptions import PluginError
 from dativo_ingest.model import Cursor, Snapshot, State, Unit, Window
 
 
@@ -86,3 +87,12 @@ def test_a_plan_crosses_a_process_border_whole():
     plan = make_plan(j, j.streams[0], w, state=State(token="x"), committed=None)
     assert Plan.loads(plan.dumps()) == plan
     assert not plan.empty
+
+
+@pytest.mark.parametrize(
+    ("planned", "wrong"), [(window(""), "fingerprint is empty"), (window("f", units=2), "two units have one id")]
+)
+def test_a_window_that_a_later_one_could_be_taken_for_is_refused(planned, wrong):
+    same_id = replace(planned, units=tuple(replace(unit, id="u") for unit in planned.units))
+    with pytest.raises(PluginError, match=wrong):
+        token(job(), same_id)
