@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.cli.console import counted, duration, size
+from dativo_ingest.codes import CODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,8 @@ def _failure(error: Mapping[str, Any], *, debug: bool) -> list[str]:
     said = f"{error['message']} [{error['error_code']}]"
     unforeseen = error["details"].get("traceback")
     if not unforeseen:
-        return [said]
+        advice = CODES.get(error["error_code"], ("", ""))[1]
+        return [said, f"what to do: {advice}"] if advice else [said]
     return [
         said,
         unforeseen if debug else "not a mistake of yours that we know; run again with --debug for the traceback",

@@ -57,6 +57,7 @@ def test_a_broken_contract_is_exit_code_2_without_a_traceback(desk):
     assert "Traceback" not in answer.out + answer.err
     assert answer.event("validation_failed")["level"] == "ERROR"
     assert not list((desk.path / "lake").rglob("*.parquet"))
+    assert "people: what to do: " in answer.out
 
 
 def test_the_events_of_a_run_have_their_old_names_and_all_their_fields(desk):
