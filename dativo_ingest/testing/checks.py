@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from dativo_ingest.exceptions import DativoError
+from dativo_ingest.exceptions import ConfigurationError, DativoError
 from dativo_ingest.model import Value
 
 Status = Literal["passed", "failed", "not applicable", "exempt"]
@@ -119,6 +119,9 @@ def _judged(ending: _Ending) -> tuple[Status, str, str]:
         return "failed", error.reason, error.todo
     if isinstance(error, NotApplicable):
         return "not applicable", str(error), ""
+    if isinstance(error, ConfigurationError):
+        todo = "mend what the message names; what a plugin lacks `--config JOB` or `--option NAME=YAML` gives it"
+        return "failed", f"raised {error.error_code}: {error.message}", todo
     if isinstance(error, DativoError):
         return "failed", f"raised {error.error_code}: {error.message}", "mend what the message names, then test again"
     return (
