@@ -53,6 +53,8 @@ def _existing(path: Path, base: Path, text: str, kind: str) -> Path:
         message = f"plugin {text!r} not found: there is no {path.name} in {places}"
         if kind == "native":
             message += f" (nor with {' or '.join(suffixes[1:])}); build it first, with `cargo build --release`"
+            if built := os.environ.get("CARGO_TARGET_DIR"):
+                message += f", which builds into {built} as CARGO_TARGET_DIR says"
     raise ConfigurationError(message, "PLUGIN_NOT_FOUND", {"plugin": text})
 
 

@@ -76,6 +76,12 @@ def test_a_missing_library_says_that_it_must_be_built(folder):
     assert "cargo build" in _code("libx.so:create_reader", folder).message
 
 
+def test_a_missing_library_may_lie_where_cargo_was_told_to_build(folder, monkeypatch):
+    monkeypatch.setenv("CARGO_TARGET_DIR", "/builds")
+    message = _code("target/release/libx.so:create_reader", folder).message
+    assert message.endswith("builds into /builds as CARGO_TARGET_DIR says")
+
+
 def test_a_folder_is_no_plugin(folder):
     (folder / "work" / "a.py").mkdir()
     assert "folder" in _code("a.py:A", folder).message
