@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,18 @@ class _First(logging.Handler):
 def without_secrets(check: CheckResult, job: Job) -> CheckResult:
     """Give the outcome of a check as Dagster may store it."""
     return CheckResult.from_json(Redactor(job.secrets).value(check.to_json())) if job.secrets else check
+
+
+@contextmanager
+def raised_without_secrets(secrets: Collection[str]) -> Iterator[None]:
+    """Take secrets out of what is raised; an error whose text cannot be changed becomes one of ours."""
+    hidden = Redactor(secrets)
+    try:
+        yield
+    except Exception as error:
+        if hide(error, hidden):
+            raise
+        raise DativoError(hidden.text(f"{type(error).__name__}: {error}")) from None
 
 
 def hide(error: BaseException, hidden: Redactor) -> bool:

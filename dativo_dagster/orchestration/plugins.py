@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import dagster as dg
 from pydantic import Field
 
+from dativo_dagster.orchestration.hiding import raised_without_secrets, without_secrets
 from dativo_dagster.orchestration.libraries import NativeLibraryResource
 from dativo_dagster.telemetry import MASK, secrets_in
 from dativo_ingest.exceptions import ConfigurationError
@@ -91,14 +92,16 @@ class ReaderResource(PluginResource):
     @contextmanager
     def opened(self, contract: ContractLike | None = None) -> Iterator[Reader]:
         """Open the reader that the options describe; closed on any exit."""
-        with self.reader(*self._job(contract)) as reader:
+        job, stream = self._job(contract)
+        with raised_without_secrets(job.secrets), self.reader(job, stream) as reader:
             yield reader
 
     def check(self) -> CheckResult:
         """Try to reach the source; an error of ours is an answer, not an exception."""
         from dativo_dagster.pipeline.run import check_connection
 
-        return check_connection(*self._job(None), self.side)
+        job, stream = self._job(None)
+        return without_secrets(check_connection(job, stream, self.side), job)
 
     def discover(self) -> Sequence[Stream]:
         """List what the source has."""
@@ -121,7 +124,7 @@ class ReaderResource(PluginResource):
         from dativo_dagster.orchestration.byhand import read_rows
 
         job, stream = self._job(contract, validation)
-        with self.reader(job, stream) as reader:
+        with raised_without_secrets(job.secrets), self.reader(job, stream) as reader:
             yield from read_rows(reader, stream)
 
 
@@ -142,7 +145,8 @@ class WriterResource(PluginResource):
         """Try to reach the target of a table, which need not be there; an error of ours is an answer."""
         from dativo_dagster.pipeline.run import check_connection
 
-        return check_connection(*self._job(None, table=table), self.side)
+        job, stream = self._job(None, table=table)
+        return without_secrets(check_connection(job, stream, self.side), job)
 
     def write(
         self,
@@ -174,7 +178,8 @@ class WriterResource(PluginResource):
 
         job, stream = self._job(contract, table=table)
         openers = Openers(reader=lambda *_: nullcontext(Given(rows, token)), table=self.table)
-        return run_stream(job, stream, openers, run_id=token, report=report)
+        with raised_without_secrets(job.secrets):
+            return run_stream(job, stream, openers, run_id=token, report=report)
 
 
 def _named(value: Any) -> Any:

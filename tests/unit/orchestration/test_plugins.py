@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import traceback
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 from dativo_dagster.orchestration.build import build_definitions
 from dativo_dagster.orchestration.byhand import Given
 from dativo_dagster.orchestration.plugins import ReaderResource, WriterResource
-from dativo_ingest.exceptions import ConfigurationError, ValidationError
+from dativo_ingest.exceptions import ConfigurationError, PluginError, ValidationError
 
 ROOT = Path(__file__).parents[3]
 CONTRACT = {
@@ -173,6 +174,19 @@ def test_a_secret_is_stored_by_its_name_and_put_in_where_it_is_used(said, write_
     assert seen[0]["email"] == "canary@x"
     assert "canary" not in snapshot
     assert "${API_TOKEN}" in snapshot
+
+
+def test_what_a_plugin_raises_or_answers_by_hand_has_no_secret_in_it(write_plugin_job, folder, monkeypatch):
+    code = ASKS_FOR_A_TOKEN.replace("yield [", "raise ValueError(self.source_config.credentials)\n        yield [")
+    write_plugin_job(code=code.replace("of {len(self.source_config.credentials['token'])}", "{self.source_config}"))
+    monkeypatch.setenv("DATIVO_SECRET__ACME__API_TOKEN", "canary-of-the-run")
+    options = {"credentials": {"token": "${API_TOKEN}"}}
+    reader = ReaderResource(plugin="plugins/api.py:ApiReader", base=str(folder), tenant="acme", options=options)
+    assert "canary" not in str(reader.check().to_json())
+    with pytest.raises(PluginError) as caught:
+        list(reader.read(CONTRACT))
+    assert "ValueError" in str(caught.value)
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
 # --- in jobs
