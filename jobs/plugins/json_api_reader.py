@@ -24,8 +24,16 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from dativo_ingest import AuthenticationError, BaseReader, ConnectionError, ConnectionTestResult, DiscoveryResult
-from dativo_ingest import RateLimitError, TransientError, ValidationError
+from dativo_ingest import (
+    AuthenticationError,
+    BaseReader,
+    ConnectionError,
+    ConnectionTestResult,
+    DiscoveryResult,
+    RateLimitError,
+    TransientError,
+    ValidationError,
+)
 
 log = logging.getLogger(__name__)
 WAITS = 5

@@ -9,7 +9,7 @@ Readers of the folder go by the newest ``manifest-*.json``: files that none name
 """
 
 import base64
-import datetime
+import datetime as dt
 import gzip
 import hashlib
 import json
@@ -89,7 +89,8 @@ class _S3:
 
         said = connection.get("s3", connection)
         self.bucket, self.folder = urlsplit(uri).netloc, urlsplit(uri).path.strip("/")
-        self.client = boto3.client(
+        # A session of its own: the default one keeps the keys of whoever came first.
+        self.client = boto3.session.Session().client(
             "s3",
             endpoint_url=said.get("endpoint"),
             region_name=said.get("region") or ("us-east-1" if said.get("endpoint") else None),
@@ -110,7 +111,7 @@ class _S3:
 
 def _plain(value):
     """Give what JSON has no form for as text that loses nothing; bytes as base64."""
-    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+    if isinstance(value, (dt.datetime, dt.date, dt.time)):
         return value.isoformat()
     if isinstance(value, (bytes, bytearray)):
         return base64.b64encode(value).decode()

@@ -6,13 +6,13 @@ In a process of its own every fault is survived. Here, in ours, those that do no
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
 from dativo_dagster.config.load import load_job
 from dativo_dagster.pipeline.assemble import open_table
 from dativo_dagster.pipeline.run import run_job
+from tests.fakes.children import workers
 from tests.native import native_library
 
 pytestmark = [pytest.mark.rust, pytest.mark.integration]
@@ -95,8 +95,7 @@ def library():
 @pytest.fixture(autouse=True)
 def _no_child_is_left():
     yield
-    found = [task / "children" for task in Path("/proc/self/task").iterdir()]
-    assert "".join(path.read_text() for path in found if path.exists()) == ""
+    assert workers() == set()
 
 
 def _run(folder, library, *, place, fault, side="reader"):

@@ -50,7 +50,7 @@ def reader(here):
 
 def _pytest(folder):
     """Run the tests of a folder as its author would; a skip says its reason there and is none of ours."""
-    command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "dativo_ingest.testing.pytest_plugin"]
+    command = [sys.executable, "-W", "error", "-m", "pytest", "-q"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CI": "", "CARGO_TARGET_DIR": str(target_dir())}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

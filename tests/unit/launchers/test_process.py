@@ -20,6 +20,7 @@ from pydantic import ValidationError as BadConfig
 from dativo_dagster.launchers import local, process
 from dativo_ingest.exceptions import DativoError, PluginError, RateLimitError, SandboxError
 from dativo_ingest.model import Cursor, DataFile, PluginRef, Stream, Unit, Window
+from tests.fakes.children import workers
 
 ROOT = Path(__file__).parents[3]
 PLUGIN = ROOT / "tests" / "fakes" / "hostile.py"
@@ -51,15 +52,6 @@ def read_all(reader, unit=UNIT):
     return list(reader.read(STREAM, unit))
 
 
-def children() -> set[int]:
-    """Give the processes that this one has, zombies included."""
-    found = set()
-    for task in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            found |= {int(pid) for pid in (task / "children").read_text().split()}
-    return found
-
-
 def open_files() -> list[str]:
     gc.collect()
     found = []
@@ -72,9 +64,9 @@ def open_files() -> list[str]:
 @pytest.fixture(autouse=True)
 def _nothing_is_left():
     """No process, no descriptor and no thread of a test outlives it."""
-    before = children(), open_files(), threading.active_count()
+    before = workers(), open_files(), threading.active_count()
     yield
-    assert (children(), open_files(), threading.active_count()) == before
+    assert (workers(), open_files(), threading.active_count()) == before
 
 
 @pytest.fixture(params=["local", "process"])
@@ -206,7 +198,7 @@ def test_a_plugin_does_not_run_ahead_of_who_reads(tmp_path):
     with opened(fault="endless") as reader:
         batches = reader.read(STREAM, UNIT)
         next(batches)
-        (pid,) = children()
+        (pid,) = workers()
         time.sleep(0.5)
         before = _cpu_ticks(pid)
         time.sleep(0.5)
@@ -225,9 +217,9 @@ def test_units_are_read_side_by_side_in_children_of_their_own():
 
     with opened() as reader, ThreadPoolExecutor(3) as pool:
         assert list(pool.map(lambda unit: read(reader, unit), "abc")) == [4, 4, 4]
-        assert len(children()) == 3
+        assert len(workers()) == 3
         read_all(reader)
-        assert len(children()) == 3
+        assert len(workers()) == 3
 
 
 def test_what_was_reached_is_asked_of_the_child_that_read_last():
@@ -340,7 +332,7 @@ def test_a_read_that_is_broken_off_lets_the_plugin_clean_up_and_ends_its_child(t
             next(batches)
         batches.close()
         assert (tmp_path / "end.closed").exists()
-        assert children() == set()
+        assert workers() == set()
 
 
 @pytest.mark.parametrize(("way", "said"), [("crash", "status -11"), ("raise", "RuntimeError: cannot close")])
@@ -361,7 +353,7 @@ def test_an_interrupt_ends_the_child_whatever_it_does(fault):
                 pass
         interrupted = time.monotonic()
         timer.join()
-        assert children() == set()
+        assert workers() == set()
     assert time.monotonic() - interrupted < 5
 
 
@@ -369,7 +361,7 @@ def test_a_read_that_nobody_finished_is_over_when_the_place_is_closed():
     with opened(fault="endless") as reader:
         batches = reader.read(STREAM, UNIT)
         next(batches)
-    assert children() == set()
+    assert workers() == set()
     with pytest.raises(SandboxError, match="closed") as raised:
         for _ in batches:
             pass
@@ -447,20 +439,20 @@ def test_no_secret_is_in_an_error_or_in_the_log(heard):
 
 def test_no_secret_is_on_the_command_line_or_in_the_environment_of_a_child():
     with opened():
-        (pid,) = children()
+        (pid,) = workers()
         shown = Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
     assert SECRET.encode() not in shown
 
 
 def test_variables_of_the_place_are_set_in_the_child():
     with opened(LIMITS.model_copy(update={"environment": {"DATIVO_CANARY": "yes"}})):
-        (pid,) = children()
+        (pid,) = workers()
         assert b"DATIVO_CANARY=yes" in Path(f"/proc/{pid}/environ").read_bytes()
 
 
 def test_a_child_inherits_no_file_of_its_host(tmp_path):
     with (tmp_path / "open").open("w"), opened():
-        (pid,) = children()
+        (pid,) = workers()
         links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
     assert str(tmp_path / "open") not in links
 

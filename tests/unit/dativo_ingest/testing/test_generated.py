@@ -56,7 +56,7 @@ def author(tmp_path):
     def run(*options, rows=30, exempt=None, tests=TESTS):
         (tmp_path / "test_numbers.py").write_text(tests.format(rows=rows, exempt=exempt))
         environment = {k: v for k, v in os.environ.items() if k != "CI"} | {"PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-W", "error", "-m", "pytest", "-p", "dativo_ingest.testing.pytest_plugin"]
+        command = [sys.executable, "-W", "error", "-m", "pytest"]
         more = ["-p", "no:randomly", "-p", "no:cacheprovider", "-rs", *options]
         return subprocess.run(
             [*command, *more], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
