@@ -188,6 +188,14 @@ class Table:
         """Do nothing, as `orphans` finds nothing."""
 
     def _commit_files(self, staged: Staged) -> None:
+        try:
+            self._ask_to_commit(staged)
+        except BaseException as error:
+            if not getattr(error, "retryable", False):  # nobody will try this commit again
+                _close(staged.token)
+            raise
+
+    def _ask_to_commit(self, staged: Staged) -> None:
         with _lock:
             kept = _open.get(staged.token)
         if kept is not None:

@@ -97,3 +97,15 @@ def test_a_writer_that_wrote_nothing_is_closed_because_nobody_may_come_to_commit
     assert writer.write(iter(()), "unit") == []
     writer.close(failed=False)
     assert recorder.open == 0
+
+
+@pytest.mark.parametrize(("retryable", "still_open"), [(True, 1), (False, 0)])
+def test_a_writer_whose_commit_failed_stays_open_only_for_another_try(table, recorder, retryable, still_open):
+    staged = stage(table(), table().spec, ROWS, token("r" if retryable else "f"))
+    recorder.refuse = PluginError("no", retryable=retryable)
+    with pytest.raises(PluginError):
+        table().commit(staged)
+    assert recorder.open == still_open
+    recorder.refuse = None
+    table().commit(staged)
+    assert recorder.open == 0
