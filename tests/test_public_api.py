@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import dativo_dagster
@@ -37,3 +38,8 @@ def test_both_packages_say_their_version_and_that_they_are_typed():
     for package in (dativo_dagster, dativo_ingest):
         assert package.__version__.count(".") == 2
         assert (Path(package.__path__[0]) / "py.typed").exists()
+
+
+def test_the_command_has_its_old_name_too():
+    scripts = {p.name: p.value for p in entry_points(group="console_scripts") if p.name.startswith("dativo")}
+    assert scripts == {"dativo": "dativo_dagster.cli:main", "dativo-ingest": "dativo_ingest.cli:main"}
