@@ -189,5 +189,6 @@ class Pool:
             self._idle = []
         for instance in instances:
             instance.handle.cancel()
-        for instance in instances:
-            instance.close()
+        with contextlib.ExitStack() as stack:  # one that does not let go keeps no other from being released
+            for instance in instances:
+                stack.callback(instance.close)

@@ -28,7 +28,7 @@ class Pool:
 
     def __init__(self, role: str, plugin: PluginRef, config: Mapping[str, Any], limits: Config) -> None:
         self.role, self.plugin, self.config, self.limits = role, plugin, config, limits
-        self.redactor = Redactor(_secrets(config), patterns=True)
+        self.redactor = Redactor([*_secrets(config), *secrets_in(limits.environment)], patterns=True)
         self.said: Mapping[str, Any] = {}
         self._children: list[Child] = []
         self._idle: list[Child] = []

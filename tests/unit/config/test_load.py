@@ -299,7 +299,10 @@ CASES = {
         JOB.replace("iceberg", "icberg"),
         ["2:21: target.connector: there is no target 'icberg'; did you mean 'iceberg'?"],
     ),
-    "no connector": (JOB.replace("connector: csv, ", ""), ["1:1: source: 'connector' is missing; a plugin is named by 'custom_reader'"]),
+    "no connector": (
+        JOB.replace("connector: csv, ", ""),
+        ["1:1: source: 'connector' is missing; a plugin is named by 'custom_reader'"],
+    ),
     "no table": (JOB.replace(", table: geo.cities", ""), ["2:1: target: 'table' is missing"]),
     "no source": (
         JOB.replace("source: {connector: csv, files: [cities.csv]}\n", ""),
