@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.validation.compile import Compiled, compile_contract
 from dativo_dagster.validation.enforce import Enforcer
-from dativo_ingest.exceptions import ValidationError
+from dativo_ingest.exceptions import DativoError, ValidationError
 from dativo_ingest.model import Counts, DataFile, Staged, Stream, Unit, Violation
 from dativo_ingest.result import Progress
 
@@ -277,7 +277,8 @@ def _staged(
     violations = merge_violations([v for p in done for v in p.violations])
     try:
         _judge(stream, counts, violations)
-    except ValidationError:
+        cursor = parts.reader.reached(plan.window)
+    except DativoError:
         for part in done:
             work.discard(part)
         raise
@@ -287,7 +288,7 @@ def _staged(
         mode=plan.mode,
         files=tuple(f for p in done for f in p.files),
         quarantine=tuple(f for p in done for f in p.quarantine),
-        cursor=parts.reader.reached(plan.window),
+        cursor=cursor,
         counts=counts,
         violations=violations,
         table=parts.table.prepared(),

@@ -14,7 +14,7 @@ from dativo_dagster.config.job import Job, JobStream, Source, Target, Validation
 from dativo_dagster.config.types import parse_type
 from dativo_dagster.pipeline.plan import make_plan
 from dativo_dagster.pipeline.stage import Parts, merge_violations, stage, unit_name
-from dativo_ingest.exceptions import TransientError, ValidationError
+from dativo_ingest.exceptions import PluginError, TransientError, ValidationError
 from dativo_ingest.model import Stream, Unit, Violation
 from tests.fakes.memory import MemoryReader, MemoryTable
 
@@ -195,3 +195,14 @@ def test_violations_of_several_units_add_up_with_a_bounded_sample():
     one = Violation(rule="r", column="c", count=3, sample=tuple(f"row {n}" for n in range(8)))
     (merged,) = merge_violations([one, replace(one, count=4)])
     assert (merged.count, len(merged.sample)) == (7, 10)
+
+
+def test_a_reader_that_cannot_say_how_far_it_came_leaves_no_file(monkeypatch):
+    def lost(self, window):
+        raise PluginError("it does not know", "PLUGIN_BAD_ANSWER")
+
+    monkeypatch.setattr(MemoryReader, "reached", lost)
+    case = Case({"a": [batch([1])]})
+    with pytest.raises(PluginError, match="does not know"):
+        case.stage()
+    assert case.table.files == {}
