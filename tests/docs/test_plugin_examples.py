@@ -122,10 +122,11 @@ def test_the_api_is_checked_and_discovered(api):
 def test_a_job_of_the_earlier_system_with_two_plugins_writes_json_lines_to_s3(run, api, s3, monkeypatch):
     for name, value in s3.env.items():
         monkeypatch.setenv(name, value)
-    _, results = run("legacy_plugins.yaml")
+    job, results = run("legacy_plugins.yaml")
     (result,) = results.values()
     assert (result.error, result.status, result.counts.written) == (None, "committed", len(USERS))
-    (manifest,) = [key for key in s3.keys("") if "/manifest-" in key]
+    folder = open_table(job, job.streams[0]).location().removeprefix(f"s3://{s3.bucket}/")
+    (manifest,) = [key for key in s3.keys(f"{folder}/") if "/manifest-" in key]
     said = json.loads(s3.get(manifest))
     lines = [s3.get(manifest.rpartition("/")[0] + "/" + name).decode() for name in said["files"]]
     assert sorted(json.loads(line)["id"] for text in lines for line in text.splitlines()) == list(range(7))
