@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,6 +53,7 @@ class ParquetWriter:
         except Exception as error:  # noqa: BLE001 - what the faults do with it
             return self._failed(error, path)
         if self.fault == "one_at_a_time":
+            time.sleep(0.2)  # long enough for the other threads to come
             self.busy = False
             rows -= crowded
         self._leak(path)
