@@ -118,7 +118,9 @@ class Window(Value):
 
     ``before`` is the cursor that the window starts from and ``after`` the one that holds once it is committed.
     ``fingerprint`` names the data in the window: the same rows at the source give the same fingerprint, so that
-    the same window run twice is one commit.
+    the same window run twice is one commit. ``bounds`` says for people what lies in it, such as
+    ``{"column": "updated_at", "from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}``. ``whole`` says that it
+    is all that the source has, not only what is new.
     """
 
     units: tuple[Unit, ...]
@@ -126,6 +128,8 @@ class Window(Value):
     before: Cursor | None = None
     after: Cursor | None = None
     skipped: int = 0
+    bounds: Mapping[str, str] = field(default_factory=dict)
+    whole: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +194,10 @@ class Counts(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class Staged(Value):
-    """All that a commit needs: small, JSON, and the only thing that passes from writing to committing."""
+    """All that a commit needs: small, JSON, and the only thing that passes from writing to committing.
+
+    ``at`` is when it was staged, ISO 8601 in UTC; ``whole`` is the window's.
+    """
 
     token: str
     key: str
@@ -202,20 +209,45 @@ class Staged(Value):
     violations: tuple[Violation, ...] = ()
     table: Mapping[str, Any] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
+    at: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class State(Value):
-    """What a table remembers of one stream of one job: the last token and cursor that were committed."""
+    """What a table remembers of one stream of one job: the last token and cursor that were committed.
+
+    A token that starts with `BY_HAND` is no commit's: a person put the cursor there, or took it away.
+    """
 
     token: str
     cursor: Cursor | None = None
     committed_at: str | None = None
 
 
+BY_HAND = "by-hand-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateChange(Value):
+    """What a person did to a state: one line of its audit trail. ``action`` is set, reset or recover."""
+
+    key: str
+    action: str
+    at: str
+    by: str
+    reason: str = ""
+    before: State | None = None
+    after: State | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Snapshot(Value):
-    """A commit that is visible. ``fresh`` is False when the token was already in the table and nothing was done."""
+    """A commit that is visible. ``fresh`` is False when the token was already in the table and nothing was done.
+
+    ``branch`` names the branch that it is on as long as nobody published it. ``replaced_rows`` counts the rows that
+    were taken out in the same commit, those that were written again included.
+    """
 
     id: str
     table: str
@@ -226,6 +258,8 @@ class Snapshot(Value):
     bytes: int = 0
     total_rows: int | None = None
     total_files: int | None = None
+    replaced_rows: int = 0
+    branch: str = ""
     fresh: bool = True
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Snapshot,
         Staged,
         State,
+        StateChange,
         Stream,
         Unit,
         Window,
@@ -149,6 +150,34 @@ class Table(Protocol):
         """Give what the table remembers of the stream ``key``; None when it never committed."""
         ...
 
+    def states(self) -> Mapping[str, State]:
+        """Give all that the table remembers, by key."""
+        ...
+
+    def set_state(self, change: StateChange) -> None:
+        """Put ``change.after`` in place of ``change.before``, and keep the change in the audit trail, in one step.
+
+        Raises:
+            CommitError: ``STATE_MOVED``: what is there is not ``change.before``.
+        """
+        ...
+
+    def state_changes(self, key: str) -> Sequence[StateChange]:
+        """Give the audit trail of a key, the oldest first; at least the last twenty are kept."""
+        ...
+
+    def unaccounted(self, key: str) -> int:
+        """Count the rows that may be those of ``key`` although the table remembers nothing of it.
+
+        0 when the table is empty or all of its rows came from commits of other keys, as far as it can tell; else the
+        rows of the table.
+        """
+        ...
+
+    def highest(self, column: str) -> Any:
+        """Give the highest value of a column as Python has it, None when there is none."""
+        ...
+
     def committed(self, token: str) -> Snapshot | None:
         """Give the snapshot that carries ``token``, if there is one."""
         ...
@@ -167,6 +196,13 @@ class Table(Protocol):
 
     def commit(self, staged: Staged) -> Snapshot:
         """Make the files, the cursor and the token visible in one atomic step, exactly once."""
+        ...
+
+    def publish(self, staged: Staged, snapshot: Snapshot) -> Snapshot:
+        """Make an audited commit visible, with its cursor and token, in one atomic step, exactly once.
+
+        ``snapshot.branch`` is where `commit` put it. A table that moved meanwhile gets the commit anew.
+        """
         ...
 
     def columns(self) -> Sequence[Column]:

@@ -21,12 +21,17 @@ DEFAULTS = {
     "hubspot": "updated_after",
     "postgres": "updated_at",
     "mysql": "updated_at",
+    "mariadb": "updated_at",
+    "adbc": "updated_at",
+    "sqlalchemy": "updated_at",
     "plugin": "incremental",
 }
 """The strategy of each connector that can tell new data from old."""
 
 _BY_TIME = {"file_modified_time": "files", "spreadsheet_modified_time": "sheets"}
 _BY_COLUMN = frozenset({"updated_at", "updated_after", "created"})
+_DATABASES = frozenset({"postgres", "mysql", "mariadb", "adbc", "sqlalchemy"})
+_DAY_SECONDS = 86_400.0
 
 
 def incremental_of(said: IncrementalFile, connector: str, options: frozenset[str], *, ours: bool) -> Incremental | None:
@@ -47,7 +52,7 @@ def incremental_of(said: IncrementalFile, connector: str, options: frozenset[str
         return None
     if strategy is None:
         raise ValueError(f"{connector} cannot tell new data from old; remove `incremental`, or say full_refresh")
-    if ours and strategy != default and strategy not in _BY_TIME:
+    if ours and strategy != default and strategy not in (_BY_COLUMN if connector in _DATABASES else _BY_TIME):
         known = ", ".join(dict.fromkeys((default or "", *_BY_TIME))).removeprefix(", ")
         raise ValueError(f"{connector} has no strategy {strategy!r}; use {known} or full_refresh")
     if strategy in _BY_COLUMN and not said.cursor_field:
@@ -55,9 +60,16 @@ def incremental_of(said: IncrementalFile, connector: str, options: frozenset[str
     needed = _BY_TIME.get(strategy)
     if ours and needed and not options & {needed, needed.removesuffix("s")}:
         raise ValueError(f"{strategy} needs `{needed}`")
+    if said.lookback and said.lookback_days:
+        raise ValueError("say `lookback` or `lookback_days`, not both")
     return Incremental(
         strategy=strategy,
         cursor_field=said.cursor_field,
         lookback_days=said.lookback_days or 0,
+        lookback=said.lookback or (said.lookback_days or 0) * _DAY_SECONDS,
+        safe_lag=said.safe_lag or 0.0,
+        null_cursor=said.null_cursor,
+        start=said.start,
+        on_missing_state=said.on_missing_state,
         state_path=said.state_path,
     )

@@ -20,19 +20,69 @@ if TYPE_CHECKING:
     from dativo_ingest.protocols import WriterPlugin
 
 ValidationMode = Literal["strict", "warn", "quarantine"]
-WriteMode = Literal["append", "overwrite", "overwrite_partitions"]
+WriteMode = Literal["append", "overwrite", "overwrite_partitions", "merge", "scd2"]
+NullCursor = Literal["fail", "exclude", "include"]
+MissingState = Literal["stop", "recover", "read_all"]
+Every = Literal["hour", "day", "week", "month"]
 PLUGIN = "plugin"
 """The connector of a side that a plugin takes alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Incremental:
-    """Which part of the source is new. ``strategy`` is one of the earlier system's names."""
+    """Which part of the source is new. ``strategy`` is one of the earlier system's names.
+
+    Args:
+        strategy: How new data is told from old.
+        cursor_field: The column that grows with every change, of sources that have columns.
+        lookback_days: What the earlier system's plugins are told; in ``lookback`` already.
+        lookback: How far before the last bound a window starts: seconds of a moment, units of a number.
+        safe_lag: How far behind the source's clock a window ends, in seconds: the longest transaction to wait for.
+        null_cursor: What becomes of rows without a cursor.
+        start: The cursor's value that the first window starts from; all of it when None.
+        on_missing_state: What a run does that finds rows in the table and no memory of where they came from.
+        state_path: Where the earlier system's plugins keep their state.
+    """
 
     strategy: str
     cursor_field: str | None = None
     lookback_days: int = 0
+    lookback: float = 0.0
+    safe_lag: float = 0.0
+    null_cursor: NullCursor = "fail"
+    start: str | int | float | None = None
+    on_missing_state: MissingState = "stop"
     state_path: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partitions:
+    """How a stream is cut into parts that are read and committed each by itself, in any order and side by side.
+
+    Either ``every`` is set, a calendar from ``start`` to before ``end`` (ISO dates or times) in ``timezone``, or
+    ``keys``, which maps each part's name to the values of ``column`` that it has.
+    """
+
+    column: str
+    every: Every | None = None
+    start: str = ""
+    end: str | None = None
+    timezone: str = "UTC"
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """One part of a partitioned stream, Dagster's partition ``key``: rows whose ``column`` lies in ``[lower, upper)``.
+
+    The bounds are ISO 8601 with an offset; a part of named ``values`` has none of them.
+    """
+
+    key: str
+    column: str
+    lower: str | None = None
+    upper: str | None = None
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,17 +138,45 @@ class Evolution:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Merge:
+    """How the rows of a run meet those that are there, in the modes ``merge`` and ``scd2``.
+
+    Args:
+        key: The columns that tell which rows are the same thing; never NULL.
+        order_by: Of several rows with one key the one with the highest value counts, also against the table's own;
+            None refuses several in one run, and takes what comes over what is there.
+        deleted_column: A row is a deletion where this is true or, in a column that is not boolean, not NULL.
+        delete_missing: What a full read of the source no longer has is deleted.
+        valid_from: Name of the column, in ``scd2``, that says since when a version holds: the value of ``order_by``
+            where that is a moment, else the time of the run.
+        valid_to: Name of the column that says until when, exclusive; NULL while it holds.
+        is_current: Name of the column that says whether it holds.
+    """
+
+    key: tuple[str, ...]
+    order_by: str | None = None
+    deleted_column: str | None = None
+    delete_missing: bool = False
+    valid_from: str = "valid_from"
+    valid_to: str = "valid_to"
+    is_current: str = "is_current"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """Where rows go. ``options`` go to the table's ``Config``, or to the plugin, as they are.
 
     ``plugin`` is what the job calls `custom_writer`. It lays down files that the table of ``connector`` commits, unless
-    ``connector`` is ``plugin``: then it commits by itself.
+    ``connector`` is ``plugin``: then it commits by itself. With ``audited`` a run commits to a branch of its own, which
+    is published once its checks have passed.
     """
 
     connector: str
     options: Mapping[str, Any] = field(default_factory=dict)
     table: str = ""
     mode: WriteMode = "append"
+    merge: Merge | None = None
+    audited: bool = False
     partitioning: tuple[Partition, ...] = ()
     evolution: Evolution = field(default_factory=Evolution)
     file_size_bytes: int = 128 * 1024 * 1024
@@ -138,13 +216,18 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class JobStream:
-    """One stream of a job: one table, one asset, one commit."""
+    """One stream of a job: one table, one asset, one commit a run.
+
+    ``slice`` is set once a run knows which part of a partitioned stream it is about.
+    """
 
     name: str
     source: Source
     target: Target
     contract: Contract
     validation: Validation = field(default_factory=Validation)
+    partitions: Partitions | None = None
+    slice: Slice | None = None
 
     @property
     def object(self) -> str:
@@ -187,8 +270,9 @@ class Job:
         return {s.name: s for s in self.streams}[name]
 
     def key(self, stream: JobStream) -> str:
-        """Name the state of one stream of this job in its table: ``<tenant>.<job>.<stream>``."""
-        return f"{self.tenant}.{self.name}.{stream.name}"
+        """Name the state of one stream of this job in its table: ``<tenant>.<job>.<stream>[@<partition>]``."""
+        part = f"@{stream.slice.key}" if stream.slice else ""
+        return f"{self.tenant}.{self.name}.{stream.name}{part}"
 
     def fingerprint(self, stream: JobStream) -> str:
         """Give a short digest of all that changes what a run of ``stream`` writes; secrets and places do not."""
@@ -196,6 +280,7 @@ class Job:
             "fields": [(f.name, str(f.type), f.required) for f in stream.contract.fields],
             "rules": [(r.id, dict(r.parameters)) for r in stream.contract.rules],
             "mode": stream.target.mode,
+            **({"merge": repr(stream.target.merge)} if stream.target.merge else {}),
             "validation": stream.validation.mode,
             "table": stream.target.table,
         }
@@ -204,11 +289,18 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceContext:
-    """What a connector's reader may know beside its own options. Relative paths start at ``base``."""
+    """What a connector's reader may know beside its own options. Relative paths start at ``base``.
+
+    ``session`` is what the connector's own ``open_session`` gave, for streams that are read from one snapshot.
+    ``parallelism`` is how many units of the stream are read at once.
+    """
 
     base: Path
     contract: Contract
     incremental: Incremental | None = None
+    slice: Slice | None = None
+    session: Any = None
+    parallelism: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +315,9 @@ class TableSpec:
     base: Path
     run_date: date
     mode: WriteMode = "append"
+    merge: Merge | None = None
+    slice: Slice | None = None
+    audited: bool = False
     partitioning: tuple[Partition, ...] = ()
     evolution: Evolution = field(default_factory=Evolution)
     file_size_bytes: int = 128 * 1024 * 1024

@@ -14,7 +14,7 @@ The short form, ours::
     target:
       connector: iceberg        # the rest of the block are options of that table format
       table: geo.cities
-      mode: append              # or overwrite, overwrite_partitions
+      mode: append              # or overwrite, overwrite_partitions, merge, scd2
       partitioning: [country, day(created_at), "bucket(16, id)"]
     contract: contracts/cities.yaml        # or the contract itself
     validation: quarantine      # or {mode: strict, max_rejected: 100, max_rejected_percent: 1}
@@ -54,7 +54,14 @@ from pydantic import (
 )
 
 from dativo_dagster.config.cron import check_cron, check_timezone
-from dativo_dagster.config.job import Partition, ValidationMode, WriteMode  # noqa: TC001 - pydantic reads them
+from dativo_dagster.config.job import (  # noqa: TC001 - pydantic reads them
+    Every,
+    MissingState,
+    NullCursor,
+    Partition,
+    ValidationMode,
+    WriteMode,
+)
 from dativo_dagster.config.partitioning import parse_partition
 
 LEGACY_KEYS = frozenset(
@@ -98,6 +105,21 @@ def _table(text: str) -> str:
     return text
 
 
+def _lag(value: Any) -> Any:
+    """Read a span such as ``90s``, ``5m``, ``2h`` or ``3d`` as seconds; a number is taken as it is."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)\s*([smhd]?)", value.strip())
+    if not match:
+        raise ValueError(f"{value!r} is no span; write a number and s, m, h or d, such as 5m")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+Lag = Annotated[float, BeforeValidator(_lag, json_schema_input_type=str | float), Field(ge=0)]
+OneOrMany = BeforeValidator(
+    lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=str | list[str]
+)
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": f"^{_NAME}$"})]
 TableName = Annotated[str, AfterValidator(_table), Field(json_schema_extra={"pattern": f"^{_TABLE}$"})]
 
@@ -130,8 +152,22 @@ class IncrementalFile(FileModel):
     )
     cursor_field: str | None = Field(default=None, description="The column that says when a row was changed.")
     lookback_days: int | None = Field(default=None, ge=0, description="Days before the last run to read again.")
+    lookback: Lag | None = Field(
+        default=None,
+        description="What to read again before the last bound, such as 2h; a number counts in units of the cursor.",
+    )
+    safe_lag: Lag | None = Field(
+        default=None, description="How far behind the source's clock to stop, for transactions that commit late: 5m."
+    )
+    null_cursor: NullCursor = Field(default="fail", description="What becomes of rows whose cursor is NULL.")
+    start: str | int | float | None = Field(default=None, description="The cursor that the first window starts from.")
+    on_missing_state: MissingState = Field(
+        default="stop",
+        description="When the table has rows but no state: stop, recover the cursor from the table's highest value, or "
+        "read_all again.",
+    )
     state_path: str | None = Field(
-        default=None, description="Of the earlier system, without effect: the state is in the table."
+        default=None, description="Where plugins of the earlier system keep their state; the table has the truth."
     )
 
 
@@ -165,6 +201,29 @@ class EvolutionFile(FileModel):
     rename: dict[str, str] = Field(default={}, description="New name of a column by its old one.")
 
 
+class HistoryFile(FileModel):
+    """Names of the columns that `scd2` adds."""
+
+    valid_from: str = "valid_from"
+    valid_to: str = "valid_to"
+    is_current: str = "is_current"
+
+
+class PartitionsFile(FileModel):
+    """How a stream is cut into Dagster partitions, which may run in any order and side by side."""
+
+    column: str | None = Field(default=None, description="The column that tells which part a row is in.")
+    every: Every | None = Field(default=None, description="The length of a part.")
+    start: str | None = Field(default=None, description="Where the first part starts, such as 2024-01-01.")
+    end: str | None = Field(default=None, description="Where the last part ends; open when left out.")
+    timezone: str = Field(default="UTC", description="IANA name of the zone that days begin in.")
+    keys: list[str] | dict[str, str | list[str]] | None = Field(
+        default=None, description="Parts by name instead: a value of the column each, or name: [values]."
+    )
+
+    _timezone = field_validator("timezone")(check_timezone)
+
+
 class TargetFile(OpenModel):
     """Where rows go. All keys that are not listed are options of the table format."""
 
@@ -172,6 +231,22 @@ class TargetFile(OpenModel):
     description: str = ""
     table: TableName | None = Field(default=None, description="The table with its namespace, such as `geo.cities`.")
     mode: WriteMode = Field(default="append", description="What a run does to the rows that are there.")
+    key: Annotated[list[str], OneOrMany] | None = Field(
+        default=None, description="Of merge and scd2: the columns that identify a row; the contract's primary key else."
+    )
+    order_by: str | None = Field(
+        default=None, description="Of merge and scd2: of rows with one key, the one with the highest value wins."
+    )
+    deleted_column: str | None = Field(
+        default=None, description="Of merge and scd2: a row where this is true, or not NULL, deletes its key."
+    )
+    delete_missing: bool = Field(
+        default=False, description="Of merge and scd2: delete what a full read of the source no longer has."
+    )
+    history: HistoryFile | None = Field(default=None, description="Of scd2: names of the columns that it adds.")
+    publish: Literal["direct", "audited"] = Field(
+        default="direct", description="audited: commit to a branch, run the checks there, then publish it."
+    )
     partitioning: list[Annotated[Partition, BeforeValidator(parse_partition, json_schema_input_type=str)]] = Field(
         default=[],
         description="Columns, or transforms of columns: year, month, day, hour, bucket(16, x), truncate(4, x). "
@@ -292,6 +367,13 @@ class StreamFile(FileModel):
     target: TargetFile = TargetFile()
     contract: ContractFile = Field(default=None, description="A file, or the contract itself.")
     validation: Annotated[ValidationFile, word(ValidationFile, "mode")] | None = None
+    partitions: PartitionsFile | None = None
+
+
+class PartedFile(FileModel):
+    """The part of a stream that says how it is cut."""
+
+    partitions: PartitionsFile | None = None
 
 
 class ValidatedFile(FileModel):
@@ -329,6 +411,7 @@ class JobFile(CommonFile):
     target: TargetFile = TargetFile()
     contract: ContractFile = Field(default=None, description="A file, or the contract itself.")
     validation: Annotated[ValidationFile, word(ValidationFile, "mode")] = ValidationFile()
+    partitions: PartitionsFile | None = None
     retry: RetryFile = RetryFile()
     streams: list[StreamFile] | None = Field(default=None, min_length=1, description="Several tables in one job.")
 

@@ -18,6 +18,8 @@ from dativo_dagster.config.job import (
     Incremental,
     Job,
     JobStream,
+    Merge,
+    Partitions,
     Place,
     Retry,
     Schedule,
@@ -27,6 +29,8 @@ from dativo_dagster.config.job import (
 )
 from dativo_dagster.config.jobfile import (
     JobFile,
+    PartedFile,
+    PartitionsFile,
     PlaceFile,
     RetryFile,
     SourceFile,
@@ -34,7 +38,9 @@ from dativo_dagster.config.jobfile import (
     TargetFile,
     ValidatedFile,
 )
+from dativo_dagster.config.merging import Merging
 from dativo_dagster.config.mistakes import Mistakes, explained, nearest, validated
+from dativo_dagster.config.partitions import PARTED, partitions_of
 from dativo_ingest.exceptions import DativoError
 
 if TYPE_CHECKING:
@@ -104,7 +110,7 @@ class Normal:
         if "streams" not in root:
             yield self._stream(root, (), str(root.get("name") or self.document.path.stem))
             return
-        shared = root.only("source", "target", "contract", "validation")
+        shared = root.only("source", "target", "contract", "validation", "partitions")
         for i, own in enumerate(root["streams"] if isinstance(root["streams"], list) else ()):
             if not isinstance(own, Map):
                 continue  # the model of the job says so
@@ -120,26 +126,70 @@ class Normal:
         target = self._side(TargetFile, block, (*at, "target"), ("connector", "table"))
         contract = self._contract(block, at, name)
         validated_as = self._part(ValidatedFile, block.only("validation"), at)
+        parted = self._part(PartedFile, block.only("partitions"), at)
         options = [self._options(_map(block, side), (*at, side)) for side in ("source", "target")]
         if target and contract:
             self._columns(target, _map(block, "target"), (*at, "target"), contract)
-        if not (source and target and contract and validated_as):
+        if not (source and target and contract and validated_as and parted):
             return None
         read = self._source(source, _map(block, "source"), (*at, "source"), options[0])
-        if read.incremental and target.mode == "overwrite":
-            self.mistakes.add(
-                _map(block, "target").mark,
-                (*at, "target", "mode"),
-                "overwrite puts what a run reads in place of the whole table, and an incremental source reads only "
-                "what is new: all older rows would be gone; use append or overwrite_partitions, or drop `incremental`",
-            )
+        partitions = self._partitions(parted.partitions, block, at, contract, read)
+        merge = Merging(self.mistakes, target, _map(block, "target"), (*at, "target")).merge(contract, read)
+        self._together(read, target, partitions, block, at)
         return JobStream(
             name=name,
             source=read,
-            target=_target(target, options[1]),
+            target=_target(target, options[1], merge),
             contract=contract,
             validation=Validation(**validated_as.validation.model_dump()),
+            partitions=partitions,
         )
+
+    def _together(self, read: Source, target: TargetFile, partitions: Partitions | None, block: Map, at: Spot) -> None:
+        """See that how a stream is read suits how it is written."""
+        said, rule = _map(block, "target"), read.incremental
+        if rule and target.mode == "overwrite" and partitions is None:
+            self.mistakes.add(
+                said.mark,
+                (*at, "target", "mode"),
+                "overwrite puts what a run reads in place of the whole table, and an incremental source reads only "
+                "what is new: all older rows would be gone; use append, merge or overwrite_partitions, or drop "
+                "`incremental`",
+            )
+        if rule and rule.lookback and target.mode == "append" and not (self.legacy or read.plugin or _of_files(rule)):
+            self.mistakes.add(
+                said.mark,
+                (*at, "target", "mode"),
+                "a lookback reads rows again that are in the table, and append would double them; use merge, scd2 or "
+                "overwrite_partitions",
+            )
+        if partitions and rule:
+            self.mistakes.add(
+                block.mark,
+                (*at, "partitions"),
+                "a partitioned stream reads the window of its partition; drop `incremental`, or `partitions`",
+            )
+
+    def _partitions(
+        self, file: PartitionsFile | None, block: Map, at: Spot, contract: Contract, read: Source
+    ) -> Partitions | None:
+        if file is None:
+            return None
+        mark = block.marks["partitions"][1]
+        try:
+            made = partitions_of(file)
+        except ValueError as error:
+            self.mistakes.add(mark, (*at, "partitions"), str(error))
+            return None
+        columns = [f.name for f in contract.fields]
+        if made.column not in columns:
+            why = f"the contract has no column {made.column!r}; {nearest(made.column, columns)}"
+            self.mistakes.add(mark, (*at, "partitions", "column"), why)
+        if read.plugin or read.connector not in PARTED:
+            self.mistakes.add(
+                mark, (*at, "partitions"), f"{read.plugin or read.connector} cannot read a part of a stream by its rows"
+            )
+        return made
 
     def _side(self, model: type[M], block: Map, at: Spot, needed: tuple[str, ...]) -> M | None:
         """Check one side of a stream, where connector and table must be said by now."""
@@ -298,12 +348,18 @@ def _map(block: Map, key: str) -> Map:
     return block[key] if isinstance(block.get(key), Map) else Map(block.mark)
 
 
-def _target(file: TargetFile, options: dict[str, Any]) -> Target:
+def _of_files(rule: Incremental) -> bool:
+    return rule.strategy in {"file_modified_time", "spreadsheet_modified_time"}
+
+
+def _target(file: TargetFile, options: dict[str, Any], merge: Merge | None) -> Target:
     return Target(
         connector=file.connector or "",
         options=options,
         table=file.table or "",
         mode=file.mode,
+        merge=merge,
+        audited=file.publish == "audited",
         partitioning=tuple(file.partitioning),
         evolution=Evolution(**file.evolution.model_dump()),
         file_size_bytes=int(file.file_size_mb * _MIB),
