@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers import gcs as gcs_server
+from tests.servers import mariadb as mariadb_server
 from tests.servers import postgres as postgres_server
 from tests.servers import s3 as s3_server
 from tests.servers.iceberg import IcebergCatalog
@@ -44,6 +45,13 @@ def gcs_prefix() -> str:
 def pg() -> Iterator[postgres_server.PostgresServer]:
     """PostgreSQL; ``pg.create_database()`` gives the URL of an empty database."""
     with postgres_server.serve() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[mariadb_server.MariaDbServer]:
+    """MariaDB; ``mariadb.create_database()`` gives the name of an empty database."""
+    with mariadb_server.serve() as server:
         yield server
 
 
