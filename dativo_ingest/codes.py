@@ -12,6 +12,10 @@ CODES: dict[str, tuple[str, str]] = {
         "The other side refused the credentials.",
         "Check user, key or token, and that the secret it comes from is the current one.",
     ),
+    "AUDIT_FAILED": (
+        "A check failed on the branch that an audited run committed to; nothing of it was published.",
+        "Look at the rows on the branch in the message, mend the source or the contract, and run again.",
+    ),
     "BAD_CONTRACT": (
         "A contract file says something that cannot be.",
         "Go to each file, line and column in the message and change what it names.",
@@ -375,9 +379,25 @@ CODES: dict[str, tuple[str, str]] = {
         "The secret manager has no such secret, or none for this tenant.",
         "Create it, or correct its name, path or version in the configuration.",
     ),
+    "SOURCE_NOT_WHOLE": (
+        "`delete_missing` would delete rows that the run did not read.",
+        "Drop `incremental`, or delete by a `deleted_column` instead.",
+    ),
     "STATE_CORRUPT": (
         "The state file of an incremental plugin cannot be read.",
         "Mend it, or remove it to read the source from its beginning.",
+    ),
+    "STATE_MISSING": (
+        "A table has rows and no memory of how far their stream was read; appending all of it could double them.",
+        "Put the cursor back with `dativo state set`, or say `on_missing_state: recover` or `read_all`.",
+    ),
+    "STATE_MOVED": (
+        "A state is no longer what it was when somebody decided to change it.",
+        "Look at it again with `dativo state show`; a run may just have committed.",
+    ),
+    "STATE_NOT_RECOVERABLE": (
+        "The table has no value of a cursor column from which a stream could go on.",
+        "Put the cursor back with `dativo state set`.",
     ),
     "STDOUT_FLOOD": (
         "A plugin printed or logged more than `place.output_mb` in one verb.",
@@ -436,6 +456,10 @@ CODES: dict[str, tuple[str, str]] = {
     "UNKNOWN_CHECK": (
         "No check has that name.",
         "Look at the names in the message.",
+    ),
+    "UNKNOWN_PARTITION": (
+        "A partition key names no part of the stream.",
+        "Write it as the message says; parts begin and end where `partitions` of the job says.",
     ),
     "UNKNOWN_CONNECTOR": (
         "No connector has that name.",

@@ -29,7 +29,7 @@ DEFAULTS = {
 """The strategy of each connector that can tell new data from old."""
 
 _BY_TIME = {"file_modified_time": "files", "spreadsheet_modified_time": "sheets"}
-_BY_COLUMN = frozenset({"updated_at", "updated_after", "created"})
+_BY_COLUMN = ("updated_at", "updated_after", "created")  # one thing in a database: a column that grows
 _DATABASES = frozenset({"postgres", "mysql", "mariadb", "adbc", "sqlalchemy"})
 _DAY_SECONDS = 86_400.0
 
@@ -52,8 +52,9 @@ def incremental_of(said: IncrementalFile, connector: str, options: frozenset[str
         return None
     if strategy is None:
         raise ValueError(f"{connector} cannot tell new data from old; remove `incremental`, or say full_refresh")
-    if ours and strategy != default and strategy not in (_BY_COLUMN if connector in _DATABASES else _BY_TIME):
-        known = ", ".join(dict.fromkeys((default or "", *_BY_TIME))).removeprefix(", ")
+    others = _BY_COLUMN if connector in _DATABASES else tuple(_BY_TIME)
+    if ours and strategy != default and strategy not in others:
+        known = ", ".join(dict.fromkeys((default or "", *others))).removeprefix(", ")
         raise ValueError(f"{connector} has no strategy {strategy!r}; use {known} or full_refresh")
     if strategy in _BY_COLUMN and not said.cursor_field:
         raise ValueError(f"{strategy} needs `cursor_field`, the column that says when a row was changed")

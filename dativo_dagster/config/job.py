@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ MissingState = Literal["stop", "recover", "read_all"]
 Every = Literal["hour", "day", "week", "month"]
 PLUGIN = "plugin"
 """The connector of a side that a plugin takes alone."""
+MOST_UNITS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,6 +267,11 @@ class Job:
     variables: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     secrets: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
+    @property
+    def units_at_once(self) -> int:
+        """Say how many units of a stream are read at once: the job's own number, else one a core and at most four."""
+        return self.parallelism or min(os.cpu_count() or 1, MOST_UNITS)
+
     def stream(self, name: str) -> JobStream:
         """Give the stream called ``name``; KeyError when the job has none."""
         return {s.name: s for s in self.streams}[name]
@@ -292,7 +299,7 @@ class SourceContext:
     """What a connector's reader may know beside its own options. Relative paths start at ``base``.
 
     ``session`` is what the connector's own ``open_session`` gave, for streams that are read from one snapshot.
-    ``parallelism`` is how many units of the stream are read at once.
+    ``mode`` is how the rows are written, and ``parallelism`` how many units of the stream are read at once.
     """
 
     base: Path
@@ -300,6 +307,7 @@ class SourceContext:
     incremental: Incremental | None = None
     slice: Slice | None = None
     session: Any = None
+    mode: WriteMode = "append"
     parallelism: int = 1
 
 

@@ -165,6 +165,7 @@ class Reader:
             before=since,
             after=advance(chosen, since),
             skipped=len(found) - len(chosen),
+            whole=rule is None,
         )
 
     def read(self, stream: Stream, unit: Unit) -> Iterator[pa.RecordBatch]:  # noqa: ARG002 - a unit says it all

@@ -75,7 +75,14 @@ def open_reader(job: Job, stream: JobStream) -> AbstractContextManager[Reader]:
 def _built_in(job: Job, stream: JobStream) -> Reader:
     source = stream.source
     module = registry.load("connectors", source.connector)
-    context = SourceContext(base=job.path.parent, contract=stream.contract, incremental=source.incremental)
+    context = SourceContext(
+        base=job.path.parent,
+        contract=stream.contract,
+        incremental=source.incremental,
+        slice=stream.slice,
+        mode=stream.target.mode,
+        parallelism=job.units_at_once,
+    )
     return cast("Reader", module.Reader(module.Config.model_validate(dict(source.options)), context))
 
 
@@ -97,6 +104,9 @@ def open_table(job: Job, stream: JobStream) -> Table:
         base=job.path.parent,
         run_date=datetime.now(timezone.utc).date(),
         mode=target.mode,
+        merge=target.merge,
+        slice=stream.slice,
+        audited=target.audited,
         partitioning=target.partitioning,
         evolution=target.evolution,
         file_size_bytes=target.file_size_bytes,

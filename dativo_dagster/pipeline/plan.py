@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Plan(Value):
     """The decision for one stream: which window, into which table, under which token.
 
-    ``committed`` is the snapshot that already has the window, when there is one.
+    ``committed`` is the snapshot that already has the window, when there is one; ``known`` says that the table
+    remembers the stream.
     """
 
     job: str
@@ -32,6 +33,7 @@ class Plan(Value):
     window: Window
     changes: tuple[SchemaChange, ...] = ()
     committed: Snapshot | None = None
+    known: bool = False
     reason: str = ""
 
     @property
@@ -101,6 +103,7 @@ def make_plan(
         window=window,
         changes=tuple(changes),
         committed=committed,
+        known=state is not None,
         reason=_reason(window, state, committed),
     )
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from dativo_dagster import registry
 from dativo_dagster.config.forplugins import source_stream
 from dativo_dagster.pipeline.assemble import OURS, Openers, open_quarantine, open_reader, open_table
+from dativo_dagster.pipeline.guard import audit, can_be_merged, first_cursor
 from dativo_dagster.pipeline.plan import Plan, make_plan, make_token
 from dativo_ingest.exceptions import DativoError, wrap_exception
 from dativo_ingest.model import CheckResult, Counts, DataFile, Snapshot, Staged, Stream
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 SOURCE_TAGS = "source_tags"
 """Key of a unit, and keyword of `config.tags.derive_tags`."""
+ADDING = frozenset({"append", "merge", "scd2"})
+"""Modes in which no rows leave the table as it is."""
 
 
 def plan_stream(job: Job, stream: JobStream, openers: Openers = OURS) -> Plan:
@@ -37,7 +40,9 @@ def plan_stream(job: Job, stream: JobStream, openers: Openers = OURS) -> Plan:
     table = openers.table(job, stream)
     state = table.state(job.key(stream))
     with openers.reader(job, stream) as reader:
-        window = reader.split(source_stream(stream), state.cursor if state else None)
+        since = state.cursor if state else first_cursor(job, stream, table, reader)
+        window = reader.split(source_stream(stream), since)
+    can_be_merged(stream, window)
     token = make_token(job, stream, window, state)
     return make_plan(job, stream, window, state=state, committed=table.committed(token), changes=table.changes())
 
@@ -89,7 +94,30 @@ def commit(
         if staged.quarantine:
             _commit_rejected(open_quarantine(job, stream, table), staged)
         snapshot = table.commit(staged)
-    result = StreamResult(
+
+    def told(snapshot: Snapshot | None) -> StreamResult:
+        seconds = time.monotonic() - started if started is not None else 0.0
+        return with_checks(stream, _result(job, stream, plan, staged, table, snapshot, idle=idle, seconds=seconds))
+
+    result = told(snapshot)
+    if snapshot is None or not snapshot.branch:
+        return result
+    audit(stream, result)
+    return told(table.publish(staged, snapshot))
+
+
+def _result(
+    job: Job,
+    stream: JobStream,
+    plan: Plan,
+    staged: Staged,
+    table: Table,
+    snapshot: Snapshot | None,
+    *,
+    idle: bool,
+    seconds: float,
+) -> StreamResult:
+    return StreamResult(
         job=job.name,
         tenant=job.tenant,
         stream=stream.name,
@@ -103,13 +131,12 @@ def commit(
         bytes=sum(f.bytes for f in staged.files),
         units=len(plan.window.units),
         skipped=plan.window.skipped,
-        seconds=time.monotonic() - started if started is not None else 0.0,
+        seconds=seconds,
         snapshot=snapshot,
         columns=tuple(table.columns()),
         violations=staged.violations,
         quarantine=table.location() + "_quarantine" if staged.quarantine else None,
     )
-    return with_checks(stream, result)
 
 
 def _tagged(job: Job, plan: Plan) -> Job:
@@ -120,8 +147,8 @@ def _tagged(job: Job, plan: Plan) -> Job:
 
 def _nothing_came(plan: Plan, staged: Staged) -> bool:
     """Say whether a reader that only knows while it reads found nothing: no rows, and the cursor where it was."""
-    moved = plan.window.before is None or staged.cursor != plan.window.before
-    return plan.mode == "append" and not (staged.files or staged.quarantine or moved)
+    moved = not plan.known or plan.window.whole or staged.cursor != plan.window.before
+    return plan.mode in ADDING and not (staged.files or staged.quarantine or moved)
 
 
 def _commit_rejected(quarantine: Table, staged: Staged) -> None:

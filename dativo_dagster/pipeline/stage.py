@@ -7,12 +7,12 @@ unit stops the others at their next batch and every file of the attempt is remov
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 import time
 from collections import Counter
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.validation.compile import Compiled, compile_contract
@@ -293,6 +293,8 @@ def _staged(
         violations=violations,
         table=parts.table.prepared(),
         properties={"dativo.job": job.name, "dativo.stream": stream.name, "dativo.run-id": run_id},
+        at=datetime.now(timezone.utc).isoformat(timespec="microseconds"),
+        whole=plan.window.whole,
     )
 
 
@@ -369,8 +371,8 @@ def merge_violations(violations: Sequence[Violation]) -> tuple[Violation, ...]:
 
 
 def parallelism(job: Job, units: int) -> int:
-    """Say how many units of a stream run at once: the job's own number, else one a core and at most four."""
-    return max(1, min(units, job.parallelism or min(os.cpu_count() or 1, 4)))
+    """Say how many of ``units`` run at once."""
+    return max(1, min(units, job.units_at_once))
 
 
 def unit_name(unit: Unit) -> str:

@@ -161,7 +161,7 @@ governance_overrides: {retention_days: 90, owner: x@example.org}
         "warn",
     )
     assert stream.source.incremental == model.Incremental(
-        strategy="file_modified_time", lookback_days=3, state_path=".state/x.json"
+        strategy="file_modified_time", lookback_days=3, lookback=259200, state_path=".state/x.json"
     )
     assert job.retry == model.Retry(
         max_retries=5, initial_delay_seconds=2, max_delay_seconds=30, backoff_multiplier=1.5
@@ -215,7 +215,7 @@ def test_an_increment_inherits_from_its_recipe(recipe, said, strategy, cursor):
     ("recipe", "said", "why"),
     [
         ("postgres", "{strategy: updated_at}", "updated_at needs `cursor_field`"),
-        ("postgres", "{strategy: created, cursor_field: x}", "postgres has no strategy 'created'; use updated_at"),
+        ("postgres", "{strategy: cdc, cursor_field: x}", "postgres has no strategy 'cdc'; use updated_at"),
         ("csv", "{strategy: cdc}", "csv has no strategy 'cdc'; use file_modified_time"),
         ("csv", "{strategy: spreadsheet_modified_time}", "spreadsheet_modified_time needs `sheets`"),
         ("google_sheets", "{lookback_days: 1}", "spreadsheet_modified_time needs `sheets`"),

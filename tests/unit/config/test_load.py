@@ -104,7 +104,7 @@ plugins: {sandbox: {cpu_limit: 0.5}}
     assert (job.owners, job.tags) == (("team:data", "ann@example.org"), {"domain": "geo", "year": "2026"})
     assert (job.parallelism, job.log_level, job.redact_logs) == (4, "DEBUG", True)
     assert stream.source.options == {"files": ["a.csv", {"path": "b.csv", "object": "cities"}], "delimiter": ";"}
-    assert stream.source.incremental == model.Incremental(strategy="file_modified_time", lookback_days=2)
+    assert stream.source.incremental == model.Incremental(strategy="file_modified_time", lookback_days=2, lookback=172800)
     assert [note.split(": ", 1)[1] for note in job.notes] == [
         "lookback_days has no effect on files: one is read again when it has changed",
         "catalog has no effect: nothing is pushed to a metadata catalog in this version",
@@ -336,14 +336,14 @@ CASES = {
         [
             (
                 "2:9: target.mode: overwrite puts what a run reads in place of the whole table, and an incremental "
-                "source reads only what is new: all older rows would be gone; use append or overwrite_partitions, or "
+                "source reads only what is new: all older rows would be gone; use append, merge or overwrite_partitions, or "
                 "drop `incremental`"
             )
         ],
     ),
     "unknown choice": (
         JOB.replace("table: geo.cities", "table: geo.cities, mode: apend"),
-        ["2:55: target.mode: 'apend' is not one of 'append', 'overwrite' or 'overwrite_partitions'"],
+        ["2:55: target.mode: 'apend' is not one of 'append', 'overwrite', 'overwrite_partitions', 'merge' or 'scd2'"],
     ),
     "unknown validation": (
         JOB + "validation: lax\n",
@@ -454,7 +454,7 @@ CASES = {
             "1:1: tenat: unknown key 'tenat'; did you mean 'tenant'?",
             "2:39: source.headr: unknown key 'headr'; did you mean 'header'?",
             "3:1: target: 'table' is missing",
-            "3:36: target.mode: 'x' is not one of 'append', 'overwrite' or 'overwrite_partitions'",
+            "3:36: target.mode: 'x' is not one of 'append', 'overwrite', 'overwrite_partitions', 'merge' or 'scd2'",
         ],
     ),
 }
