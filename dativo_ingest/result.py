@@ -28,6 +28,7 @@ class StreamResult(Value):
 
     ``status`` is committed, nothing_new, already_committed, evaluated or failed; a failed one has ``error``, as
     `DativoError.to_dict` gives it. ``quarantine`` is the URI of the dataset of rejected rows, when there are any.
+    ``partition`` is the key of the part of the stream that the run was about, and ``bounds`` the window's.
     """
 
     job: str
@@ -49,6 +50,8 @@ class StreamResult(Value):
     violations: tuple[Violation, ...] = ()
     checks: tuple[CheckResult, ...] = ()
     quarantine: str | None = None
+    partition: str | None = None
+    bounds: Mapping[str, str] = field(default_factory=dict)
     error: Mapping[str, Any] | None = None
 
     @property

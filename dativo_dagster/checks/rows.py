@@ -11,6 +11,7 @@ from dativo_ingest.model import CheckResult
 
 if TYPE_CHECKING:
     from dativo_dagster.config.job import JobStream
+    from dativo_ingest.model import Counts, Snapshot
     from dativo_ingest.result import StreamResult
 
 
@@ -18,6 +19,21 @@ def evaluate(result: StreamResult, stream: JobStream) -> tuple[CheckResult, ...]
     """Compare the counts of the run with each other, with its snapshot, and with the bounds of the contract."""
     bounds = (stream.contract.minimum_rows, stream.contract.maximum_rows)
     return (_reconciled(result), *([_bounded(result, *bounds)] if bounds != (None, None) else []))
+
+
+def _rewrites(result: StreamResult) -> bool:
+    """Say whether a commit may write rows again that were there, so that its rows are not those of the run."""
+    return result.mode in {"merge", "scd2"} or (result.partition is not None and result.mode != "append")
+
+
+def _rewritten(counts: Counts, snapshot: Snapshot) -> CheckResult:
+    return CheckResult(
+        name="row_count",
+        passed=counts.read == counts.written + counts.rejected,
+        message=f"{counts.read:,} read = {counts.written:,} taken in + {counts.rejected:,} rejected; the snapshot put "
+        f"{snapshot.rows:,} rows in place of {snapshot.replaced_rows:,}",
+        details={**counts.to_json(), "added": snapshot.rows, "replaced": snapshot.replaced_rows},
+    )
 
 
 def _bounded(result: StreamResult, minimum: int | None, maximum: int | None) -> CheckResult:
@@ -35,6 +51,8 @@ def _bounded(result: StreamResult, minimum: int | None, maximum: int | None) -> 
 
 def _reconciled(result: StreamResult) -> CheckResult:
     counts, snapshot = result.counts, result.snapshot
+    if snapshot is not None and _rewrites(result):
+        return _rewritten(counts, snapshot)
     committed = snapshot.rows if snapshot is not None and result.status == "committed" else counts.written
     passed = counts.read == counts.written + counts.rejected and committed == counts.written
     return CheckResult(

@@ -136,6 +136,8 @@ def _result(
         columns=tuple(table.columns()),
         violations=staged.violations,
         quarantine=table.location() + "_quarantine" if staged.quarantine else None,
+        partition=stream.slice.key if stream.slice else None,
+        bounds=plan.window.bounds,
     )
 
 
@@ -234,6 +236,7 @@ def failed(job: Job, stream: JobStream, error: BaseException) -> StreamResult:
         table=stream.target.table,
         status="failed",
         mode=stream.target.mode,
+        partition=stream.slice.key if stream.slice else None,
         error=ours.to_dict(),
     )
 

@@ -52,6 +52,18 @@ def test_a_run_that_found_its_commit_in_place_is_not_held_against_that_commit():
     assert _outcome(rows=7, status="already_committed").passed
 
 
+@pytest.mark.parametrize(("mode", "partition"), [("merge", None), ("scd2", None), ("overwrite", "2024-01-01")])
+def test_a_commit_that_writes_rows_again_is_held_against_what_was_read_alone(mode, partition):
+    snapshot = Snapshot(id="1", table="a.b", token="x", rows=70, replaced_rows=65)
+    told = {"job": "j", "tenant": "t", "stream": "s", "table": "a.b", "status": "committed", "snapshot": snapshot}
+    counted = StreamResult(**told, mode=mode, partition=partition, counts=Counts(read=10, written=7, rejected=3))
+    (check,) = evaluate(counted, _stream())
+    assert check.passed
+    assert check.message.endswith("the snapshot put 70 rows in place of 65")
+    lost = StreamResult(**told, mode=mode, partition=partition, counts=Counts(read=10, written=7, rejected=2))
+    assert not evaluate(lost, _stream())[0].passed
+
+
 @pytest.mark.parametrize(
     ("rows", "passed"),
     [pytest.param(1, False, id="too few"), (2, True), (5, True), pytest.param(6, False, id="too many")],
