@@ -8,31 +8,28 @@ commit landed, and one that lands late fails, because every commit names the sna
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from pyiceberg import exceptions as theirs
-from pyiceberg.manifest import ManifestContent
 from pyiceberg.table.snapshots import ancestors_of
 
 from dativo_dagster.state.patience import tries
+from dativo_dagster.tables.iceberg.change import Change, whole_files
 from dativo_dagster.tables.iceberg.schema import agree, changes, evolve, wanted
-from dativo_dagster.tables.iceberg.write import Shape, committed_file
 from dativo_dagster.validation import evolution
-from dativo_ingest.exceptions import CommitError, ConfigurationError, DativoError
+from dativo_ingest.exceptions import CommitError, DativoError
 from dativo_ingest.model import Snapshot, Staged, State
 
 if TYPE_CHECKING:
-    from pyiceberg.manifest import DataFile as IcebergFile
     from pyiceberg.table import Table as IcebergTable
     from pyiceberg.table import Transaction
     from pyiceberg.table.metadata import TableMetadata
-    from pyiceberg.typedef import Record
 
     from dativo_dagster.config.job import TableSpec
+    from dativo_dagster.tables.iceberg.write import Shape
 
 TOKEN = "dativo.commit-token"  # noqa: S105 - a key, not a secret
 STATE = "dativo.state."
@@ -126,14 +123,14 @@ class Commit:
         """Put everything into one transaction; what may be refused comes before anything is written."""
         transaction = self._begin(table)
         agree(self.shape.schema, transaction.table_metadata.schema(), self.spec.identifier)
-        old = self._replaced(table)
+        change = self._change(table, transaction.table_metadata.default_spec_id)
         state = State(
             token=self.staged.token,
             cursor=self.staged.cursor,
             committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         )
         transaction.set_properties({**self.spec.properties, STATE + self.staged.key: state.dumps()})
-        self._add_snapshot(transaction, old)
+        self._add_snapshot(transaction, change)
         return transaction
 
     def _begin(self, table: IcebergTable | None) -> Transaction:
@@ -147,15 +144,18 @@ class Commit:
         evolve(transaction, planned, wanted(self.spec))
         return transaction
 
-    def _add_snapshot(self, transaction: Transaction, old: list[IcebergFile]) -> None:
+    def _change(self, table: IcebergTable | None, spec_id: int) -> Change:
+        """Decide which files come and go, against the table as it is now."""
+        return whole_files(table, self.staged, self.shape, spec_id)
+
+    def _add_snapshot(self, transaction: Transaction, change: Change) -> None:
         """Add the files. A commit without any still makes a snapshot: it carries the token."""
         update = transaction.update_snapshot(snapshot_properties=self._summary())
-        producer = update.overwrite() if old else update.fast_append()
-        for gone in old:
+        producer = update.overwrite() if change.removed else update.fast_append()
+        for gone in change.removed:
             producer.delete_data_file(gone)
-        spec_id = transaction.table_metadata.default_spec_id
-        for file in self.staged.files:
-            producer.append_data_file(committed_file(file, self.shape, spec_id))
+        for file in change.added:
+            producer.append_data_file(file)
         producer.commit()
 
     def _summary(self) -> dict[str, str]:
@@ -169,30 +169,6 @@ class Commit:
             "dativo.rows-rejected": str(counts.rejected),
         }
 
-    def _replaced(self, table: IcebergTable | None) -> list[IcebergFile]:
-        """List the files that the new ones replace."""
-        if table is None or self.staged.mode == "append":
-            return []
-        old = list(live_files(table))
-        if self.staged.mode == "overwrite":
-            return old
-        spec_id = table.metadata.default_spec_id
-        if any(file.spec_id != spec_id for file in old):
-            raise ConfigurationError(
-                f"table {self.spec.identifier}: some of its files are partitioned in an older way, so that mode "
-                "overwrite_partitions cannot tell which of them to replace; rewrite them first, or use overwrite",
-                "PARTITIONING_DIFFERS",
-            )
-        new = {_comparable(committed_file(f, self.shape, spec_id).partition) for f in self.staged.files}
-        gone = [file for file in old if _comparable(file.partition) in new]
-        if any(_has_nan(file.partition) for file in gone):
-            raise ConfigurationError(
-                f"table {self.spec.identifier}: a partition of NaN cannot be replaced, pyiceberg has no expression for "
-                "it; use overwrite into a new table, or take NaN out of the column",
-                "BAD_PARTITION",
-            )
-        return gone
-
     def _error(self, why: str, code: str, error: Exception | None, *, retryable: bool = True) -> CommitError:
         refusal = CommitError(
             f"table {self.spec.identifier}: {why} ({type(error).__name__}: {error}); the files are written, and "
@@ -203,16 +179,6 @@ class Commit:
         )
         refusal.__cause__ = error
         return refusal
-
-
-def _comparable(partition: Record) -> tuple[object, ...]:
-    """Give the values of a partition so that NaN is the same partition as NaN."""
-    values = (partition[at] for at in range(len(partition)))
-    return tuple("NaN" if isinstance(v, float) and math.isnan(v) else v for v in values)
-
-
-def _has_nan(partition: Record) -> bool:
-    return any(isinstance(partition[at], float) and math.isnan(partition[at]) for at in range(len(partition)))
 
 
 def find(metadata: TableMetadata, token: str) -> int | None:
@@ -250,12 +216,3 @@ def describe(table: IcebergTable, token: str, snapshot_id: int, *, fresh: bool) 
         total_files=number("total-data-files") if summary is not None else None,
         fresh=fresh,
     )
-
-
-def live_files(table: IcebergTable) -> Iterator[IcebergFile]:
-    """Give the data files of the current snapshot."""
-    snapshot = table.current_snapshot()
-    for manifest in snapshot.manifests(table.io) if snapshot is not None else ():
-        if manifest.content == ManifestContent.DATA:
-            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
-                yield entry.data_file
