@@ -40,7 +40,7 @@ from dativo_dagster.config.jobfile import (
 )
 from dativo_dagster.config.merging import Merging
 from dativo_dagster.config.mistakes import Mistakes, explained, nearest, validated
-from dativo_dagster.config.partitions import PARTED, partitions_of
+from dativo_dagster.config.partitions import PARTED, partitions_of, unlike
 from dativo_ingest.exceptions import DativoError
 
 if TYPE_CHECKING:
@@ -79,6 +79,9 @@ class Normal:
         file = validated(JobFile, self.document, self.mistakes)
         streams = tuple(stream for stream in self._streams() if stream is not None)
         self._apart(streams)
+        if odd := unlike(streams):
+            place: Spot = ("streams", odd[0], "partitions")
+            self.mistakes.add(self.document.mark(place), place, odd[1])
         if file is None or self.mistakes:
             return None
         sandbox = file.plugins.sandbox if file.plugins else None
