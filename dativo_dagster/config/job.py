@@ -272,6 +272,11 @@ class Job:
         """Say how many units of a stream are read at once: the job's own number, else one a core and at most four."""
         return self.parallelism or min(os.cpu_count() or 1, MOST_UNITS)
 
+    @property
+    def partitions(self) -> Partitions | None:
+        """Give how the job is cut: all of its streams by the same keys, or none."""
+        return self.streams[0].partitions
+
     def stream(self, name: str) -> JobStream:
         """Give the stream called ``name``; KeyError when the job has none."""
         return {s.name: s for s in self.streams}[name]

@@ -19,7 +19,6 @@ from dativo_dagster.config.job import (
     Job,
     JobStream,
     Merge,
-    Partitions,
     Place,
     Retry,
     Schedule,
@@ -30,7 +29,6 @@ from dativo_dagster.config.job import (
 from dativo_dagster.config.jobfile import (
     JobFile,
     PartedFile,
-    PartitionsFile,
     PlaceFile,
     RetryFile,
     SourceFile,
@@ -40,7 +38,8 @@ from dativo_dagster.config.jobfile import (
 )
 from dativo_dagster.config.merging import Merging
 from dativo_dagster.config.mistakes import Mistakes, explained, nearest, validated
-from dativo_dagster.config.partitions import PARTED, partitions_of, unlike
+from dativo_dagster.config.partitions import unlike
+from dativo_dagster.config.together import Together
 from dativo_ingest.exceptions import DativoError
 
 if TYPE_CHECKING:
@@ -136,9 +135,11 @@ class Normal:
         if not (source and target and contract and validated_as and parted):
             return None
         read = self._source(source, _map(block, "source"), (*at, "source"), options[0])
-        partitions = self._partitions(parted.partitions, block, at, contract, read)
         merge = Merging(self.mistakes, target, _map(block, "target"), (*at, "target")).merge(contract, read)
-        self._together(read, target, partitions, block, at)
+        whole = Together(self.mistakes, block, at, legacy=self.legacy)
+        partitions = whole.partitions(parted.partitions, contract, read)
+        read = whole.read(read, target, partitions)
+        self.notes += whole.notes
         return JobStream(
             name=name,
             source=read,
@@ -147,52 +148,6 @@ class Normal:
             validation=Validation(**validated_as.validation.model_dump()),
             partitions=partitions,
         )
-
-    def _together(self, read: Source, target: TargetFile, partitions: Partitions | None, block: Map, at: Spot) -> None:
-        """See that how a stream is read suits how it is written."""
-        said, rule = _map(block, "target"), read.incremental
-        if rule and target.mode == "overwrite" and partitions is None:
-            self.mistakes.add(
-                said.mark,
-                (*at, "target", "mode"),
-                "overwrite puts what a run reads in place of the whole table, and an incremental source reads only "
-                "what is new: all older rows would be gone; use append, merge or overwrite_partitions, or drop "
-                "`incremental`",
-            )
-        if rule and rule.lookback and target.mode == "append" and not (self.legacy or read.plugin or _of_files(rule)):
-            self.mistakes.add(
-                said.mark,
-                (*at, "target", "mode"),
-                "a lookback reads rows again that are in the table, and append would double them; use merge, scd2 or "
-                "overwrite_partitions",
-            )
-        if partitions and rule:
-            self.mistakes.add(
-                block.mark,
-                (*at, "partitions"),
-                "a partitioned stream reads the window of its partition; drop `incremental`, or `partitions`",
-            )
-
-    def _partitions(
-        self, file: PartitionsFile | None, block: Map, at: Spot, contract: Contract, read: Source
-    ) -> Partitions | None:
-        if file is None:
-            return None
-        mark = block.marks["partitions"][1]
-        try:
-            made = partitions_of(file)
-        except ValueError as error:
-            self.mistakes.add(mark, (*at, "partitions"), str(error))
-            return None
-        columns = [f.name for f in contract.fields]
-        if made.column not in columns:
-            why = f"the contract has no column {made.column!r}; {nearest(made.column, columns)}"
-            self.mistakes.add(mark, (*at, "partitions", "column"), why)
-        if read.plugin or read.connector not in PARTED:
-            self.mistakes.add(
-                mark, (*at, "partitions"), f"{read.plugin or read.connector} cannot read a part of a stream by its rows"
-            )
-        return made
 
     def _side(self, model: type[M], block: Map, at: Spot, needed: tuple[str, ...]) -> M | None:
         """Check one side of a stream, where connector and table must be said by now."""
@@ -349,10 +304,6 @@ def _place(file: PlaceFile | None) -> Place | None:
 
 def _map(block: Map, key: str) -> Map:
     return block[key] if isinstance(block.get(key), Map) else Map(block.mark)
-
-
-def _of_files(rule: Incremental) -> bool:
-    return rule.strategy in {"file_modified_time", "spreadsheet_modified_time"}
 
 
 def _target(file: TargetFile, options: dict[str, Any], merge: Merge | None) -> Target:

@@ -28,6 +28,7 @@ def result_metadata(result: StreamResult) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "status": result.status,
         "reason": result.reason,
+        **{f"window_{name}": text for name, text in result.bounds.items()},
         "rows_read": result.counts.read,
         "rows_written": result.counts.written,
         "rows_rejected": result.counts.rejected,
@@ -43,6 +44,7 @@ def result_metadata(result: StreamResult) -> dict[str, Any]:
     if snapshot is not None:
         facts["snapshot"] = dg.MetadataValue.text(snapshot.id)
         facts["dagster/row_count"] = snapshot.total_rows
+        facts["rows_replaced"] = snapshot.replaced_rows or None
         facts["location"] = dg.MetadataValue.path(snapshot.location) if snapshot.location else None
     return {name: value for name, value in facts.items() if value is not None and value != ""}
 

@@ -104,7 +104,9 @@ plugins: {sandbox: {cpu_limit: 0.5}}
     assert (job.owners, job.tags) == (("team:data", "ann@example.org"), {"domain": "geo", "year": "2026"})
     assert (job.parallelism, job.log_level, job.redact_logs) == (4, "DEBUG", True)
     assert stream.source.options == {"files": ["a.csv", {"path": "b.csv", "object": "cities"}], "delimiter": ";"}
-    assert stream.source.incremental == model.Incremental(strategy="file_modified_time", lookback_days=2, lookback=172800)
+    assert stream.source.incremental == model.Incremental(
+        strategy="file_modified_time", lookback_days=2, lookback=172800
+    )
     assert [note.split(": ", 1)[1] for note in job.notes] == [
         "lookback_days has no effect on files: one is read again when it has changed",
         "catalog has no effect: nothing is pushed to a metadata catalog in this version",
@@ -336,8 +338,8 @@ CASES = {
         [
             (
                 "2:9: target.mode: overwrite puts what a run reads in place of the whole table, and an incremental "
-                "source reads only what is new: all older rows would be gone; use append, merge or overwrite_partitions, or "
-                "drop `incremental`"
+                "source reads only what is new: all older rows would be gone; use append, merge or "
+                "overwrite_partitions, or drop `incremental`"
             )
         ],
     ),
