@@ -84,7 +84,11 @@ class ReaderAdapter:
         if tags := self._thread.call("extract_metadata", self._tags):
             spec[TAGS] = tags
         return Window(
-            units=(Unit(id=UNIT, spec=spec, rows=rows),), fingerprint=uuid.uuid4().hex, before=since, after=since
+            units=(Unit(id=UNIT, spec=spec, rows=rows),),
+            fingerprint=uuid.uuid4().hex,
+            before=since,
+            after=since,
+            whole=self._folder is None,  # without a state it cannot know what is new
         )
 
     def read(self, stream: Stream, unit: Unit) -> Iterator[Any]:
