@@ -14,6 +14,7 @@ from dativo_dagster.orchestration.events import closed_columns, promise
 from dativo_dagster.orchestration.hiding import shown
 from dativo_dagster.orchestration.naming import asset_key, joined, slug, source_key, system
 from dativo_dagster.orchestration.ops import COMMIT, EXTRACT_WRITE, PLAN, steps
+from dativo_dagster.orchestration.partitions import ONE_A_RUN, definition_of
 from dativo_dagster.orchestration.resources import JOB_FILE, STREAM
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def stream_asset(job: Job, stream: JobStream, keys: Keys) -> dg.AssetsDefinition
         tags_by_output_name={"table": _tags(job, stream) | kinds},
         metadata_by_output_name={"table": _metadata(job, stream)},
         code_versions_by_output_name={"table": job.fingerprint(stream)},
+        partitions_def=definition_of(stream.partitions) if stream.partitions else None,
+        backfill_policy=ONE_A_RUN if stream.partitions else None,
     )
 
 
@@ -159,6 +162,13 @@ def _options(part: Source | Target, job: Job) -> dg.MetadataValue:
     return dg.MetadataValue.json(own | shown(part.options, job))
 
 
+def _parts(stream: JobStream) -> str:
+    parts = stream.partitions
+    if parts is None:
+        return ""
+    return f"by {parts.column}: {parts.every or ', '.join(parts.keys)}{f' ({parts.timezone})' if parts.every else ''}"
+
+
 def _metadata(job: Job, stream: JobStream) -> dict[str, Any]:
     target, contract, governance = stream.target, stream.contract, _governance(job, stream)
     facts: dict[str, Any] = {
@@ -171,6 +181,7 @@ def _metadata(job: Job, stream: JobStream) -> dict[str, Any]:
         "write_mode": target.mode,
         "validation": stream.validation.mode,
         "partitioned_by": ", ".join(part.name for part in target.partitioning),
+        "partitions": _parts(stream),
         "schedule": f"{job.schedule.cron} ({job.schedule.timezone})" if job.schedule else "",
         "contract": contract.name,
         "contract_version": contract.version,

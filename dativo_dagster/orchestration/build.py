@@ -88,7 +88,7 @@ def _runner(folder: Path, parts: Sequence[Parts]) -> list[dg.ScheduleDefinition]
     """Make the schedules of a runner file that stands for the folder."""
     if not parts or not folder.is_file() or not is_runner(folder):
         return []
-    return runner_schedules(folder, {part.job.path: part.ingest.name for part in parts})
+    return runner_schedules(folder, {part.job.path: (part.job, part.ingest.name) for part in parts})
 
 
 def _loaded(folder: Path) -> tuple[tuple[Job, ...], list[Broken]]:
@@ -141,7 +141,7 @@ def build_job(job: Job, shelf: Shelf) -> Parts:
         checks=checks,
         sources=sources,
         ingest=alone.resolve_job_def(name),
-        schedule=job_schedule(name, job.schedule) if job.schedule else None,
+        schedule=job_schedule(name, job.schedule, job.partitions) if job.schedule else None,
     )
 
 

@@ -52,11 +52,16 @@ def stream_checks(job: Job, stream: JobStream, assets: dg.AssetsDefinition) -> d
 
 
 def _of_this_run(context: dg.AssetCheckExecutionContext, key: dg.AssetKey) -> tuple[CheckResult, ...]:
-    """Give what this run found at its commit; nothing when the step runs alone."""
-    event = context.instance.get_latest_materialization_event(key)
-    if event is None or event.run_id != context.run.run_id or event.asset_materialization is None:
-        return ()
-    return checks_of(event.asset_materialization.metadata)
+    """Give what this run found at its commit; nothing when the step runs alone.
+
+    The run's own events tell: the asset's last one may be of another partition, whose run goes on beside this one.
+    """
+    kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+    for record in reversed(context.instance.get_records_for_run(context.run.run_id, of_type=kind).records):
+        made = record.event_log_entry.asset_materialization
+        if made and made.asset_key == key:
+            return checks_of(made.metadata)
+    return ()
 
 
 def _of_the_table(job: Job, stream: JobStream) -> tuple[CheckResult, ...]:

@@ -28,6 +28,7 @@ from dativo_dagster.orchestration.events import (
 )
 from dativo_dagster.orchestration.failures import as_dagster
 from dativo_dagster.orchestration.naming import joined
+from dativo_dagster.orchestration.partitions import slice_metadata, sliced
 from dativo_dagster.orchestration.progress import ProgressLog
 from dativo_dagster.orchestration.resources import stream_of
 from dativo_dagster.orchestration.shelf import Keys
@@ -75,7 +76,7 @@ def _op(keys: Keys, name: str, body: Callable[..., dg.Output[Any]], out: dg.Out,
         openers = Openers(reader=reader.reader, table=writer.table)
         job, stream = stream_of(context.assets_def, context.asset_key, context.run_id)
         with as_dagster(context, job.retry, job.secrets):
-            return body(Step(context, job, stream, openers), **values)
+            return body(Step(context, job, sliced(context, stream), openers), **values)
 
     made = dg.op(name=joined(name, *keys), description=body.__doc__, ins=ins, out=out, required_resource_keys={*keys})
     return made(compute)
@@ -91,6 +92,7 @@ def plan(step: Step) -> dg.Output[dict[str, Any]]:
         decided.to_json(),
         metadata={
             "reason": decided.reason,
+            **slice_metadata(step.stream.slice),
             "units": len(decided.window.units),
             "units_unchanged": decided.window.skipped,
             "bytes_to_read": sum(unit.bytes or 0 for unit in decided.window.units),
@@ -152,7 +154,8 @@ def commit(step: Step, plan: dict[str, Any], staged: dict[str, Any]) -> dg.Outpu
         "%s: %s, %s rows in %s files", result.table, result.status, result.counts.written, result.files
     )
     checks = _last_checks(step.context, result) if decided.empty else result.checks
-    metadata = {**result_metadata(result), **_first_rows(step, result), "checks": checks_metadata(checks)}
+    part = slice_metadata(step.stream.slice)
+    metadata = {**result_metadata(result), **part, **_first_rows(step, result), "checks": checks_metadata(checks)}
     return dg.Output(None, metadata=metadata)
 
 
@@ -164,7 +167,9 @@ def _first_rows(step: Step, result: StreamResult) -> dict[str, Any]:
 
 
 def _last_checks(context: dg.OpExecutionContext, result: StreamResult) -> tuple[CheckResult, ...]:
-    """Give the outcomes of the last run that had a window: one without proves nothing about the table."""
-    event = context.instance.get_latest_materialization_event(context.asset_key)
-    last = event.asset_materialization if event else None
+    """Give the outcomes of the last run (of this partition) that had a window: one without proves nothing."""
+    keys = [context.partition_key] if context.has_partition_key else None
+    records = dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=keys)
+    found = context.instance.fetch_materializations(records, limit=1).records
+    last = found[0].asset_materialization if found else None
     return (checks_of(last.metadata) if last else ()) or result.checks
