@@ -39,6 +39,8 @@ PARTS: tuple[tuple[str, tuple[tuple[str, type[BaseModel]], ...]], ...] = (
             ("`source.incremental`", jobfile.IncrementalFile),
             ("`target`", jobfile.TargetFile),
             ("`target.evolution`", jobfile.EvolutionFile),
+            ("`target.history`", jobfile.HistoryFile),
+            ("`partitions`", jobfile.PartitionsFile),
             ("`validation`", jobfile.ValidationFile),
             ("`schedule`", jobfile.ScheduleFile),
             ("`retry`", jobfile.RetryFile),
