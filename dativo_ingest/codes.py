@@ -210,6 +210,10 @@ CODES: dict[str, tuple[str, str]] = {
         "The job has no stream of that name.",
         "Use one of the names in the message.",
     ),
+    "NO_TABLE": (
+        "A state is kept in its table, and there is no table yet.",
+        "Run the job once, or say `start` in `incremental`.",
+    ),
     "PARTITIONING_DIFFERS": (
         "The table is partitioned in another way than the job says.",
         "Say in the job what the table has, or write to a new table.",
@@ -384,8 +388,9 @@ CODES: dict[str, tuple[str, str]] = {
         "Drop `incremental`, or delete by a `deleted_column` instead.",
     ),
     "STATE_CORRUPT": (
-        "The state file of an incremental plugin cannot be read.",
-        "Mend it, or remove it to read the source from its beginning.",
+        "What a table or the state file of a plugin remembers of a stream cannot be read.",
+        "Put a state there with `dativo state set` or `dativo state reset`; mend a file, or remove it to read the source "
+        "from its beginning.",
     ),
     "STATE_MISSING": (
         "A table has rows and no memory of how far their stream was read; appending all of it could double them.",

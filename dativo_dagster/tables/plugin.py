@@ -14,7 +14,7 @@ import dataclasses
 import json
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -25,8 +25,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dativo_dagster.config.forplugins import columns
 from dativo_dagster.config.location import location
+from dativo_dagster.state.keys import may_share
+from dativo_dagster.state.trail import kept, moved, of_json, shown
 from dativo_ingest.exceptions import CommitError, ConfigurationError, DativoError
-from dativo_ingest.model import CheckResult, Column, DataFile, SchemaChange, Snapshot, Staged, State, Value
+from dativo_ingest.model import CheckResult, Column, DataFile, SchemaChange, Snapshot, Staged, State, StateChange, Value
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,11 +59,17 @@ class Config(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger(Value):
-    """What was committed. ``tokens`` holds snapshots by token, oldest first; ``streams`` states by key."""
+    """What was committed.
+
+    ``tokens`` holds snapshots by token, oldest first; ``streams`` states by key, and ``changes`` their audit trails.
+    ``rows`` is the sum of all commits, ``rows_of`` that of each key's.
+    """
 
     tokens: Mapping[str, Any] = field(default_factory=dict)
     streams: Mapping[str, Any] = field(default_factory=dict)
     rows: int = 0
+    rows_of: Mapping[str, int] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
     def with_commit(self, staged: Staged, snapshot: Snapshot) -> Ledger:
         """Give the ledger once ``staged`` is committed."""
@@ -71,11 +79,21 @@ class Ledger(Value):
             committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         )
         tokens = {**self.tokens, staged.token: snapshot.to_json()}
-        return Ledger(
+        return dataclasses.replace(
+            self,
             tokens=dict(list(tokens.items())[-TOKENS_KEPT:]),
             streams={**self.streams, staged.key: state.to_json()},
             rows=self.rows + snapshot.rows,
+            rows_of={**self.rows_of, staged.key: self.rows_of.get(staged.key, 0) + snapshot.rows},
         )
+
+    def with_change(self, change: StateChange) -> Ledger:
+        """Give the ledger once a person changed a state."""
+        trail = [*self.changes.get(change.key, ()), change.to_json()]
+        streams = {key: value for key, value in self.streams.items() if key != change.key}
+        if change.after is not None:
+            streams[change.key] = change.after.to_json()
+        return dataclasses.replace(self, streams=streams, changes={**self.changes, change.key: kept(trail)})
 
 
 class Table:
@@ -117,7 +135,44 @@ class Table:
     def state(self, key: str) -> State | None:
         """Give what the ledger remembers of the stream ``key``."""
         found = self._ledger()[0].streams.get(key)
-        return None if found is None else State.from_json(found)
+        return None if found is None else of_json(found, f"state {key} in {self.location()}/{LEDGER}")
+
+    def states(self) -> Mapping[str, State]:
+        """Give all that the ledger remembers, by key."""
+        streams = self._ledger()[0].streams
+        return {key: shown(streams[key]) for key in sorted(streams)}
+
+    def set_state(self, change: StateChange) -> None:
+        """Put a state in place of another.
+
+        Raises:
+            CommitError: ``STATE_MOVED``; ``COMMIT_CONFLICT``, others keep changing the ledger.
+        """
+
+        def changed(ledger: Ledger) -> Ledger | None:
+            found = ledger.streams.get(change.key)
+            there = None if found is None else shown(found)
+            if there == change.after and change.to_json() in ledger.changes.get(change.key, ()):
+                return None
+            if there != change.before:
+                raise moved(change, there, self.identifier)
+            return ledger.with_change(change)
+
+        self._write(changed, "nothing was changed")
+
+    def state_changes(self, key: str) -> Sequence[StateChange]:
+        """Give the audit trail of a key."""
+        return [StateChange.from_json(entry) for entry in self._ledger()[0].changes.get(key, ())]
+
+    def unaccounted(self, key: str) -> int:
+        """Count the rows that the ledger does not know to be other streams'; what else the target has, nobody knows."""
+        ledger = self._ledger()[0]
+        others = sum(rows for other, rows in ledger.rows_of.items() if not may_share(other, key))
+        return ledger.rows if ledger.rows > others else 0
+
+    def highest(self, column: str) -> Any:  # noqa: ARG002 - there is no way to read a writer's target
+        """Know of no value."""
+        return None
 
     def committed(self, token: str) -> Snapshot | None:
         """Give the commit of ``token``, if there is one."""
@@ -206,15 +261,22 @@ class Table:
         _log.info("%s committed %s files: %s", self.identifier, len(staged.files), json.dumps(answer, default=str))
 
     def _note(self, staged: Staged, snapshot: Snapshot) -> None:
+        self._write(lambda ledger: ledger.with_commit(staged, snapshot), "the writer committed, but that is not noted")
+
+    def _write(self, change: Callable[[Ledger], Ledger | None], failing: str) -> None:
+        """Replace the ledger by what ``change`` makes of it; None leaves it."""
+        path = f"{self.location()}/{LEDGER}"
         for _ in range(TRIES):
             ledger, etag = self._ledger()
-            data = ledger.with_commit(staged, snapshot).dumps().encode()
-            path = f"{self.location()}/{LEDGER}"
+            new = change(ledger)
+            if new is None:
+                return
+            data = new.dumps().encode()
             if self._storage.put_if_match(path, data, etag) if etag else self._storage.put_if_absent(path, data):
                 return
         raise CommitError(
-            f"table {self.identifier}: the writer committed, but its ledger {self.location()}/{LEDGER} was changed by "
-            f"others {TRIES} times in a row; run again",
+            f"table {self.identifier}: {failing}: the ledger {path} was changed by others {TRIES} times in a row; run "
+            "again",
             "COMMIT_CONFLICT",
             retryable=True,
         )

@@ -46,11 +46,11 @@ class Folder:
         """Give the files of segments."""
         return [f for s in segments for f in Files.loads(self.storage.read(f"{self.location}/{s.path}").decode()).files]
 
-    def write(self, token: str, commit: int, files: Sequence[DataFile]) -> Segment:
+    def write(self, token: str, commit: int, files: Sequence[DataFile], key: str) -> Segment:
         """Write a segment file. Its name is never used again."""
         path = f"{SEGMENTS}/{token}-{secrets.token_hex(4)}.json"
         self.storage.write(f"{self.location}/{path}", Files(files=tuple(files)).dumps().encode())
-        return segment(path, token, commit, files)
+        return segment(path, token, commit, files, key)
 
     def publish(self, file: DataFile) -> DataFile:
         """Give a staged file the path that it has from the commit on, relative to the folder; moves it on a disk.
@@ -128,7 +128,7 @@ class Commit:
             cursor=self.staged.cursor,
             committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         )
-        segments = [*kept, self.folder.write(token, number, files)] if files else kept
+        segments = [*kept, self.folder.write(token, number, files, self.staged.key)] if files else kept
         columns = evolution.promised(self.columns, head.columns)
         after = head.next(segments=segments, token=token, key=self.staged.key, state=state, columns=columns)
         return dataclasses.replace(after, properties=self.new.properties), gone
@@ -149,7 +149,7 @@ class Commit:
             if len(stay) == len(files):
                 kept.append(old)
             elif stay:
-                kept.append(self.folder.write(old.token, old.commit, stay))
+                kept.append(self.folder.write(old.token, old.commit, stay, old.key))
         return kept, gone
 
     def _put(self, head: Head, etag: str) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dativo_dagster.state.trail import of_json
 from dativo_ingest.model import Column, DataFile, Snapshot, State, Value
 
 FOLDER = "_dativo"
@@ -23,7 +24,10 @@ TOKENS_KEPT = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Segment(Value):
-    """The files of one commit. ``path`` is relative to the table's folder, as are those of its files."""
+    """The files of one commit. ``path`` is relative to the table's folder, as are those of its files.
+
+    ``key`` names the stream that brought the rows; segments of an earlier version do not say it.
+    """
 
     path: str
     token: str
@@ -31,6 +35,7 @@ class Segment(Value):
     files: int
     rows: int
     bytes: int
+    key: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +47,10 @@ class Files(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class Head(Value):
-    """The table after its last commit. ``tokens`` maps the token of a commit to its number."""
+    """The table after its last commit.
+
+    ``tokens`` maps the token of a commit to its number, ``changes`` the key of a state to its audit trail.
+    """
 
     format: int = 1
     commit: int = 0
@@ -53,10 +61,11 @@ class Head(Value):
     segments: tuple[Segment, ...] = ()
     state: Mapping[str, Any] = field(default_factory=dict)
     tokens: Mapping[str, int] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
     def stream(self, key: str) -> State | None:
-        """Give what is remembered of a stream."""
-        return State.from_json(self.state[key]) if key in self.state else None
+        """Give what is remembered of a stream; ConfigurationError ``STATE_CORRUPT`` when it is no state."""
+        return of_json(self.state[key], f"state {key} of table {self.table}") if key in self.state else None
 
     def next(
         self, *, segments: Sequence[Segment], token: str, key: str, state: State, columns: Sequence[Column]
@@ -91,7 +100,7 @@ class Head(Value):
         )
 
 
-def segment(path: str, token: str, commit: int, files: Iterable[DataFile]) -> Segment:
+def segment(path: str, token: str, commit: int, files: Iterable[DataFile], key: str = "") -> Segment:
     """Give a segment with the sums of its files."""
     listed = list(files)
     return Segment(
@@ -101,4 +110,5 @@ def segment(path: str, token: str, commit: int, files: Iterable[DataFile]) -> Se
         files=len(listed),
         rows=sum(f.rows for f in listed),
         bytes=sum(f.bytes for f in listed),
+        key=key,
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.tables.files.config import Config, location
 from dativo_ingest.exceptions import ConfigurationError, DativoError
-from dativo_ingest.model import CheckResult, Column, DataFile, SchemaChange, Snapshot, Staged, State
+from dativo_ingest.model import CheckResult, Column, DataFile, SchemaChange, Snapshot, Staged, State, StateChange
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -51,6 +51,40 @@ class Table:
         """Give what the manifest remembers of the stream ``key``."""
         head = self._head()
         return head.stream(key) if head is not None else None
+
+    def states(self) -> Mapping[str, State]:
+        """Give all that the manifest remembers, by key."""
+        from dativo_dagster.tables.files.state import states
+
+        head = self._head()
+        return states(head) if head is not None else {}
+
+    def set_state(self, change: StateChange) -> None:
+        """Put a state in place of another; see `state.change_state` for what is raised."""
+        from dativo_dagster.tables.files.state import change_state
+
+        change_state(self._folder, change)
+
+    def state_changes(self, key: str) -> Sequence[StateChange]:
+        """Give the audit trail of a key."""
+        from dativo_dagster.tables.files.state import changes
+
+        head = self._head()
+        return changes(head, key) if head is not None else ()
+
+    def unaccounted(self, key: str) -> int:
+        """Count the rows that may be those of ``key``."""
+        from dativo_dagster.tables.files.state import unaccounted
+
+        head = self._head()
+        return unaccounted(head, key) if head is not None else 0
+
+    def highest(self, column: str) -> Any:
+        """Give the highest value of a column."""
+        from dativo_dagster.tables.files.state import highest
+
+        head = self._head()
+        return highest(self._folder, head, column) if head is not None else None
 
     def committed(self, token: str) -> Snapshot | None:
         """Give the commit of ``token``, if there is one."""

@@ -7,13 +7,13 @@ it is visible, but for its namespace in REST catalogs that ask for one.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.tables.iceberg.config import Config, open_catalog, reaching, resolve
 from dativo_ingest.exceptions import ConfigurationError, DativoError
-from dativo_ingest.model import CheckResult, Column, DataFile, SchemaChange, Snapshot, Staged, State
+from dativo_ingest.model import CheckResult, Column, DataFile, SchemaChange, Snapshot, Staged, State, StateChange
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from dativo_dagster.config.job import TableSpec
     from dativo_dagster.storage import Storage
+    from dativo_dagster.tables.iceberg.commit import Commit
     from dativo_dagster.tables.iceberg.write import Shape, Writer
 
 PROPERTIES = {
@@ -71,26 +72,53 @@ class Table:
         """Give what the table remembers of the stream ``key``.
 
         Raises:
-            ConfigurationError: ``TABLE_ROLLED_BACK``: the commit that the table remembers was taken away again.
+            ConfigurationError: ``TABLE_ROLLED_BACK``: the commit that the table remembers was taken away again;
+                ``STATE_CORRUPT``.
         """
-        from dativo_dagster.tables.iceberg.commit import STATE, find
+        from dativo_dagster.tables.iceberg.state import state_of
 
         table = self._load()
-        if table is None or STATE + key not in table.properties:
-            return None
-        state = State.loads(table.properties[STATE + key])
-        if find(table.metadata, state.token) is None:
-            raise ConfigurationError(
-                f"table {self.identifier} was rolled back behind the last commit of {key}, but its property "
-                f"{STATE + key} still has the cursor of that commit. Remove the property to read the source from its "
-                "beginning, or put the cursor there that belongs to the rows",
-                "TABLE_ROLLED_BACK",
-            )
-        return state
+        return None if table is None else state_of(table.metadata, key, self.identifier)
+
+    def states(self) -> Mapping[str, State]:
+        """Give all that the table remembers, by key."""
+        from dativo_dagster.tables.iceberg.state import states
+
+        table = self._load()
+        return {} if table is None else states(table.metadata)
+
+    def set_state(self, change: StateChange) -> None:
+        """Put a state in place of another; see `state.change_state` for what is raised."""
+        from dativo_dagster.tables.iceberg.state import change_state
+
+        with self._reaching():
+            change_state(self._load, change, self.identifier)
+
+    def state_changes(self, key: str) -> Sequence[StateChange]:
+        """Give the audit trail of a key."""
+        from dativo_dagster.tables.iceberg.state import changes
+
+        table = self._load()
+        return () if table is None else changes(table.metadata, key)
+
+    def unaccounted(self, key: str) -> int:
+        """Count the rows that may be those of ``key``."""
+        from dativo_dagster.tables.iceberg.state import unaccounted
+
+        table = self._load()
+        return 0 if table is None else unaccounted(table.metadata, key)
+
+    def highest(self, column: str) -> Any:
+        """Give the highest value of a column."""
+        from dativo_dagster.tables.iceberg.state import highest
+
+        table = self._load()
+        with self._reaching():
+            return None if table is None else highest(table, column)
 
     def committed(self, token: str) -> Snapshot | None:
         """Give the snapshot that carries ``token``, if there is one."""
-        from dativo_dagster.tables.iceberg.commit import describe, find
+        from dativo_dagster.tables.iceberg.tokens import describe, find
 
         table = self._load()
         landed = find(table.metadata, token) if table is not None else None
@@ -139,7 +167,29 @@ class Table:
         return self._prepared
 
     def commit(self, staged: Staged) -> Snapshot:
-        """Make the files, the cursor and the token visible in one transaction, exactly once."""
+        """Make the files, the cursor and the token visible in one transaction, exactly once.
+
+        An audited commit goes to a branch of its own, without its cursor, where only `publish` makes it visible.
+        """
+        from dativo_dagster.tables.iceberg.audit import branch_of
+
+        commit = self._commit(staged)
+        if self.spec.audited:
+            commit.branch = branch_of(staged.token)
+        return commit.run()
+
+    def publish(self, staged: Staged, snapshot: Snapshot) -> Snapshot:
+        """Make main what was audited, with cursor and token, in one transaction; a main that moved gets it anew."""
+        from dativo_dagster.tables.iceberg.attempts import until_done
+        from dativo_dagster.tables.iceberg.expire import without_branch
+
+        commit = self._commit(staged)
+        commit.audited = snapshot
+        done = commit.run()
+        until_done(self.identifier, self._load, lambda table: without_branch(table, snapshot.branch))
+        return done
+
+    def _commit(self, staged: Staged) -> Commit:
         from pyiceberg.partitioning import PartitionSpec
         from pyiceberg.schema import Schema
 
@@ -158,7 +208,8 @@ class Table:
             shape=shape,
             load=self._load,
             create=lambda: self._stage(str(prepared["location"]), for_commit=True),
-        ).run()
+            storage=self._storage,
+        )
 
     def columns(self) -> Sequence[Column]:
         """Give the columns of the table as it stands."""
