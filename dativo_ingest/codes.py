@@ -389,8 +389,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "STATE_CORRUPT": (
         "What a table or the state file of a plugin remembers of a stream cannot be read.",
-        "Put a state there with `dativo state set` or `dativo state reset`; mend a file, or remove it to read the source "
-        "from its beginning.",
+        "Put one there with `dativo state set` or `reset`; mend a file, or remove it to read all of the source.",
     ),
     "STATE_MISSING": (
         "A table has rows and no memory of how far their stream was read; appending all of it could double them.",
