@@ -78,6 +78,7 @@ def _built_in(job: Job, stream: JobStream) -> Reader:
     context = SourceContext(
         base=job.path.parent,
         contract=stream.contract,
+        object=stream.object,
         incremental=source.incremental,
         slice=stream.slice,
         mode=stream.target.mode,
