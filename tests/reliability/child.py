@@ -1,0 +1,234 @@
+"""A run in a process of its own, which kills itself with SIGKILL when it comes to a named step.
+
+The product has no hooks for it: the child puts something in the place of a function, and dies there. Children are
+forked from a server that has imported everything once and has never opened a table.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+PRELOAD = [
+    "tests.reliability.child",
+    "dativo_dagster.connectors.files",
+    "dativo_dagster.orchestration.build",
+    "dativo_dagster.pipeline.stage",
+    "dativo_dagster.tables.files.commit",
+    "dativo_dagster.tables.iceberg.commit",
+    "pyiceberg.catalog.sql",
+]
+STAGING = "/_dativo/staging/"
+PATIENCE_SECONDS = 120
+
+
+def die(*_: object) -> None:
+    """End this process as a power cut would."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _instead(owner: Any, name: str, *, before: bool, nth: int = 1, of: Callable[..., bool] = lambda *_: True) -> None:
+    """Die before or after the ``nth`` call of ``owner.name`` that ``of`` finds worth counting."""
+    original, seen = getattr(owner, name), []
+
+    @wraps(original)
+    def call(*arguments: Any, **named: Any) -> Any:
+        counts = of(*arguments)
+        seen.extend([None] * counts)
+        if counts and before and len(seen) == nth:
+            die()
+        answer = original(*arguments, **named)
+        if counts and not before and len(seen) == nth:
+            die()
+        return answer
+
+    setattr(owner, name, call)
+
+
+def _parquet(_: object, path: str) -> bool:
+    return path.endswith(".parquet")
+
+
+def before_extract() -> None:
+    """The plan is made, no row is read."""
+    from dativo_dagster.connectors.files import Reader
+
+    _instead(Reader, "read", before=True)
+
+
+def mid_batch() -> None:
+    """Some batches are read, and files of some are written."""
+    from dativo_dagster.connectors.files import Reader
+
+    original = Reader.read
+
+    def read(self: Any, *arguments: Any) -> Iterator[Any]:
+        for count, batch in enumerate(original(self, *arguments)):
+            if count == 5:
+                die()
+            yield batch
+
+    Reader.read = read  # type: ignore[method-assign]
+
+
+def file_open() -> None:
+    """A data file is open."""
+    _instead(_disk(), "open_write", before=False, nth=2, of=_parquet)
+
+
+def file_closed() -> None:
+    """Some data files have their names, others are not begun."""
+    disk, streams = _disk(), []
+    original = disk.open_write
+
+    def open_write(self: Any, path: str) -> Any:
+        streams.append(original(self, path))
+        if _parquet(self, path) and len(streams) == 2:
+            _instead(streams[-1], "close", before=False)
+        return streams[-1]
+
+    disk.open_write = open_write
+
+
+def _disk() -> Any:
+    from dativo_dagster.storage import Storage
+
+    return type(Storage.open("file:///"))
+
+
+def before_commit() -> None:
+    """All files are written."""
+    from dativo_dagster.pipeline import run
+
+    _instead(run, "commit", before=True)
+
+
+def _answer(*, before: bool) -> None:
+    """Stand before or behind the one step that makes a commit visible, whatever the target."""
+    from pyiceberg.catalog.sql import SqlCatalog
+
+    _instead(SqlCatalog, "commit_table", before=before)
+    for name in ("put_if_absent", "put_if_match"):
+        _instead(_disk(), name, before=before)
+
+
+def asked() -> None:
+    """The commit is made, the catalog has not got it."""
+    _answer(before=True)
+
+
+def answered() -> None:
+    """The catalog has got the commit, and nobody here knows."""
+    _answer(before=False)
+
+
+def files_moved() -> None:
+    """Some files of the commit are where they will be, some are not (plain files on a disk)."""
+    moved = []
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "os.rename" and STAGING in str(arguments[0]) and STAGING not in str(arguments[1]):
+            moved.append(arguments)
+            if len(moved) == 2:
+                die()
+
+    sys.addaudithook(hook)
+
+
+def before_event() -> None:
+    """The commit is done, and Dagster has not been told."""
+    from dativo_dagster.pipeline import run
+
+    _instead(run, "commit", before=False)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a run. ``visible`` says whether the commit is in the table then; ``dagster`` runs it as an asset."""
+
+    stop: Callable[[], None]
+    visible: bool = False
+    dagster: bool = False
+    only: str = ""
+
+
+STEPS = {
+    "never": Step(lambda: None),
+    "before extract": Step(before_extract),
+    "mid batch": Step(mid_batch),
+    "file open": Step(file_open),
+    "file closed": Step(file_closed),
+    "before commit": Step(before_commit),
+    "files moved": Step(files_moved, only="parquet"),
+    "inside commit, before the answer": Step(asked),
+    "inside commit, after the answer": Step(answered, visible=True),
+    "after commit, before the state mirror": Step(before_event, visible=True),
+    "before the Dagster event": Step(before_event, visible=True, dagster=True),
+}
+
+
+def run(desk: Path, step: str = "never") -> tuple[int | None, Any]:
+    """Run the job of a desk; gives the exit code and, unless the child died, the result of its stream."""
+    return _child(_materialize if STEPS[step].dagster else _run, desk, step)
+
+
+def collect(desk: Path, *, delete: bool) -> list[Path]:
+    """List the garbage of a desk's target as `dativo gc` does, and remove it when told to."""
+    return [Path(uri.removeprefix("file://")) for uri in _child(_collect, desk, delete)[1]]
+
+
+def _child(body: Callable[..., Any], desk: Path, *arguments: Any) -> tuple[int | None, Any]:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    near, far = context.Pipe(duplex=False)
+    process = context.Process(target=_told, args=(far, body, str(desk), *arguments))
+    process.start()
+    far.close()
+    with near, contextlib.suppress(EOFError):
+        answer = near.recv() if near.poll(PATIENCE_SECONDS) else None
+        process.join(PATIENCE_SECONDS)
+        return process.exitcode, answer
+    process.join(PATIENCE_SECONDS)
+    return process.exitcode, None
+
+
+def _told(far: Any, body: Callable[..., Any], desk: str, *arguments: Any) -> None:
+    os.chdir(desk)
+    far.send(body(*arguments))
+
+
+def _run(step: str) -> dict[str, Any]:
+    from dativo_dagster.config.load import load_job
+    from dativo_dagster.pipeline import run
+
+    STEPS[step].stop()
+    return run.run_job(load_job(Path("job.yaml"))).streams[0].to_json()
+
+
+def _materialize(step: str) -> bool:
+    import dagster as dg
+
+    from dativo_dagster.orchestration.build import build_definitions
+
+    definitions = build_definitions(Path.cwd())
+    STEPS[step].stop()
+    with dg.DagsterInstance.ephemeral() as instance:
+        return definitions.resolve_job_def("ingest__default__things").execute_in_process(instance=instance).success
+
+
+def _collect(delete: bool) -> list[str]:
+    from dativo_dagster.config.load import load_job
+    from dativo_dagster.pipeline.run import collect_garbage
+
+    job = load_job(Path("job.yaml"))
+    now = datetime.now(timezone.utc) + timedelta(seconds=1)
+    return [file.path for file in collect_garbage(job, job.streams[0], older_than=now, delete=delete)]

@@ -1,0 +1,145 @@
+"""A job, what its source is given, and the rows that must then be in the table.
+
+Every row has an ``id`` and the ``version`` of the delivery that it came with, so that no two rows are alike: a lost,
+a doubled and a stale row all show. A delivery makes many batches and many data files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.reliability import oracle
+from tests.reliability.oracle import Lying
+
+BATCH = 50
+TABLE = "a.things"
+JOB = """
+name: things
+source: {{connector: csv, files: "in/*.csv", batch_rows: {batch}{source}}}
+target: {{connector: {connector}, table: {table}, mode: {mode}, file_size_mb: 0.001{options}}}
+contract:
+  name: things
+  schema:
+    - {{name: id, type: int64, required: true}}
+    - {{name: version, type: int64, required: true}}
+    - {{name: text, type: string}}
+"""
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A write mode.
+
+    Args:
+        name: As a job writes it.
+        ids: The ids of the first and of the second delivery.
+        becomes: The rows of a table that held the first delivery, once it has got the second.
+        beside: Whether the second delivery is a file beside the first one, or comes in its place.
+        options: What the job's target says beside the mode, and ``source`` what its source does.
+        columns: The columns that tell one row from another.
+    """
+
+    name: str
+    ids: tuple[range, range]
+    becomes: Callable[[range, range], list[Row]]
+    beside: bool = False
+    options: str = ""
+    source: str = ""
+    columns: tuple[str, ...] = ("id", "version")
+
+    @property
+    def before(self) -> list[Row]:
+        """Give the rows after the first delivery."""
+        return sorted(((n, 1, True)[: len(self.columns)] for n in self.ids[0]), key=repr)
+
+    @property
+    def after(self) -> list[Row]:
+        """Give the rows after both deliveries."""
+        return sorted(self.becomes(*self.ids), key=repr)
+
+
+def _append(first: range, second: range) -> list[Row]:
+    return [(n, 1) for n in first] + [(n, 2) for n in second]
+
+
+def _overwrite(first: range, second: range) -> list[Row]:
+    return [(n, 2) for n in second]
+
+
+def _merge(first: range, second: range) -> list[Row]:
+    return [(n, 2 if n in second else 1) for n in {*first, *second}]
+
+
+def _scd2(first: range, second: range) -> list[Row]:
+    return [(n, 1, n not in second) for n in first] + [(n, 2, True) for n in second]
+
+
+APART, ACROSS = (range(400), range(400, 800)), (range(400), range(200, 600))
+MODES = {
+    mode.name: mode
+    for mode in (
+        Mode("append", APART, _append, beside=True, source=", incremental: {strategy: file_modified_time}"),
+        Mode("overwrite", ACROSS, _overwrite),
+        Mode("merge", ACROSS, _merge, options=", key: [id], order_by: version"),
+        Mode("scd2", ACROSS, _scd2, options=", key: [id]", columns=("id", "version", "is_current")),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of table: its name in a job, what that says beside, and how to see what lies there without us."""
+
+    connector: str
+    options: str
+    lying: Callable[[Path, Mode], Lying]
+
+
+def _iceberg(desk: Path, mode: Mode) -> Lying:
+    return oracle.iceberg(desk / ".dativo/warehouse/catalog.db", TABLE, mode.columns)
+
+
+def _files(desk: Path, mode: Mode) -> Lying:
+    return oracle.folder(desk / "out", mode.columns)
+
+
+TARGETS = {target.connector: target for target in (Target("iceberg", "", _iceberg), Target("parquet", ", path: out", _files))}
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A folder with one job in it, where runs are started."""
+
+    place: Path
+    mode: Mode
+    target: Target
+
+    def lay_out(self) -> None:
+        """Write the job and the first delivery."""
+        job = JOB.format(
+            batch=BATCH,
+            source=self.mode.source,
+            connector=self.target.connector,
+            table=TABLE,
+            mode=self.mode.name,
+            options=self.target.options + self.mode.options,
+        )
+        (self.place / "job.yaml").write_text(job)
+        (self.place / "in").mkdir()
+        self.deliver(1)
+
+    def deliver(self, version: int) -> None:
+        """Give the source its first or second delivery."""
+        name = f"{version if self.mode.beside else 'all'}.csv"
+        rows = [f"{n},{version},{'x' * 30}{n * 7919}\n" for n in self.mode.ids[version - 1]]
+        fresh = self.place / "in" / "fresh"
+        fresh.write_text("id,version,text\n" + "".join(rows))
+        fresh.rename(self.place / "in" / name)
+
+    def lying(self) -> Lying:
+        """See what lies at the target."""
+        return self.target.lying(self.place, self.mode)
