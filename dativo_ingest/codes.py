@@ -24,6 +24,10 @@ CODES: dict[str, tuple[str, str]] = {
         "From some line on, a file is no CSV.",
         "Look at the line in the message; check delimiter, quotes and escapes of the source.",
     ),
+    "BAD_CURSOR": (
+        "What was given as a cursor is none of this stream's.",
+        "Give a value of the cursor column, or all of the cursor as `dativo state show --json` prints it.",
+    ),
     "BAD_ENCODING": (
         "Bytes of a text file are not in its encoding.",
         "Set `encoding` of the source to what the file is in, or mend the file at the byte in the message.",
@@ -182,6 +186,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A library exports no symbol of a plugin, or not the one that the job names.",
         "Name the right library and symbol; the message lists what was looked for.",
     ),
+    "NOT_CONFIRMED": (
+        "A command would do something that cannot be taken back.",
+        "Read what the message says of it, and add `--yes`.",
+    ),
     "NO_COLUMN_NAMES": (
         "A CSV file without a header, and nothing that names its columns.",
         "List them under `columns` of the source, or give the contract fields.",
@@ -197,6 +205,10 @@ CODES: dict[str, tuple[str, str]] = {
     "NO_LOGICAL_TYPE": (
         "The source has a column of a type that no contract can say.",
         "Convert the column at the source, or leave it out.",
+    ),
+    "NO_PARTITIONS": (
+        "A part of a stream was named that has none, or none of one that is cut into parts.",
+        "Leave `--partition` out, or name one of the parts.",
     ),
     "NO_SUCH_FILE": (
         "A file that is named, on the command line or in another file, cannot be read.",

@@ -28,6 +28,7 @@ COMMANDS = {
     "check": "try to reach the source and the target of a job",
     "discover": "list what a source has",
     "plugin": "make, test and look at plugins of your own",
+    "state": "show how far streams were read; set or reset it",
     "gc": "find files that no commit names, and delete them when told to",
     "schema": "print the JSON Schema of a kind of file",
     "start": "start Dagster with the schedules of a runner file",

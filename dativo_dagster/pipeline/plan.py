@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dativo_ingest.exceptions import PluginError
-from dativo_ingest.model import SchemaChange, Snapshot, State, Value, Window
+from dativo_ingest.model import BY_HAND, SchemaChange, Snapshot, State, Value, Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,14 +58,15 @@ def make_token(job: Job, stream: JobStream, window: Window, state: State | None)
     """Name the commit of a window; a crashed run that is repeated gets the same name.
 
     The token of an overwrite also names the commit it replaces: when the source goes from A to B and back to A,
-    the second A is a commit of its own and not taken for the first.
+    the second A is a commit of its own and not taken for the first. So does the first one after a person changed the
+    state: what is read again on purpose is not taken for what was read before.
 
     Raises:
         PluginError: ``PLUGIN_BAD_ANSWER``, the window has no fingerprint, or two of its units have one id.
     """
     _can_be_named(stream, window)
     name = identity(job, stream, window)
-    if stream.target.mode == "append" or state is None:
+    if state is None or (stream.target.mode == "append" and not state.token.startswith(BY_HAND)):
         return name
     if state.token.startswith(name):
         return state.token
