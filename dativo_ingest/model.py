@@ -264,6 +264,22 @@ class Snapshot(Value):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Upkeep(Value):
+    """What one piece of maintenance did to a table, or would do.
+
+    ``action`` is compact, branches, expire or orphans. ``names`` are the files, snapshots or branches that left, of
+    ``bytes`` in all where that is known; ``made`` counts the files that came in their place. ``reason`` says why
+    there was nothing to do, where that needs saying.
+    """
+
+    action: str
+    names: tuple[str, ...] = ()
+    bytes: int = 0
+    made: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SchemaChange(Value):
     """One difference between a contract and the table.
 

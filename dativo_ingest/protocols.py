@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         StateChange,
         Stream,
         Unit,
+        Upkeep,
         Window,
     )
 
@@ -223,6 +224,23 @@ class Table(Protocol):
 
     def remove(self, files: Sequence[DataFile]) -> None:
         """Delete files that `orphans` found."""
+        ...
+
+
+@runtime_checkable
+class Maintained(Protocol):
+    """What a table has beside `Table` whose files must be looked after; safe beside runs."""
+
+    def compact(self, *, dry_run: bool = False) -> Upkeep:
+        """Put many small files into few large ones; no row changes."""
+        ...
+
+    def expire(self, older_than: datetime, *, keep: int, dry_run: bool = False) -> Upkeep:
+        """Forget old states of the table, but for the last ``keep``."""
+        ...
+
+    def drop_branches(self, older_than: datetime, *, dry_run: bool = False) -> Upkeep:
+        """Drop audited commits that nobody published."""
         ...
 
 

@@ -8,17 +8,22 @@ commit landed, and one that lands late fails, because every commit names the sna
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from pyiceberg import exceptions as theirs
-from pyiceberg.table.snapshots import ancestors_of
+from pyiceberg.table.refs import MAIN_BRANCH
 
 from dativo_dagster.state.patience import tries
+from dativo_dagster.tables.iceberg import audit
+from dativo_dagster.tables.iceberg.attempts import CONFLICTS, REFUSED, begin
 from dativo_dagster.tables.iceberg.change import Change, whole_files
+from dativo_dagster.tables.iceberg.producer import produce
 from dativo_dagster.tables.iceberg.schema import agree, changes, evolve, wanted
+from dativo_dagster.tables.iceberg.tokens import STATE, TOKEN, describe, find
+from dativo_dagster.telemetry import event
 from dativo_dagster.validation import evolution
 from dativo_ingest.exceptions import CommitError, DativoError
 from dativo_ingest.model import Snapshot, Staged, State
@@ -26,24 +31,13 @@ from dativo_ingest.model import Snapshot, Staged, State
 if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
     from pyiceberg.table import Transaction
-    from pyiceberg.table.metadata import TableMetadata
 
     from dativo_dagster.config.job import TableSpec
+    from dativo_dagster.storage import Storage
     from dativo_dagster.tables.iceberg.write import Shape
 
-TOKEN = "dativo.commit-token"  # noqa: S105 - a key, not a secret
-STATE = "dativo.state."
-NO_RETRY = {"commit.retry.num-retries": "0"}
+logger = logging.getLogger(__name__)
 UNCLEAR_TRIES = 5
-REFUSED = (
-    theirs.BadRequestError,
-    theirs.UnauthorizedError,
-    theirs.ForbiddenError,
-    theirs.OAuthError,
-    theirs.NoSuchTableError,
-    theirs.ValidationError,
-    theirs.ValidationException,
-)
 
 
 @dataclass
@@ -56,6 +50,9 @@ class Commit:
         shape: The table as the files were written for.
         load: Gives the table as the catalog has it now, None when there is none.
         create: Gives a transaction that makes the table.
+        storage: Opens the store of a URI.
+        branch: Where the commit goes.
+        audited: The snapshot that is to be published, of an audited commit whose audit is over.
     """
 
     spec: TableSpec
@@ -63,9 +60,12 @@ class Commit:
     shape: Shape
     load: Callable[[], IcebergTable | None]
     create: Callable[[], Transaction]
+    storage: Callable[[str], Storage]
+    branch: str = MAIN_BRANCH
+    audited: Snapshot | None = None
     table: IcebergTable | None = None
     sent: set[int | None] = field(default_factory=set)
-    conflict: Exception | None = None
+    conflicts: list[Exception] = field(default_factory=list)
     unclear: list[Exception] = field(default_factory=list)
 
     def run(self) -> Snapshot:
@@ -86,28 +86,38 @@ class Commit:
                 break
             done = done or self._send()
             if done is not None:
+                if self.conflicts or self.unclear:
+                    self._tell(
+                        "commit_retried",
+                        f"committed after {len(self.conflicts)} conflicts and {len(self.unclear)} lost answers",
+                    )
                 return done
         if self.unclear:
             raise self._error("nobody can say whether it landed", "COMMIT_UNKNOWN", self.unclear[-1])
-        raise self._error("others keep committing to it", "COMMIT_CONFLICT", self.conflict)
+        raise self._error("others keep committing to it", "COMMIT_CONFLICT", self.conflicts[-1])
 
     def _look(self) -> Snapshot | None:
-        """Look for the token in the table as it is now."""
+        """Look for the token in the table as it is now, and for what we sent on the branch."""
         self.table = self.load()
-        landed = find(self.table.metadata, self.staged.token) if self.table is not None else None
-        if self.table is None or landed is None:
+        if self.table is None:
             return None
-        return describe(self.table, self.staged.token, landed, fresh=landed in self.sent)
+        token, metadata = self.staged.token, self.table.metadata
+        landed = find(metadata, token)
+        if landed is not None:
+            return describe(self.table, token, landed, fresh=landed in self.sent)
+        ref = metadata.refs.get(self.branch)
+        if ref is None or ref.snapshot_id not in self.sent or self.branch == MAIN_BRANCH:
+            return None
+        return describe(self.table, token, ref.snapshot_id, fresh=True, branch=self.branch)
 
     def _send(self) -> Snapshot | None:
         """Send the commit; None when it did not land, when nobody knows, or when it must be looked at once more."""
-        transaction = self._prepare(self.table)
-        snapshot_id = transaction.table_metadata.current_snapshot_id
+        transaction, snapshot_id = self._prepare(self.table)
         self.sent.add(snapshot_id)
         try:
             made = transaction.commit_transaction()
-        except (theirs.CommitFailedException, theirs.TableAlreadyExistsError) as error:
-            self.conflict = error
+        except CONFLICTS as error:
+            self.conflicts.append(error)
             return None
         except REFUSED as error:
             raise self._error("the catalog refuses the commit", "COMMIT_REFUSED", error, retryable=False) from error
@@ -117,28 +127,33 @@ class Commit:
         if self.table is None:
             # SeaweedFS lets two writers at once make the same table, and the later one replaces the earlier.
             return None
-        return describe(made, self.staged.token, snapshot_id or 0, fresh=True)
+        branch = "" if self.branch == MAIN_BRANCH else self.branch
+        return describe(made, self.staged.token, snapshot_id, fresh=True, branch=branch)
 
-    def _prepare(self, table: IcebergTable | None) -> Transaction:
+    def _prepare(self, table: IcebergTable | None) -> tuple[Transaction, int]:
         """Put everything into one transaction; what may be refused comes before anything is written."""
+        if table is not None and self.audited and audit.can_be_published(table.metadata, int(self.audited.id)):
+            return self._move(table, int(self.audited.id))
         transaction = self._begin(table)
         agree(self.shape.schema, transaction.table_metadata.schema(), self.spec.identifier)
         change = self._change(table, transaction.table_metadata.default_spec_id)
-        state = State(
-            token=self.staged.token,
-            cursor=self.staged.cursor,
-            committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        made = produce(
+            transaction,
+            removed=change.removed,
+            added=change.added,
+            summary=self._summary(),
+            branch=MAIN_BRANCH if self.branch == MAIN_BRANCH else None,
         )
-        transaction.set_properties({**self.spec.properties, STATE + self.staged.key: state.dumps()})
-        self._add_snapshot(transaction, change)
-        return transaction
+        if self.branch == MAIN_BRANCH:
+            self._remember(transaction)
+        elif audit.put(transaction, self.branch, made):
+            self._tell("branch_replaced", f"branch {self.branch}, which an earlier run left, is replaced")
+        return transaction, made
 
     def _begin(self, table: IcebergTable | None) -> Transaction:
         if table is None:
             return self.create()
-        # In memory only: as a property of the table it would also rule its other writers.
-        table.metadata = table.metadata.model_copy(update={"properties": table.metadata.properties | NO_RETRY})
-        transaction = table.transaction()
+        transaction = begin(table)
         planned = changes(table, self.spec)
         evolution.refuse(planned, self.spec.identifier)
         evolve(transaction, planned, wanted(self.spec))
@@ -148,15 +163,21 @@ class Commit:
         """Decide which files come and go, against the table as it is now."""
         return whole_files(table, self.staged, self.shape, spec_id)
 
-    def _add_snapshot(self, transaction: Transaction, change: Change) -> None:
-        """Add the files. A commit without any still makes a snapshot: it carries the token."""
-        update = transaction.update_snapshot(snapshot_properties=self._summary())
-        producer = update.overwrite() if change.removed else update.fast_append()
-        for gone in change.removed:
-            producer.delete_data_file(gone)
-        for file in change.added:
-            producer.append_data_file(file)
-        producer.commit()
+    def _move(self, table: IcebergTable, snapshot_id: int) -> tuple[Transaction, int]:
+        """Make main what was audited."""
+        transaction = begin(table, snapshot_id)
+        audit.publish(transaction, audit.branch_of(self.staged.token), snapshot_id)
+        self._remember(transaction)
+        return transaction, snapshot_id
+
+    def _remember(self, transaction: Transaction) -> None:
+        """Put cursor and token into the table's properties, together with what the job says of the table."""
+        state = State(
+            token=self.staged.token,
+            cursor=self.staged.cursor,
+            committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        )
+        transaction.set_properties({**self.spec.properties, STATE + self.staged.key: state.dumps()})
 
     def _summary(self) -> dict[str, str]:
         counts = self.staged.counts
@@ -169,6 +190,10 @@ class Commit:
             "dativo.rows-rejected": str(counts.rejected),
         }
 
+    def _tell(self, kind: str, what: str) -> None:
+        facts = {"conflicts": len(self.conflicts), "lost_answers": len(self.unclear)}
+        event(logger, kind, f"{self.spec.identifier}: {what}", table=self.spec.identifier, **facts)
+
     def _error(self, why: str, code: str, error: Exception | None, *, retryable: bool = True) -> CommitError:
         refusal = CommitError(
             f"table {self.spec.identifier}: {why} ({type(error).__name__}: {error}); the files are written, and "
@@ -179,40 +204,3 @@ class Commit:
         )
         refusal.__cause__ = error
         return refusal
-
-
-def find(metadata: TableMetadata, token: str) -> int | None:
-    """Give the snapshot that carries ``token``, 0 when it has expired, None when there is none.
-
-    Only ancestors of the current snapshot count: what a rollback took away is not in the table.
-    """
-    for snapshot in ancestors_of(metadata.current_snapshot(), metadata):
-        if snapshot.summary is not None and snapshot.summary.get(TOKEN) == token:
-            return snapshot.snapshot_id
-    known = any(s.summary is not None and s.summary.get(TOKEN) == token for s in metadata.snapshots)
-    expired = not known and any(
-        State.loads(value).token == token for key, value in metadata.properties.items() if key.startswith(STATE)
-    )
-    return 0 if expired else None
-
-
-def describe(table: IcebergTable, token: str, snapshot_id: int, *, fresh: bool) -> Snapshot:
-    """Give a commit as the pipeline reports it."""
-    snapshot = table.metadata.snapshot_by_id(snapshot_id)
-    summary = snapshot.summary if snapshot is not None else None
-
-    def number(key: str) -> int:
-        return int((summary.get(key) if summary is not None else None) or 0)
-
-    return Snapshot(
-        id=str(snapshot_id or "expired"),
-        table=".".join(table.name()),
-        token=token,
-        location=table.location(),
-        files=number("added-data-files"),
-        rows=number("added-records"),
-        bytes=number("added-files-size"),
-        total_rows=number("total-records") if summary is not None else None,
-        total_files=number("total-data-files") if summary is not None else None,
-        fresh=fresh,
-    )

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.tables.iceberg.config import Config, open_catalog, reaching, resolve
 from dativo_ingest.exceptions import ConfigurationError, DativoError
-from dativo_ingest.model import CheckResult, Column, DataFile, SchemaChange, Snapshot, Staged, State, StateChange
+from dativo_ingest.model import (
+    CheckResult,
+    Column,
+    DataFile,
+    SchemaChange,
+    Snapshot,
+    Staged,
+    State,
+    StateChange,
+    Upkeep,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -186,7 +196,8 @@ class Table:
         commit = self._commit(staged)
         commit.audited = snapshot
         done = commit.run()
-        until_done(self.identifier, self._load, lambda table: without_branch(table, snapshot.branch))
+        if done.id != snapshot.id:
+            until_done(self.identifier, self._load, lambda table: without_branch(table, snapshot.branch))
         return done
 
     def _commit(self, staged: Staged) -> Commit:
@@ -257,6 +268,27 @@ class Table:
         """Delete files that `orphans` found."""
         for file in files:
             self._storage(file.path).delete(file.path)
+
+    def compact(self, *, dry_run: bool = False) -> Upkeep:
+        """Rewrite small files of a partition into few large ones, in one snapshot that changes no row."""
+        from dativo_dagster.tables.iceberg.compact import compact
+
+        with self._reaching():
+            return compact(self.spec, self._load, self._storage, dry_run=dry_run)
+
+    def expire(self, older_than: datetime, *, keep: int, dry_run: bool = False) -> Upkeep:
+        """Forget snapshots that are older and not among the last ``keep`` of main; branches and tags stay."""
+        from dativo_dagster.tables.iceberg.expire import expire
+
+        with self._reaching():
+            return expire(self.identifier, self._load, older_than, keep, dry_run=dry_run)
+
+    def drop_branches(self, older_than: datetime, *, dry_run: bool = False) -> Upkeep:
+        """Drop the branches of audited commits that nobody published."""
+        from dativo_dagster.tables.iceberg.expire import drop_branches
+
+        with self._reaching():
+            return drop_branches(self.identifier, self._load, older_than, dry_run=dry_run)
 
     @cached_property
     def _catalog(self) -> IcebergCatalog:

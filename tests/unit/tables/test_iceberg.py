@@ -16,6 +16,7 @@ from dativo_dagster.state import patience
 from dativo_dagster.tables.iceberg import Catalog, Config, Table
 from dativo_dagster.tables.iceberg.config import resolve
 from dativo_ingest.exceptions import CommitError, ConfigurationError
+from tests.fakes.flaky import Flaky
 from tests.fakes.lake import COLUMNS, KEY, ROWS, batch, ids, put, spec, stage, token
 
 
@@ -27,34 +28,6 @@ def lake(tmp_path, monkeypatch):
 
 def open_table(a_spec=None):
     return Table(Config(), a_spec or spec())
-
-
-class Flaky:
-    """A catalog whose next commits go wrong: each step says whether the commit lands before the error is raised."""
-
-    def __init__(self, catalog, steps):
-        self.catalog, self.steps, self.commits = catalog, list(steps), 0
-
-    def __getattr__(self, name):
-        return getattr(self.catalog, name)
-
-    def load_table(self, identifier):
-        table = self.catalog.load_table(identifier)
-        table.catalog = self
-        return table
-
-    def create_table_transaction(self, *args, **more):
-        transaction = self.catalog.create_table_transaction(*args, **more)
-        transaction._table.catalog = self
-        return transaction
-
-    def commit_table(self, table, requirements, updates):
-        self.commits += 1
-        lands, error = self.steps.pop(0) if self.steps else (True, None)
-        answer = self.catalog.commit_table(table, requirements, updates) if lands else None
-        if error:
-            raise error
-        return answer
 
 
 def flaky_table(*steps):
