@@ -190,6 +190,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A command would do something that cannot be taken back.",
         "Read what the message says of it, and add `--yes`.",
     ),
+    "NOT_PARTITIONED": (
+        "Parts of a job were asked for that has no `partitions`.",
+        "Run it without `--partition`, `--partitions` and `--missing`, or give it `partitions`.",
+    ),
     "NO_COLUMN_NAMES": (
         "A CSV file without a header, and nothing that names its columns.",
         "List them under `columns` of the source, or give the contract fields.",
@@ -229,6 +233,10 @@ CODES: dict[str, tuple[str, str]] = {
     "PARTITIONING_DIFFERS": (
         "The table is partitioned in another way than the job says.",
         "Say in the job what the table has, or write to a new table.",
+    ),
+    "PARTITION_MISSING": (
+        "A partitioned job was started without saying for which part, or for several in one run.",
+        "Use `--partition`, `--partitions FIRST..LAST` or `--missing`; in Dagster choose a partition or launch a backfill.",
     ),
     "PLACE_UNSUPPORTED": (
         "A plugin is to run in a sandbox or in a cloud function, and this version has no such place.",
@@ -394,6 +402,10 @@ CODES: dict[str, tuple[str, str]] = {
     "SECRET_NOT_FOUND": (
         "The secret manager has no such secret, or none for this tenant.",
         "Create it, or correct its name, path or version in the configuration.",
+    ),
+    "SNAPSHOT_NOT_SHARED": (
+        "`snapshot: job` cannot be kept: the steps of the run are not served by one session of the source.",
+        "Run the job in one process (the in-process executor) and from its beginning, or use `snapshot: stream`.",
     ),
     "SOURCE_NOT_WHOLE": (
         "`delete_missing` would delete rows that the run did not read.",

@@ -44,6 +44,30 @@ def add_job_arguments(parser: argparse.ArgumentParser, *, folder: bool = False) 
     return which
 
 
+def add_partition_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says which parts of a partitioned job."""
+    parts = parser.add_argument_group("partitions", "A partitioned job runs part by part, with a commit each.")
+    parts.add_argument("--partition", action="append", metavar="KEY", help="this part; may be repeated")
+    parts.add_argument(
+        "--partitions", metavar="FIRST..LAST", help="from one part to another, both included; either may be left out"
+    )
+    parts.add_argument("--missing", action="store_true", help="those that have ended and are not in the table yet")
+
+
+def parts_of(job: Job, args: argparse.Namespace, *, lenient: bool = False) -> list[JobStream]:
+    """Give the streams, or the parts of streams, that the arguments name; a ``lenient`` job may have no parts.
+
+    Raises:
+        ConfigurationError: The job has no such stream or no such part.
+    """
+    from dativo_dagster.pipeline.parts import Choice, chosen
+
+    choice = Choice(keys=tuple(args.partition or ()), span=args.partitions, missing=args.missing)
+    if lenient and job.partitions is None:
+        choice = Choice()
+    return chosen(job, streams_of(job, args.stream), choice)
+
+
 def add_secret_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what says where secrets come from."""
     secrets = parser.add_argument_group("secrets", "Their names are what ${NAME} in a job finds.")

@@ -6,10 +6,11 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.cli.console import counted, size
-from dativo_dagster.cli.jobs import add_job_arguments, prepare, select, streams_of
+from dativo_dagster.cli.jobs import add_job_arguments, add_partition_arguments, parts_of, prepare, select
 
 if TYPE_CHECKING:
     from dativo_dagster.cli.console import Console
+    from dativo_dagster.config.job import JobStream
     from dativo_dagster.pipeline.plan import Plan
     from dativo_ingest.model import SchemaChange, Unit
 
@@ -19,6 +20,7 @@ _UNITS = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``plan`` takes."""
     add_job_arguments(parser)
+    add_partition_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
 
 
@@ -27,12 +29,13 @@ def main(args: argparse.Namespace, console: Console) -> int:
     from dativo_dagster.pipeline.run import plan_stream
 
     job = prepare(select(args).jobs[0], args, console)
-    plans = [plan_stream(job, stream) for stream in streams_of(job, args.stream)]
+    planned = [(stream, plan_stream(job, stream)) for stream in parts_of(job, args)]
+    plans = [plan for _, plan in planned]
     if args.json:
-        console.json({"job": job.name, "tenant": job.tenant, "streams": [_json(p) for p in plans]})
+        console.json({"job": job.name, "tenant": job.tenant, "streams": [_json(*each) for each in planned]})
     else:
-        for plan in plans:
-            _show(plan, console)
+        for stream, plan in planned:
+            _show(stream, plan, console)
     return 2 if any(_refused(plan) for plan in plans) else 0
 
 
@@ -40,12 +43,14 @@ def _refused(plan: Plan) -> list[SchemaChange]:
     return [] if plan.empty else [change for change in plan.changes if not change.allowed]
 
 
-def _json(plan: Plan) -> dict[str, Any]:
-    return {**plan.to_json(), "empty": plan.empty, "refused": bool(_refused(plan))}
+def _json(stream: JobStream, plan: Plan) -> dict[str, Any]:
+    part = {"partition": stream.slice.key} if stream.slice else {}
+    return {**plan.to_json(), **part, "empty": plan.empty, "refused": bool(_refused(plan))}
 
 
-def _show(plan: Plan, console: Console) -> None:
-    console.line(f"{console.style(plan.stream, 'bold')} -> {plan.table} ({plan.mode}): {plan.reason}")
+def _show(stream: JobStream, plan: Plan, console: Console) -> None:
+    name = f"{plan.stream} {stream.slice.key}" if stream.slice else plan.stream
+    console.line(f"{console.style(name, 'bold')} -> {plan.table} ({plan.mode}): {plan.reason}")
     units = plan.window.units
     total = size(sum(u.bytes or 0 for u in units))
     if plan.empty:

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.cli.console import Console, ProgressBar, counted
-from dativo_dagster.cli.jobs import add_job_arguments, prepare, select, streams_of
+from dativo_dagster.cli.jobs import add_job_arguments, add_partition_arguments, parts_of, prepare, select
 from dativo_dagster.cli.summary import show_result
 from dativo_dagster.telemetry import event
 from dativo_ingest.exceptions import DativoError, wrap_exception
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from dativo_dagster.cli.jobs import Selection
-    from dativo_dagster.config.job import Job
+    from dativo_dagster.config.job import Job, JobStream
     from dativo_ingest.result import JobResult, Progress, StreamResult
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,17 @@ class Outcome:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``run`` takes."""
     add_job_arguments(parser, folder=True)
+    add_partition_arguments(parser)
+    parser.add_argument(
+        "--parallel", type=_count, default=1, metavar="N", help="streams, or parts of them, that run at once (1)"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of 1 or more")
+    return int(text)
 
 
 def main(args: argparse.Namespace, console: Console) -> int:
@@ -95,12 +105,12 @@ def _run(job: Job, args: argparse.Namespace, console: Console) -> JobResult:
     from dativo_dagster.pipeline.run import run_job
 
     job = prepare(job, args, console)
-    streams = [stream.name for stream in streams_of(job, args.stream)]
+    streams = parts_of(job, args, lenient=bool(args.job_dir))
     who: dict[str, Any] = {"job_name": job.name, "tenant_id": job.tenant}
-    event(logger, "job_started", f"job {job.name}", **who, streams=streams, file=str(job.path))
-    bar = ProgressBar(console.err) if console.interactive else None
+    event(logger, "job_started", f"job {job.name}", **who, **_what(streams), file=str(job.path))
+    bar = ProgressBar(console.err) if console.interactive and args.parallel == 1 else None
     try:
-        result = run_job(job, streams=streams, report=bar or _progress_log(who))
+        result = run_job(job, streams=streams, parallel=args.parallel, report=bar or _progress_log(who))
     except BaseException as error:
         event(logger, "job_error", f"job {job.name} ended", level=logging.ERROR, **who, error=type(error).__name__)
         raise
@@ -115,6 +125,11 @@ def _run(job: Job, args: argparse.Namespace, console: Console) -> JobResult:
     if not args.json:
         show_result(result, console, debug=args.debug)
     return result
+
+
+def _what(streams: Sequence[JobStream]) -> dict[str, Any]:
+    parts = list(dict.fromkeys(each.slice.key for each in streams if each.slice))
+    return {"streams": list(dict.fromkeys(each.name for each in streams)), **({"partitions": parts} if parts else {})}
 
 
 def _progress_log(who: dict[str, Any]) -> Callable[[Progress], None]:
@@ -133,6 +148,8 @@ def _progress_log(who: dict[str, Any]) -> Callable[[Progress], None]:
 def _log(stream: StreamResult, who: dict[str, Any]) -> None:
     """Log the end of a stream under the names that the earlier system gave its events."""
     facts: dict[str, Any] = {**who, "stream": stream.stream, "table": stream.table}
+    if stream.partition is not None:
+        facts["partition"] = stream.partition
     if stream.error:
         kinds = {"ValidationError": "validation_failed", "CommitError": "commit_failed"}
         kind = kinds.get(stream.error["error_type"], "job_error")

@@ -26,13 +26,17 @@ def show_result(result: JobResult, console: Console, *, debug: bool = False) -> 
     console.table(_COLUMNS, [_row(s) for s in result.streams], indent=2)
     for stream in result.streams:
         for text in _failure(stream.error, debug=debug) if stream.error else _remarks(stream):
-            console.line(f"  {stream.stream}: {text}")
+            console.line(f"  {_name(stream)}: {text}")
+
+
+def _name(stream: StreamResult) -> str:
+    return stream.stream if stream.partition is None else f"{stream.stream} {stream.partition}"
 
 
 def _row(stream: StreamResult) -> tuple[str, ...]:
     counts = stream.counts
     return (
-        stream.stream,
+        _name(stream),
         _SAID.get(stream.status, stream.status),
         f"{counts.read:,}",
         f"{counts.written:,}",

@@ -88,11 +88,16 @@ def keys_of(partitions: Partitions, now: datetime) -> list[str]:
     return keys
 
 
-def slice_of(partitions: Partitions, key: str) -> Slice:
+def slice_of(partitions: Partitions, key: str, now: datetime | None = None) -> Slice:
     """Give the rows that a key stands for.
 
+    Args:
+        partitions: The parts.
+        key: One of them.
+        now: Refuse a part that has not ended by then: rows that come later would be taken for read.
+
     Raises:
-        ConfigurationError: ``UNKNOWN_PARTITION``: there is no such part.
+        ConfigurationError: ``UNKNOWN_PARTITION``: there is no such part, or not yet.
     """
     if partitions.every is None:
         if key not in partitions.keys:
@@ -106,6 +111,8 @@ def slice_of(partitions: Partitions, key: str) -> Slice:
     if outside or not _begins(lower, first, partitions.every):
         raise _unknown(key, f"a part is a {partitions.every}, and they go from {partitions.start} to {end or 'now'}")
     upper = _next(lower, partitions.every)
+    if now is not None and _utc(upper) > _utc(now):
+        raise _unknown(key, f"it ends at {upper.isoformat()}; it can be read after that")
     return Slice(key=key, column=partitions.column, lower=lower.isoformat(), upper=upper.isoformat())
 
 

@@ -7,6 +7,7 @@ never asked, so that a run does the same from the command line.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -15,8 +16,6 @@ from dativo_dagster.config.partitions import first_and_end, keys_of, slice_of
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from dativo_dagster.config.job import Every, JobStream, Partitions, Schedule, Slice
 
 _CALENDARS: dict[Every, type[dg.TimeWindowPartitionsDefinition]] = {
@@ -54,7 +53,7 @@ def sliced(context: dg.OpExecutionContext, stream: JobStream) -> JobStream:
             "its own commit; launch a backfill instead, which makes one run of each, or `dativo run --partitions`",
             "PARTITION_MISSING",
         )
-    return replace(stream, slice=slice_of(stream.partitions, context.partition_key))
+    return replace(stream, slice=slice_of(stream.partitions, context.partition_key, datetime.now(timezone.utc)))
 
 
 def slice_metadata(part: Slice | None) -> dict[str, str]:

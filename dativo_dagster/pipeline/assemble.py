@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dativo_dagster import registry
 from dativo_dagster.config.contract import Contract, Field
@@ -59,8 +59,10 @@ def unsupported(job: Job, stream: JobStream) -> dict[str, ConfigurationError]:
     return found
 
 
-def open_reader(job: Job, stream: JobStream) -> AbstractContextManager[Reader]:
+def open_reader(job: Job, stream: JobStream, session: Any = None) -> AbstractContextManager[Reader]:
     """Open the reader of a stream, custom or built in.
+
+    ``session`` is what the connector's ``open_session`` gave, for a stream that is read at one moment with others.
 
     Raises:
         ConfigurationError: The connector is unknown, lacks its extra, or refuses its options; or a plugin cannot be
@@ -69,10 +71,10 @@ def open_reader(job: Job, stream: JobStream) -> AbstractContextManager[Reader]:
     """
     if error := unsupported(job, stream).get("source"):
         raise error
-    return plugins.open_reader(job, stream) if stream.source.plugin else nullcontext(_built_in(job, stream))
+    return plugins.open_reader(job, stream) if stream.source.plugin else nullcontext(_built_in(job, stream, session))
 
 
-def _built_in(job: Job, stream: JobStream) -> Reader:
+def _built_in(job: Job, stream: JobStream, session: Any) -> Reader:
     source = stream.source
     module = registry.load("connectors", source.connector)
     context = SourceContext(
@@ -81,6 +83,7 @@ def _built_in(job: Job, stream: JobStream) -> Reader:
         object=stream.object,
         incremental=source.incremental,
         slice=stream.slice,
+        session=session,
         mode=stream.target.mode,
         parallelism=job.units_at_once,
     )

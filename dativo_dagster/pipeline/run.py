@@ -7,9 +7,11 @@ in different processes with nothing between them but small JSON.
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 import traceback
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from dativo_dagster import registry
@@ -17,6 +19,7 @@ from dativo_dagster.config.forplugins import source_stream
 from dativo_dagster.pipeline.assemble import OURS, Openers, open_quarantine, open_reader, open_table
 from dativo_dagster.pipeline.guard import audit, can_be_merged, first_cursor
 from dativo_dagster.pipeline.plan import Plan, make_plan, make_token
+from dativo_dagster.pipeline.sessions import Sessions
 from dativo_ingest.exceptions import DativoError, wrap_exception
 from dativo_ingest.model import CheckResult, Counts, DataFile, Snapshot, Staged, Stream
 from dativo_ingest.result import JobResult, Progress, StreamResult
@@ -201,20 +204,38 @@ def run_stream(
 def run_job(
     job: Job,
     *,
-    streams: Sequence[str] | None = None,
+    streams: Sequence[JobStream] | None = None,
+    parallel: int = 1,
     run_id: str | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> JobResult:
-    """Run the streams of a job one after the other; a failing one is reported and the others go on."""
+    """Run the streams of a job; a failing one is reported and the others go on.
+
+    Args:
+        job: The job.
+        streams: Some of its streams, or parts of them, as `parts.chosen` gives them; all streams when left out.
+        parallel: How many run at once.
+        run_id: The run's; a new one when left out.
+        report: Told of progress, by one thread at a time for each stream.
+    """
     run_id, started = run_id or str(uuid.uuid4()), time.monotonic()
-    results = []
-    for stream in job.streams:
-        if streams and stream.name not in streams:
-            continue
+    wanted, interrupted = job.streams if streams is None else streams, threading.Event()
+
+    def told(progress: Progress) -> None:
+        if interrupted.is_set():
+            raise DativoError("interrupted by somebody", "CANCELLED")
+        if report is not None:
+            report(progress)
+
+    def run(stream: JobStream) -> StreamResult:
         try:
-            results.append(run_stream(job, stream, run_id=run_id, report=report))
+            return run_stream(job, stream, openers, run_id=run_id, report=told)
         except Exception as error:  # noqa: BLE001 - the border between streams: reported in the result, never lost
-            results.append(failed(job, stream, error))
+            return failed(job, stream, error)
+
+    with Sessions() as sessions:
+        openers = sessions.openers()
+        results = _side_by_side(run, wanted, parallel, interrupted) if parallel > 1 else [run(each) for each in wanted]
     return JobResult(
         job=job.name,
         tenant=job.tenant,
@@ -222,6 +243,22 @@ def run_job(
         streams=tuple(results),
         seconds=time.monotonic() - started,
     )
+
+
+def _side_by_side(
+    run: Callable[[JobStream], StreamResult],
+    streams: Sequence[JobStream],
+    parallel: int,
+    interrupted: threading.Event,
+) -> list[StreamResult]:
+    """Run streams in threads; an interrupt ends those that run at their next batch, and starts no other."""
+    with ThreadPoolExecutor(parallel, thread_name_prefix="stream") as threads:
+        try:
+            return list(threads.map(run, streams))
+        except BaseException:
+            interrupted.set()
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def failed(job: Job, stream: JobStream, error: BaseException) -> StreamResult:
