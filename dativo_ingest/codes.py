@@ -190,10 +190,6 @@ CODES: dict[str, tuple[str, str]] = {
         "A command would do something that cannot be taken back.",
         "Read what the message says of it, and add `--yes`.",
     ),
-    "NOT_PARTITIONED": (
-        "Parts of a job were asked for that has no `partitions`.",
-        "Run it without `--partition`, `--partitions` and `--missing`, or give it `partitions`.",
-    ),
     "NO_COLUMN_NAMES": (
         "A CSV file without a header, and nothing that names its columns.",
         "List them under `columns` of the source, or give the contract fields.",
@@ -211,8 +207,8 @@ CODES: dict[str, tuple[str, str]] = {
         "Convert the column at the source, or leave it out.",
     ),
     "NO_PARTITIONS": (
-        "A part of a stream was named that has none, or none of one that is cut into parts.",
-        "Leave `--partition` out, or name one of the parts.",
+        "A part of a stream was named that has none, or none, or several in one run, of one that is cut into parts.",
+        "Leave `--partition` out, or name one of the parts; in Dagster launch a backfill to run several.",
     ),
     "NO_SUCH_FILE": (
         "A file that is named, on the command line or in another file, cannot be read.",
@@ -233,10 +229,6 @@ CODES: dict[str, tuple[str, str]] = {
     "PARTITIONING_DIFFERS": (
         "The table is partitioned in another way than the job says.",
         "Say in the job what the table has, or write to a new table.",
-    ),
-    "PARTITION_MISSING": (
-        "A partitioned job was started without saying for which part, or for several in one run.",
-        "Use `--partition`, `--partitions FIRST..LAST` or `--missing`; in Dagster choose a partition or launch a backfill.",
     ),
     "PLACE_UNSUPPORTED": (
         "A plugin is to run in a sandbox or in a cloud function, and this version has no such place.",

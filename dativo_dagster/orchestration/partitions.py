@@ -41,7 +41,7 @@ def sliced(context: dg.OpExecutionContext, stream: JobStream) -> JobStream:
     """Give the part of a stream that a run is about; a stream without partitions as it is.
 
     Raises:
-        ConfigurationError: ``PARTITION_MISSING``: the run is about none of them or about several at once.
+        ConfigurationError: ``NO_PARTITIONS``: the run is about none of them or about several at once.
             ``UNKNOWN_PARTITION``: the file has changed, and there is no such part any more.
     """
     if stream.partitions is None:
@@ -51,7 +51,7 @@ def sliced(context: dg.OpExecutionContext, stream: JobStream) -> JobStream:
         raise ConfigurationError(
             f"stream {stream.name!r} is partitioned: a run is one of a single partition{several}, so that each has "
             "its own commit; launch a backfill instead, which makes one run of each, or `dativo run --partitions`",
-            "PARTITION_MISSING",
+            "NO_PARTITIONS",
         )
     return replace(stream, slice=slice_of(stream.partitions, context.partition_key, datetime.now(timezone.utc)))
 

@@ -47,13 +47,13 @@ def chosen(
     """Give the parts of streams that a run is about, part by part; streams without partitions as they are.
 
     Raises:
-        ConfigurationError: ``NOT_PARTITIONED`` or ``PARTITION_MISSING``: the choice does not suit the job.
+        ConfigurationError: ``NO_PARTITIONS``: the choice does not suit the job.
             ``UNKNOWN_PARTITION``: there is no such part, or it has not ended.
     """
     parts, now = job.partitions, now or datetime.now(timezone.utc)
     if parts is None:
         if choice.made:
-            raise ConfigurationError(f"{job.path}: the job {job.name!r} has no `partitions`", "NOT_PARTITIONED")
+            raise ConfigurationError(f"{job.path}: the job {job.name!r} has no `partitions`", "NO_PARTITIONS")
         return list(streams)
     if not choice.made:
         raise _nothing_chosen(job, parts, now)
@@ -106,5 +106,5 @@ def _nothing_chosen(job: Job, parts: Partitions, now: datetime) -> Configuration
     return ConfigurationError(
         f"{job.path}: the job {job.name!r} is partitioned: say which part to run with --partition KEY, "
         f"--partitions FIRST{RANGE}LAST or --missing{last}",
-        "PARTITION_MISSING",
+        "NO_PARTITIONS",
     )
