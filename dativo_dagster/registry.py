@@ -57,6 +57,9 @@ ENTRIES: dict[Kind, dict[str, Entry]] = {
         "s3": Entry(module=_LAKE, summary="the same, on S3", icon="s3"),
         "minio": Entry(module=_LAKE, summary="the same, on an S3-compatible server", icon="minio"),
         "gcs": Entry(module=_LAKE, summary="the same, on Google Cloud Storage", icon="googlecloud"),
+        "duckdb": Entry(
+            module="dativo_dagster.tables.sql.duckdb", extra="duckdb", summary="table in a DuckDB file", icon="duckdb"
+        ),
         "plugin": Entry(module="dativo_dagster.tables.plugin", summary="a custom writer that commits by itself"),
     },
     "launchers": {

@@ -12,6 +12,7 @@ import pytest
 
 from dativo_dagster.config.job import Evolution, Partition
 from dativo_dagster.tables import files, iceberg
+from dativo_dagster.tables.sql import duckdb
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.model import Column
 from dativo_ingest.protocols import Table, Writer
@@ -20,10 +21,14 @@ from tests.fakes.lake import COLUMNS, KEY, ROWS, batch, ids, put, spec, stage, t
 FUTURE = datetime.now(timezone.utc) + timedelta(hours=1)
 
 
-@pytest.fixture(params=["iceberg", "files"], autouse=True)
+KINDS = {"iceberg": iceberg, "files": files, "duckdb": duckdb}
+PARTITIONED = pytest.mark.parametrize("kind", ["iceberg", "files"], indirect=True)
+
+
+@pytest.fixture(params=KINDS, autouse=True)
 def kind(request, tmp_path, monkeypatch):
     monkeypatch.setenv("DATIVO_WAREHOUSE", str(tmp_path / "lake"))
-    return {"iceberg": iceberg, "files": files}[request.param]
+    return KINDS[request.param]
 
 
 @pytest.fixture
@@ -127,6 +132,7 @@ def test_a_window_without_rows_still_moves_the_cursor(open_table):
     assert ids(open_table()) == []
 
 
+@PARTITIONED
 def test_every_partition_gets_its_own_file_and_every_row_is_kept(open_table):
     parts = (Partition(column="ingest_date"), Partition(column="id", transform="bucket[2]"), Partition(column="name"))
     a_spec = spec(partitioning=parts)
@@ -140,6 +146,7 @@ def test_every_partition_gets_its_own_file_and_every_row_is_kept(open_table):
     assert {r["ingest_date"] for r in rows} == {date(2026, 1, 5)}
 
 
+@PARTITIONED
 def test_another_partitioning_than_the_table_has_is_refused(open_table):
     put(open_table(), spec(), ROWS, token("a"))
     with pytest.raises(ConfigurationError, match="partitioned by nothing and the job says day") as caught:
@@ -255,7 +262,6 @@ def test_the_check_tells_when_the_place_cannot_be_written(open_table, tmp_path):
     assert str(tmp_path) in result.message
 
 
-@pytest.mark.parametrize("kind", ["iceberg", "files"], indirect=True)
 def test_eight_writers_at_once_lose_and_repeat_no_row(open_table):
     put(open_table(), spec(), [], token("0"))
     staged = [

@@ -4,10 +4,12 @@ import json
 from datetime import date, datetime, timezone
 from decimal import Decimal
 
+import duckdb as duckdb_driver
 import pytest
 
 from dativo_dagster.tables import files, iceberg
 from dativo_dagster.tables import plugin as plugin_table
+from dativo_dagster.tables.sql import duckdb
 from dativo_ingest.exceptions import CommitError, ConfigurationError
 from dativo_ingest.model import BY_HAND, Cursor, State, StateChange
 from tests.fakes.lake import KEY, ROWS, put, spec, stage, token
@@ -15,10 +17,10 @@ from tests.fakes.lake import KEY, ROWS, put, spec, stage, token
 NAIVE = datetime(2026, 1, 1, 12, 0, 0, 1)  # noqa: DTZ001 - a column without a time zone
 
 
-@pytest.fixture(params=["iceberg", "files"])
+@pytest.fixture(params=["iceberg", "files", "duckdb"])
 def open_table(request, tmp_path, monkeypatch):
     monkeypatch.setenv("DATIVO_WAREHOUSE", str(tmp_path / "lake"))
-    kind = {"iceberg": iceberg, "files": files}[request.param]
+    kind = {"iceberg": iceberg, "files": files, "duckdb": duckdb}[request.param]
 
     def opened(a_spec=None):
         return kind.Table(kind.Config(), a_spec or spec())
@@ -165,6 +167,10 @@ def corrupt(table, tmp_path):
     """Write nonsense where the state of `KEY` is."""
     if isinstance(table, iceberg.Table):
         table._load().transaction().set_properties({f"dativo.state.{KEY}": "{half"}).commit_transaction()
+        return
+    if isinstance(table, duckdb.Table):
+        with duckdb_driver.connect(str(tmp_path / "lake" / "warehouse.duckdb")) as connection:
+            connection.execute("UPDATE shop._dativo_state SET state = '{half'")
         return
     (manifest,) = tmp_path.rglob("manifest.json")
     head = json.loads(manifest.read_text())

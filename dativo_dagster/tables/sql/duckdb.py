@@ -1,0 +1,291 @@
+"""A table in a DuckDB file: one process at a time writes to it, and what it commits is there at once.
+
+.. code-block:: yaml
+
+    target: {connector: duckdb, path: shop.duckdb, table: sales.orders}
+"""
+
+# ruff: noqa: S608 - names are quoted, values are parameters
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import defaultdict
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dativo_dagster.config import types as lt
+from dativo_dagster.config.location import EMBEDDED_ENV, EMBEDDED_FOLDER
+from dativo_dagster.tables.sql.session import INCOMING, Name, Native, listed, quoted
+from dativo_dagster.tables.sql.staging import Staging
+from dativo_dagster.tables.sql.table import SqlTable
+from dativo_ingest.exceptions import CommitError, ConfigurationError, DativoError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import duckdb
+    import pyarrow as pa
+
+    from dativo_dagster.config.job import TableSpec
+    from dativo_ingest.model import Column
+
+BATCH_ROWS = 64 * 1024
+_locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
+
+
+class Config(BaseModel):
+    """Options of a target in a DuckDB file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str | None = Field(
+        default=None,
+        description="The file; `warehouse.duckdb` below DATIVO_WAREHOUSE or .dativo/warehouse when left out.",
+    )
+    staging: str | None = Field(default=None, description="Folder for rows until their commit: local, s3:// or gs://.")
+    connection: dict[str, Any] = Field(default_factory=dict, description="How to reach the store of `staging`.")
+    memory_limit: str | None = Field(default=None, description="The most that DuckDB takes, such as 2GB.")
+
+
+class Table(SqlTable):
+    """A table in a DuckDB file, or the place where one will be."""
+
+    def __init__(self, config: Config, spec: TableSpec) -> None:
+        home = os.environ.get(EMBEDDED_ENV) or EMBEDDED_FOLDER
+        path = Path(config.path or f"{home}/warehouse.duckdb").expanduser().absolute()
+        super().__init__(File(path, config.memory_limit), spec, Staging(spec, config.staging, config.connection))
+
+
+class File:
+    """The dialect of DuckDB, for one file."""
+
+    label = "DuckDB"
+    default_schema = "main"
+
+    def __init__(self, path: Path, memory_limit: str | None) -> None:
+        self.path = path
+        self.settings = {"TimeZone": "UTC", "arrow_lossless_conversion": "true"}
+        if memory_limit:
+            self.settings["memory_limit"] = memory_limit
+
+    def check(self, name: Name) -> None:  # noqa: ARG002 - whoever may write the file may write every table
+        """Open the file, or see that it can be made."""
+        from dativo_dagster.storage import Storage
+
+        if self.exists():
+            with self.open():
+                return
+        probe = f"{self.path}.check"
+        storage = Storage.open(probe)
+        storage.write(probe, b"")
+        storage.delete(probe)
+
+    def exists(self) -> bool:
+        """Say whether the file is there."""
+        return self.path.exists()
+
+    @contextmanager
+    def open(self) -> Iterator[Connection]:
+        """Connect. Connections of one process share the file; another process is told to try again."""
+        import duckdb
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with _telling(str(self.path)):
+            connection = duckdb.connect(str(self.path))
+        try:
+            self._set(connection)
+            yield Connection(connection, str(self.path))
+        finally:
+            connection.close()
+
+    def _set(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Settings go by statement: with others at its opening, who has the file open in this process is refused."""
+        for name, value in self.settings.items():
+            connection.execute(f"SET {name} = '{value}'")
+
+    @contextmanager
+    def serial(self) -> Iterator[None]:
+        """Let one commit of this process after the other write: DuckDB ends the second of two with an error."""
+        with _locks[str(self.path)]:
+            yield
+
+    def native(self, kind: lt.LogicalType) -> str | None:
+        """Give DuckDB's type; None for what the installed version has no type for."""
+        import duckdb
+
+        with duckdb.connect() as connection, suppress(duckdb.CatalogException):
+            connection.execute(f"SELECT CAST(NULL AS {native(kind)})")
+            return native(kind)
+        return None
+
+    def logical(self, native: str) -> lt.LogicalType | None:
+        """Give the logical type of a column that somebody else made."""
+        import duckdb
+
+        from dativo_dagster.validation.typemap import logical_field
+
+        with suppress(ConfigurationError), duckdb.connect() as connection:
+            self._set(connection)
+            return logical_field(connection.sql(f"SELECT CAST(NULL AS {native}) AS c").to_arrow_table().schema.field(0))
+        return None
+
+
+class Connection:
+    """One connection to a DuckDB file."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: str) -> None:
+        self.connection = connection
+        self.path = path
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Begin; commit at the end of the block, roll back on an exception."""
+        self.execute("BEGIN")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            import duckdb
+
+            with suppress(duckdb.Error):  # a transaction that failed is over already
+                self.connection.execute("ROLLBACK")
+            raise
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Run a statement and give how many rows it changed."""
+        answer = self.rows(sql, parameters)
+        return int(answer[0][0]) if answer and sql.startswith(("INSERT", "DELETE", "UPDATE", "WITH")) else 0
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a query whose answer is small."""
+        with _telling(self.path):
+            return self.connection.execute(sql, list(parameters)).fetchall()
+
+    def stream(self, name: Name, columns: Sequence[Column], tail: str = "") -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a table."""
+        from dativo_dagster.tables.sql.fitting import fitted, schema_of
+
+        schema = schema_of(columns)
+        sql = f"SELECT {listed(c.name for c in columns)} FROM {name} {tail}"
+        with _telling(self.path):
+            for batch in self.connection.sql(sql).to_arrow_reader(BATCH_ROWS):
+                yield fitted(batch, schema)
+
+    def schema_exists(self, schema: str) -> bool:
+        """Say whether a schema is there."""
+        return bool(self.rows("SELECT 1 FROM duckdb_schemas() WHERE database_name = current_database() "
+                              "AND schema_name = $1", (schema,)))  # fmt: skip
+
+    def natives(self, name: Name) -> list[Native]:
+        """Give the columns of a table in order."""
+        sql = (
+            "SELECT column_name, data_type, is_nullable FROM duckdb_columns() WHERE database_name = current_database() "
+            "AND schema_name = $1 AND table_name = $2 ORDER BY column_index"
+        )
+        return [Native(*row) for row in self.rows(sql, (name.schema, name.table))]
+
+    def same_type(self, native_type: str, kind: lt.LogicalType) -> bool:
+        """Say whether values of ``kind`` are stored as ``native_type``; DuckDB itself writes both in one way."""
+        return bool(self.rows(f"SELECT typeof(CAST(NULL AS {native(kind)})) = $1", (native_type,))[0][0])
+
+    def lock(self, name: Name, *, alone: bool) -> None:
+        """Do nothing: `File.serial` did, and other processes cannot open the file."""
+
+    def total(self, name: Name) -> int | None:
+        """Count the rows; DuckDB knows without reading them."""
+        return int(self.rows(f"SELECT count(*) FROM {name}")[0][0])
+
+    def load(self, batches: Iterable[pa.RecordBatch], columns: Sequence[Column]) -> None:
+        """Put rows into a temporary table, which DuckDB keeps on disk when it is large."""
+        import pyarrow as pa
+
+        from dativo_dagster.tables.sql.fitting import schema_of
+
+        reader = pa.RecordBatchReader.from_batches(schema_of(columns), batches)
+        typed = ", ".join(f"CAST({listed([c.name])} AS {native(lt.parse_type(c.type))}) AS {listed([c.name])}"
+                          for c in columns)  # fmt: skip
+        with _telling(self.path):
+            self.connection.register("_dativo_files", reader)
+            self.connection.execute(f"CREATE TEMP TABLE {INCOMING} AS SELECT {typed} FROM _dativo_files")
+            self.connection.unregister("_dativo_files")
+
+
+@contextmanager
+def _telling(path: str) -> Iterator[None]:
+    """Turn what DuckDB raises into an error of ours; its messages may hold values of rows, so ours have none."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.TransactionException as error:
+        raise CommitError(
+            f"DuckDB file {path}: another commit was faster", "COMMIT_CONFLICT", retryable=True
+        ) from error
+    except duckdb.IOException as error:
+        raise _io_error(path, str(error)) from error
+    except duckdb.Error as error:
+        raise CommitError(
+            f"DuckDB file {path}: a statement failed ({type(error).__name__}); nothing of it is in the table",
+            "WRITE_FAILED",
+            {"path": path},
+        ) from error
+
+
+def _io_error(path: str, text: str) -> DativoError:
+    if "lock" in text:
+        return TransientError(
+            f"DuckDB file {path} is open in another process, and one alone may write to it; end that process or let it "
+            "close the file, then run again",
+            "DATABASE_LOCKED",
+            {"path": path},
+        )
+    return TransientError(
+        f"DuckDB file {path} cannot be read or written: {text.splitlines()[0]}", "DATABASE_UNREACHABLE"
+    )
+
+
+_NAMES: dict[lt.Simple, str] = {
+    "boolean": "BOOLEAN",
+    "int8": "TINYINT",
+    "int16": "SMALLINT",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "uint8": "UTINYINT",
+    "uint16": "USMALLINT",
+    "uint32": "UINTEGER",
+    "uint64": "UBIGINT",
+    "float32": "FLOAT",
+    "double": "DOUBLE",
+    "string": "VARCHAR",
+    "binary": "BLOB",
+    "uuid": "UUID",
+    "date": "DATE",
+    "json": "JSON",
+}
+_TIMESTAMPS = {"s": "TIMESTAMP_S", "ms": "TIMESTAMP_MS", "us": "TIMESTAMP", "ns": "TIMESTAMP_NS"}
+
+
+def native(kind: lt.LogicalType) -> str:
+    """Give DuckDB's name of a type."""
+    if isinstance(kind, lt.List):
+        return f"{native(kind.element)}[]"
+    if isinstance(kind, lt.Map):
+        return f"MAP({native(kind.key)}, {native(kind.value)})"
+    if isinstance(kind, lt.Struct):
+        return f"STRUCT({', '.join(f'{quoted(name)} {native(inner)}' for name, inner in kind.fields)})"
+    if isinstance(kind, lt.Primitive):
+        return _NAMES[kind.name]
+    return _timed(kind) if isinstance(kind, (lt.Time, lt.Timestamp)) else str(kind)  # a decimal is called the same
+
+
+def _timed(kind: lt.Time | lt.Timestamp) -> str:
+    if isinstance(kind, lt.Time):
+        return "TIME_NS" if kind.unit == "ns" else "TIME"
+    if kind.zoned:
+        return "TIMESTAMPTZ_NS" if kind.unit == "ns" else "TIMESTAMPTZ"
+    return _TIMESTAMPS[kind.unit]

@@ -1,0 +1,97 @@
+"""What each mode does with the rows of a run, which lie in `INCOMING`, and with those of the table."""
+
+# ruff: noqa: S608 - names are quoted, and so are values
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from dativo_dagster.config import types as lt
+from dativo_dagster.tables.sql import merge
+from dativo_dagster.tables.sql.session import INCOMING, listed, quoted
+from dativo_ingest.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dativo_dagster.config.job import Partition, Slice, TableSpec
+    from dativo_dagster.tables.sql.session import Name, Session
+    from dativo_ingest.model import Column, Staged
+
+
+def put(session: Session, name: Name, spec: TableSpec, staged: Staged, columns: Sequence[Column]) -> int:
+    """Bring the rows into the table and give how many that were there are gone."""
+    if spec.mode in merge.MODES:
+        return merge.put(session, name, spec, staged, columns)
+    replaced = 0
+    if spec.slice is not None and spec.mode != "append":
+        replaced = session.execute(f"DELETE FROM {name} WHERE {sliced(spec.slice, columns)}")
+    elif spec.mode == "overwrite":
+        replaced = session.execute(f"DELETE FROM {name}")
+    elif spec.mode == "overwrite_partitions":
+        replaced = session.execute(f"DELETE FROM {name} WHERE {_in_a_partition(spec.partitioning, name)}")
+    names = [c.name for c in columns]
+    session.execute(f"INSERT INTO {name} ({listed(names)}) SELECT {listed(names)} FROM {INCOMING}")
+    return replaced
+
+
+def sliced(part: Slice, columns: Sequence[Column]) -> str:
+    """Give the condition that a row is of a part of a partitioned stream."""
+    kind = next(lt.parse_type(c.type) for c in columns if c.name == part.column)
+    column = quoted(part.column)
+    if part.values:
+        return f"{column} IN ({', '.join(map(_text, part.values))})"
+    bounds = [(">=", part.lower), ("<", part.upper)]
+    return " AND ".join(f"{column} {sign} {_bound(b, kind, part.column)}" for sign, b in bounds if b is not None)
+
+
+def _text(value: str) -> str:
+    """Give a text as a literal, which the database takes for a value of the column's type."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _bound(text: str, kind: lt.LogicalType, column: str) -> str:
+    """Give a bound as the column has it: UTC where it has no zone, and a date's midnight, as `merging.slices` does."""
+    moment = datetime.fromisoformat(text)
+    utc = moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
+    if kind == lt.Primitive("date"):
+        return f"DATE '{utc:%Y-%m-%d}'"
+    if isinstance(kind, lt.Timestamp):
+        return f"TIMESTAMPTZ '{utc.isoformat()}'" if kind.zoned else f"TIMESTAMP '{utc.replace(tzinfo=None)}'"
+    raise ConfigurationError(
+        f"column {column!r} is {kind}, and a slice of time needs a date or a timestamp; use `keys` instead of `every`, "
+        "or another column",
+        "BAD_SLICE",
+        {"column": column, "type": str(kind)},
+    )
+
+
+def _in_a_partition(partitioning: Sequence[Partition], name: Name) -> str:
+    """Give the condition that some row of the run is in the same partition."""
+    if not partitioning:
+        return f"EXISTS (SELECT 1 FROM {INCOMING})"
+    fields = [(f"p{at}", transformed(p)) for at, p in enumerate(partitioning)]
+    distinct = ", ".join(f"{sql} AS {field}" for field, sql in fields)
+    same = " AND ".join(f"_dativo_parts.{field} IS NOT DISTINCT FROM {transformed(p, str(name))}"
+                        for (field, _), p in zip(fields, partitioning, strict=True))  # fmt: skip
+    return f"EXISTS (SELECT 1 FROM (SELECT DISTINCT {distinct} FROM {INCOMING}) AS _dativo_parts WHERE {same})"
+
+
+def transformed(partition: Partition, table: str = INCOMING) -> str:
+    """Give a partition field as an expression.
+
+    Raises:
+        ConfigurationError: ``BAD_PARTITION``: the database cannot tell which partition a row is in.
+    """
+    column = f"{table}.{quoted(partition.column)}"
+    if partition.transform == "identity":
+        return column
+    if partition.transform in {"year", "month", "day", "hour"}:
+        return f"date_trunc('{partition.transform}', {column})"
+    raise ConfigurationError(
+        f"partitioning by {partition.column!r}: a database knows no {partition.transform}; replace partitions by "
+        "identity, year, month, day or hour",
+        "BAD_PARTITION",
+        {"column": partition.column},
+    )
