@@ -45,6 +45,12 @@ ENTRIES: dict[Kind, dict[str, Entry]] = {
         "csv": Entry(module=_FILES, summary="CSV files, plain or compressed", icon="csv"),
         "json": Entry(module=_FILES, summary="JSON Lines files, plain or compressed", icon="json"),
         "parquet": Entry(module=_FILES, summary="Parquet files", icon="parquet"),
+        "postgres": Entry(
+            module="dativo_dagster.connectors.sql.postgres",
+            extra="postgres",
+            summary="PostgreSQL tables, views and queries",
+            icon="postgresql",
+        ),
     },
     "tables": {
         "iceberg": Entry(

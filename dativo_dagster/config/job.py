@@ -304,7 +304,8 @@ class SourceContext:
     """What a connector's reader may know beside its own options. Relative paths start at ``base``.
 
     ``object`` is the stream's name at the source, as the reader is asked for it. ``session`` is what the connector's
-    own ``open_session`` gave, for streams that are read from one snapshot. ``mode`` is how the rows are written, and ``parallelism`` how many units of the stream are read at once.
+    own ``open_session`` gave, for streams that are read from one snapshot. ``mode`` is how the rows are written, and
+    ``parallelism`` how many units of the stream are read at once.
     """
 
     base: Path

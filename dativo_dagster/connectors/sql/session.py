@@ -1,0 +1,45 @@
+"""One state of the database for many connections: the holder keeps a transaction open, the others join it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dativo_dagster.connectors.sql.base import Connection, Dialect
+
+
+@dataclass
+class Session:
+    """The transaction that others join. ``shared`` is None where the database has no such thing."""
+
+    holder: Connection
+    shared: str | None
+
+    @classmethod
+    def open(cls, dialect: Dialect) -> Session:
+        """Start it."""
+        holder = dialect.connect()
+        try:
+            return cls(holder, dialect.share(holder))
+        except BaseException as error:
+            holder.close()
+            if isinstance(error, Exception):
+                raise dialect.translate(error, "session") from error
+            raise
+
+    def close(self) -> None:
+        """End it."""
+        self.holder.close()
+
+
+@contextmanager
+def opened(dialect: Dialect) -> Iterator[Session]:
+    """Hold one session for all streams of a job."""
+    session = Session.open(dialect)
+    try:
+        yield session
+    finally:
+        session.close()
