@@ -19,7 +19,7 @@ from pyiceberg.table.refs import MAIN_BRANCH
 from dativo_dagster.state.patience import tries
 from dativo_dagster.tables.iceberg import audit
 from dativo_dagster.tables.iceberg.attempts import CONFLICTS, REFUSED, begin
-from dativo_dagster.tables.iceberg.change import Change, whole_files
+from dativo_dagster.tables.iceberg.change import Change
 from dativo_dagster.tables.iceberg.producer import produce
 from dativo_dagster.tables.iceberg.schema import agree, changes, evolve, wanted
 from dativo_dagster.tables.iceberg.tokens import STATE, TOKEN, describe, find
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from pyiceberg.table import Transaction
 
     from dativo_dagster.config.job import TableSpec
-    from dativo_dagster.storage import Storage
+    from dativo_dagster.tables.iceberg.decide import Decide
+    from dativo_dagster.tables.iceberg.rewriting import Rewriting
     from dativo_dagster.tables.iceberg.write import Shape
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,8 @@ class Commit:
         shape: The table as the files were written for.
         load: Gives the table as the catalog has it now, None when there is none.
         create: Gives a transaction that makes the table.
-        storage: Opens the store of a URI.
+        decide: Says which files come and go.
+        rewriting: Writes files again for ``decide``.
         branch: Where the commit goes.
         audited: The snapshot that is to be published, of an audited commit whose audit is over.
     """
@@ -60,11 +62,12 @@ class Commit:
     shape: Shape
     load: Callable[[], IcebergTable | None]
     create: Callable[[], Transaction]
-    storage: Callable[[str], Storage]
+    decide: Decide
+    rewriting: Rewriting
     branch: str = MAIN_BRANCH
     audited: Snapshot | None = None
     table: IcebergTable | None = None
-    sent: set[int | None] = field(default_factory=set)
+    sent: dict[int, Change] = field(default_factory=dict)
     conflicts: list[Exception] = field(default_factory=list)
     unclear: list[Exception] = field(default_factory=list)
 
@@ -75,6 +78,21 @@ class Commit:
             CommitError: ``COMMIT_CONFLICT`` or ``COMMIT_UNKNOWN`` after too many tries, ``SCHEMA_MOVED``: retryable.
                 ``COMMIT_REFUSED``: not.
         """
+        try:
+            done = self._run()
+        except BaseException:
+            if not self.unclear:
+                self.rewriting.forget(())
+            raise
+        landed = self.sent.get(int(done.id)) if done.id.isdigit() else None
+        if landed is not None or not self.unclear:
+            self.rewriting.forget(file.file_path for file in (landed.added if landed is not None else ()))
+        if self.conflicts or self.unclear:
+            said = f"committed after {len(self.conflicts)} conflicts and {len(self.unclear)} lost answers"
+            self._tell("commit_retried", said)
+        return done
+
+    def _run(self) -> Snapshot:
         for _ in tries():
             try:
                 done = self._look()
@@ -86,11 +104,6 @@ class Commit:
                 break
             done = done or self._send()
             if done is not None:
-                if self.conflicts or self.unclear:
-                    self._tell(
-                        "commit_retried",
-                        f"committed after {len(self.conflicts)} conflicts and {len(self.unclear)} lost answers",
-                    )
                 return done
         if self.unclear:
             raise self._error("nobody can say whether it landed", "COMMIT_UNKNOWN", self.unclear[-1])
@@ -113,7 +126,6 @@ class Commit:
     def _send(self) -> Snapshot | None:
         """Send the commit; None when it did not land, when nobody knows, or when it must be looked at once more."""
         transaction, snapshot_id = self._prepare(self.table)
-        self.sent.add(snapshot_id)
         try:
             made = transaction.commit_transaction()
         except CONFLICTS as error:
@@ -136,7 +148,7 @@ class Commit:
             return self._move(table, int(self.audited.id))
         transaction = self._begin(table)
         agree(self.shape.schema, transaction.table_metadata.schema(), self.spec.identifier)
-        change = self._change(table, transaction.table_metadata.default_spec_id)
+        change = self.decide(table, transaction.table_metadata)
         made = produce(
             transaction,
             removed=change.removed,
@@ -144,6 +156,7 @@ class Commit:
             summary=self._summary(),
             branch=MAIN_BRANCH if self.branch == MAIN_BRANCH else None,
         )
+        self.sent[made] = change
         if self.branch == MAIN_BRANCH:
             self._remember(transaction)
         elif audit.put(transaction, self.branch, made):
@@ -159,15 +172,12 @@ class Commit:
         evolve(transaction, planned, wanted(self.spec))
         return transaction
 
-    def _change(self, table: IcebergTable | None, spec_id: int) -> Change:
-        """Decide which files come and go, against the table as it is now."""
-        return whole_files(table, self.staged, self.shape, spec_id)
-
     def _move(self, table: IcebergTable, snapshot_id: int) -> tuple[Transaction, int]:
         """Make main what was audited."""
         transaction = begin(table, snapshot_id)
         audit.publish(transaction, audit.branch_of(self.staged.token), snapshot_id)
         self._remember(transaction)
+        self.sent[snapshot_id] = Change()
         return transaction, snapshot_id
 
     def _remember(self, transaction: Transaction) -> None:

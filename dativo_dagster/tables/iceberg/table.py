@@ -205,6 +205,8 @@ class Table:
         from pyiceberg.schema import Schema
 
         from dativo_dagster.tables.iceberg.commit import Commit
+        from dativo_dagster.tables.iceberg.decide import decider
+        from dativo_dagster.tables.iceberg.rewriting import Rewriting
         from dativo_dagster.tables.iceberg.write import Shape
 
         prepared = staged.table
@@ -213,13 +215,15 @@ class Table:
             spec=PartitionSpec.model_validate(prepared["spec"]),
             properties={},
         )
+        rewriting = Rewriting(self.spec, staged.token, self._storage)
         return Commit(
             spec=self.spec,
             staged=staged,
             shape=shape,
             load=self._load,
             create=lambda: self._stage(str(prepared["location"]), for_commit=True),
-            storage=self._storage,
+            decide=decider(self.spec, staged, shape, self._storage, rewriting),
+            rewriting=rewriting,
         )
 
     def columns(self) -> Sequence[Column]:
