@@ -53,6 +53,11 @@ test: .venv/.dev  ## install what the tests need, servers, browser and Rust incl
 	@scripts/rust setup build lint test asan
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
+.PHONY: test-reliability
+test-reliability: .venv/.dev  ## kill, interrupt and repeat runs at every step, for every mode and target; some minutes
+	@scripts/system-packages
+	@DATIVO_RELIABILITY=full $(BIN)/pytest tests/reliability -n $(WORKERS) --dist loadgroup $(ARGS)
+
 .PHONY: check
 check: .venv/.dev  ## lint, check types, import rules and declared dependencies, and that generated files are up to date
 	$(BIN)/ruff check .

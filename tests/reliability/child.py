@@ -176,14 +176,14 @@ STEPS = {
 }
 
 
-def run(desk: Path, step: str = "never") -> tuple[int | None, Any]:
-    """Run the job of a desk; gives the exit code and, unless the child died, the result of its stream."""
-    return _child(_materialize if STEPS[step].dagster else _run, desk, step)
+def run(desk: Path, step: str = "never", job: str = "job.yaml") -> tuple[int | None, Any]:
+    """Run a job with ``desk`` as working directory; gives the exit code and, unless the child died, the result."""
+    return _child(_materialize if STEPS[step].dagster else _run, desk, step, job)
 
 
-def collect(desk: Path, *, delete: bool) -> list[Path]:
-    """List the garbage of a desk's target as `dativo gc` does, and remove it when told to."""
-    return [Path(uri.removeprefix("file://")) for uri in _child(_collect, desk, delete)[1]]
+def collect(desk: Path) -> list[Path]:
+    """Remove the garbage of a desk's target as `dativo gc` does; gives what that was."""
+    return [Path(uri.removeprefix("file://")) for uri in _child(_collect, desk)[1]]
 
 
 def _child(body: Callable[..., Any], desk: Path, *arguments: Any) -> tuple[int | None, Any]:
@@ -206,15 +206,15 @@ def _told(far: Any, body: Callable[..., Any], desk: str, *arguments: Any) -> Non
     far.send(body(*arguments))
 
 
-def _run(step: str) -> dict[str, Any]:
+def _run(step: str, job: str) -> dict[str, Any]:
     from dativo_dagster.config.load import load_job
     from dativo_dagster.pipeline import run
 
     STEPS[step].stop()
-    return run.run_job(load_job(Path("job.yaml"))).streams[0].to_json()
+    return run.run_job(load_job(Path(job))).streams[0].to_json()
 
 
-def _materialize(step: str) -> bool:
+def _materialize(step: str, _: str) -> bool:
     import dagster as dg
 
     from dativo_dagster.orchestration.build import build_definitions
@@ -225,10 +225,10 @@ def _materialize(step: str) -> bool:
         return definitions.resolve_job_def("ingest__default__things").execute_in_process(instance=instance).success
 
 
-def _collect(delete: bool) -> list[str]:
+def _collect() -> list[str]:
     from dativo_dagster.config.load import load_job
     from dativo_dagster.pipeline.run import collect_garbage
 
     job = load_job(Path("job.yaml"))
     now = datetime.now(timezone.utc) + timedelta(seconds=1)
-    return [file.path for file in collect_garbage(job, job.streams[0], older_than=now, delete=delete)]
+    return [file.path for file in collect_garbage(job, job.streams[0], older_than=now, delete=True)]

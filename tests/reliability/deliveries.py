@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.reliability import oracle
-from tests.reliability.oracle import Lying
+
+if TYPE_CHECKING:
+    from tests.reliability.oracle import Lying
 
 BATCH = 50
-TABLE = "a.things"
+CATALOG = ".dativo/warehouse/catalog.db"
 JOB = """
 name: things
 source: {{connector: csv, files: "in/*.csv", batch_rows: {batch}{source}}}
@@ -96,18 +98,20 @@ class Target:
 
     connector: str
     options: str
-    lying: Callable[[Path, Mode], Lying]
+    lying: Callable[[Desk], Lying]
 
 
-def _iceberg(desk: Path, mode: Mode) -> Lying:
-    return oracle.iceberg(desk / ".dativo/warehouse/catalog.db", TABLE, mode.columns)
+def _iceberg(desk: Desk) -> Lying:
+    return oracle.iceberg(desk.place / CATALOG, desk.table, desk.mode.columns)
 
 
-def _files(desk: Path, mode: Mode) -> Lying:
-    return oracle.folder(desk / "out", mode.columns)
+def _files(desk: Desk) -> Lying:
+    return oracle.folder(desk.place / "out", desk.mode.columns)
 
 
-TARGETS = {target.connector: target for target in (Target("iceberg", "", _iceberg), Target("parquet", ", path: out", _files))}
+TARGETS = {
+    target.connector: target for target in (Target("iceberg", "", _iceberg), Target("parquet", ", path: out", _files))
+}
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ class Desk:
     place: Path
     mode: Mode
     target: Target
+    table: str = "a.things"
 
     def lay_out(self) -> None:
         """Write the job and the first delivery."""
@@ -124,7 +129,7 @@ class Desk:
             batch=BATCH,
             source=self.mode.source,
             connector=self.target.connector,
-            table=TABLE,
+            table=self.table,
             mode=self.mode.name,
             options=self.target.options + self.mode.options,
         )
@@ -142,4 +147,4 @@ class Desk:
 
     def lying(self) -> Lying:
         """See what lies at the target."""
-        return self.target.lying(self.place, self.mode)
+        return self.target.lying(self)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.reliability import child
 from tests.reliability.deliveries import MODES, TARGETS, Desk
-from tests.reliability.profile import FULL
+from tests.reliability.extent import FULL
 
 STEPS = [name for name in child.STEPS if name != "never"]
 CELLS = [
@@ -40,7 +40,7 @@ def test_a_run_killed_at_any_step_is_repeated_without_a_lost_or_doubled_row(targ
     assert lying.rows == desk.mode.after
     assert len(lying.tokens) == len(set(lying.tokens)) == 2
 
-    garbage = child.collect(tmp_path, delete=True)
+    garbage = child.collect(tmp_path)
     assert set(garbage) == lying.orphans
     assert desk.lying().orphans == frozenset()
     assert desk.lying().rows == desk.mode.after
