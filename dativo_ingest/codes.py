@@ -174,6 +174,34 @@ CODES: dict[str, tuple[str, str]] = {
         "Only one half of a key pair is there.",
         "Give access_key_id and secret_access_key, or neither to use the ordinary AWS chain.",
     ),
+    "MERGE_BAD_HISTORY": (
+        "A table that is to keep history has several rows of one key that hold since the same moment.",
+        "Choose a key that tells its rows apart, or a new table; rows from before it kept history have no moment.",
+    ),
+    "MERGE_BAD_KEY": (
+        "A column of a type that cannot tell rows apart is part of a key.",
+        "Use columns of whole numbers, decimals, text, dates, times, uuid, boolean or binary.",
+    ),
+    "MERGE_DUPLICATE_KEYS": (
+        "A run has several differing rows with one key, and nothing says which of them counts.",
+        "Name a column in `order_by` that tells them apart, or add what is missing to `key`.",
+    ),
+    "MERGE_NOT_WHOLE": (
+        "`delete_missing` is said of a run that did not read all of the source.",
+        "Use `deleted_column`, or a source that is read whole.",
+    ),
+    "MERGE_NULL_KEY": (
+        "Rows have NULL in their key.",
+        "Make the columns `required` in the contract, so that such rows are rejected, or choose another key.",
+    ),
+    "MERGE_NULL_ORDER": (
+        "Rows of a table that keeps history do not say since when they hold.",
+        "Make the column of `order_by` `required` in the contract, or leave `order_by` out.",
+    ),
+    "MERGE_REJECTED_ROWS": (
+        "Rows were rejected in a run with `delete_missing`, which would take them for deleted.",
+        "Correct the rows or the contract, and run again.",
+    ),
     "NOTHING_TO_SEE": (
         "A file has no columns that could be told from a sample.",
         "Write the contract by hand, or look at another file.",

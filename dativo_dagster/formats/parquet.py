@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +12,17 @@ import pyarrow.parquet as pq
 from dativo_ingest.exceptions import ValidationError
 
 BATCH_ROWS = 128 * 1024
+BATCH_BYTES = 32 * 1024 * 1024
 SAMPLE_ROWS = 10_000
+_ORDERED = {("INT32", "NONE"), ("INT64", "NONE"), ("INT32", "DATE"), ("BYTE_ARRAY", "STRING"), ("BYTE_ARRAY", "NONE")}
+
+
+class Near(Protocol):
+    """What somebody looks for in a file, as `merging.prune.Ranges`."""
+
+    def meet(self, bounds: Mapping[str, tuple[Any, Any]]) -> bool:
+        """Say whether rows within these bounds may be looked for."""
+        ...
 
 
 def read_parquet(stream: IO[bytes], name: str) -> Iterator[pa.RecordBatch]:
@@ -54,3 +64,42 @@ def _repetitive(path: str, values: pa.Array) -> list[str]:
     if pa.types.is_map(kind):
         return _repetitive(f"{path}.key_value.key", values.keys) + _repetitive(f"{path}.key_value.value", values.items)
     return [path] if 2 * pc.count_distinct(values).as_py() <= len(values) else []
+
+
+def rows_at_once(footer: pq.FileMetaData, columns: Sequence[str]) -> int:
+    """Say how many rows of some columns to read at once, so that a batch of a wide table is not a large one."""
+    wanted = set(columns)
+    size = rows = 0
+    for group in (footer.row_group(at) for at in range(min(footer.num_row_groups, 1))):
+        rows += group.num_rows
+        chunks = (group.column(at) for at in range(group.num_columns))
+        size += sum(c.total_uncompressed_size for c in chunks if c.path_in_schema.partition(".")[0] in wanted)
+    return max(1024, min(BATCH_ROWS, BATCH_BYTES * rows // max(size, 1)))
+
+
+def near_groups(file: pq.ParquetFile, names: Mapping[str, str], near: Near | None) -> Iterator[tuple[int, int]]:
+    """Give the row groups whose statistics do not rule them out, each with the position of its first row.
+
+    Args:
+        file: The file.
+        names: For each column of the file the name under which ``near`` knows it.
+        near: What to look for; None for all.
+    """
+    start = 0
+    for at in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(at)
+        if near is None or near.meet(_bounds(group, names)):
+            yield at, start
+        start += group.num_rows
+
+
+def _bounds(group: pq.RowGroupMetaData, names: Mapping[str, str]) -> dict[str, tuple[Any, Any]]:
+    """Give the bounds of columns whose physical values order as the logical ones do."""
+    found = {}
+    for at in range(group.num_columns):
+        chunk = group.column(at)
+        known = chunk.statistics if chunk.path_in_schema in names else None
+        if known is not None and known.has_min_max and (chunk.physical_type, known.logical_type.type) in _ORDERED:
+            low, high = known.min_raw, known.max_raw
+            found[names[chunk.path_in_schema]] = (low, high)
+    return found

@@ -43,15 +43,15 @@ def _file(
     if not task.delete_files and path.endswith(".parquet"):
         with storage(path).open_read(path) as stream:
             file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1024 * 1024)
-            names = _by_id(file.schema_arrow, schema)
+            names = by_id(file.schema_arrow, schema)
             if names is not None:
                 for batch in file.iter_batches(batch_rows, columns=[n for n in names if n is not None]):
-                    yield _as_now(batch, names, schema)
+                    yield as_now(batch, names, schema)
                 return
     yield from ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue()).to_record_batches([task])
 
 
-def _by_id(found: pa.Schema, wanted: pa.Schema) -> list[str | None] | None:
+def by_id(found: pa.Schema, wanted: pa.Schema) -> list[str | None] | None:
     """Name the file's column for each of the table's, None for one that is younger than the file.
 
     None altogether when the file must be read by pyiceberg: it lacks ids, or a nested column has evolved.
@@ -65,7 +65,7 @@ def _by_id(found: pa.Schema, wanted: pa.Schema) -> list[str | None] | None:
     return [old.name if old is not None else None for old, _ in pairs]
 
 
-def _as_now(batch: pa.RecordBatch, names: Sequence[str | None], schema: pa.Schema) -> pa.RecordBatch:
+def as_now(batch: pa.RecordBatch, names: Sequence[str | None], schema: pa.Schema) -> pa.RecordBatch:
     """Bring a batch of an old file to the table's schema of today: renamed, widened, added columns as NULL."""
     columns = [
         pa.nulls(batch.num_rows, field.type) if name is None else batch.column(name).cast(field.type)

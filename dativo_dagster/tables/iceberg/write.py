@@ -24,12 +24,14 @@ from pyiceberg.typedef import Record
 
 from dativo_dagster.formats import partition
 from dativo_dagster.formats.rolling import Finished, Layout
+from dativo_dagster.merging.moments import begun
 from dativo_ingest.model import DataFile
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyiceberg.schema import Schema
 
-    from dativo_dagster.config.job import Partition
+    from dativo_dagster.config.job import Merge, Partition
     from dativo_dagster.formats.units import Units
     from dativo_dagster.storage import Storage
 
@@ -47,13 +49,21 @@ class Shape:
 
 
 class Writer:
-    """Writes files for one commit; units may be written at once, from many threads."""
+    """Writes files for one commit; units may be written at once, from many threads.
 
-    def __init__(self, units: Units, shape: Shape, run_date: date | None) -> None:
+    Args:
+        units: Writes the files.
+        shape: The table as the files see it.
+        run_date: What a virtual ``ingest_date`` says; None when there is none.
+        history: What adds the columns of a table that keeps history; None for other tables.
+    """
+
+    def __init__(self, units: Units, shape: Shape, run_date: date | None, history: Merge | None = None) -> None:
         self.units = units
         self.layout = units.layout
         self.shape = shape
         self.run_date = run_date
+        self.history = history
         self.plan = compute_statistics_plan(shape.schema, dict(shape.properties))
         self.ids = parquet_path_to_id_mapping(shape.schema)
 
@@ -63,8 +73,7 @@ class Writer:
         Raises:
             CommitError: ``WRITE_FAILED``; no file of the unit is left.
         """
-        dated = batches if self.run_date is None else (partition.dated(b, self.run_date) for b in batches)
-        return [self._described(f) for f in self.units.write(dated, name)]
+        return [self._described(f) for f in self.units.write(map(self._whole, batches), name)]
 
     def abort(self, files: Sequence[DataFile]) -> None:
         """Remove files that will not be committed."""
@@ -74,6 +83,12 @@ class Writer:
     def close(self, *, failed: bool) -> None:  # noqa: ARG002 - files are removed by `abort`
         """Let go of a custom writer."""
         self.units.close()
+
+    def _whole(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Add the columns that only the run knows."""
+        if self.history is not None:
+            batch = begun(batch, self.history)
+        return batch if self.run_date is None else partition.dated(batch, self.run_date)
 
     def _described(self, file: Finished) -> DataFile:
         found = data_file_statistics_from_parquet_metadata(file.footer, self.plan, self.ids).to_serialized_dict()

@@ -1,0 +1,53 @@
+"""Which rows belong to one part of a partitioned stream."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dativo_ingest.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from dativo_dagster.config.job import Slice
+
+
+def inside(column: pa.Array, part: Slice) -> pa.Array:
+    """Say for each row whether it lies in a slice; NULL lies in none.
+
+    Raises:
+        ConfigurationError: ``BAD_SLICE``: the column's type has no place in a slice of time.
+    """
+    if part.values:
+        return pc.fill_null(pc.is_in(column, pa.array(part.values).cast(column.type)), False)  # noqa: FBT003
+    found = pa.repeat(pa.scalar(True), len(column))  # noqa: FBT003
+    if part.lower is not None:
+        found = pc.and_(found, pc.greater_equal(column, bound(part.lower, column.type, part)))
+    if part.upper is not None:
+        found = pc.and_(found, pc.less(column, bound(part.upper, column.type, part)))
+    return pc.fill_null(found, False)  # noqa: FBT003
+
+
+def bound(text: str, kind: pa.DataType, part: Slice) -> pa.Scalar:
+    """Give a bound of a slice as a value of a column: a moment without zone is taken as UTC, a date as its midnight.
+
+    Raises:
+        ConfigurationError: ``BAD_SLICE``.
+    """
+    moment: Any = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    moment = moment.astimezone(timezone.utc)
+    if pa.types.is_date(kind):
+        return pa.scalar(moment.date(), kind)
+    if pa.types.is_timestamp(kind):
+        plain = pa.scalar(moment, pa.timestamp("us", "UTC"))
+        return plain.cast(pa.timestamp(kind.unit, "UTC")).cast(kind) if kind.tz is None else plain.cast(kind)
+    raise ConfigurationError(
+        f"column {part.column!r} is {kind}, and a slice of time needs a date or a timestamp; use `keys` instead of "
+        "`every`, or another column",
+        "BAD_SLICE",
+        {"column": part.column, "type": str(kind)},
+    )
