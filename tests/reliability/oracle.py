@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,16 +43,30 @@ def iceberg(catalog: Path, table: str, columns: Sequence[str], name: str = "dati
     """Read a table of a SQLite catalog whose files are on the local disk."""
     metadata = current_metadata(catalog, table, name)
     if metadata is None:
-        found = catalog.parent.rglob("*.parquet") if catalog.parent.exists() else ()
-        return Lying([], [], frozenset(), _on_disk(found))
-    snapshots = metadata.get("snapshots", [])
-    live = {s["snapshot-id"]: _data_files(s["manifest-list"]) for s in snapshots}
+        return Lying([], [], frozenset(), _on_disk(catalog.parent.rglob("*.parquet")))
+    return by_metadata(metadata, columns, files=_on_disk(local(metadata["location"]).rglob("data/**/*")))
+
+
+def local(uri: str) -> Path:
+    """Give the file that a URI of the local disk names."""
+    return Path(uri.removeprefix("file://"))
+
+
+def by_metadata(
+    metadata: dict[str, Any],
+    columns: Sequence[str],
+    fetch: Callable[[str], Path] = local,
+    files: frozenset[Path] = frozenset(),
+) -> Lying:
+    """Read a table by its metadata; ``fetch`` brings what a URI names to the local disk."""
+    snapshots = metadata.get("snapshots") or []
+    live = {s["snapshot-id"]: _data_files(s["manifest-list"], fetch) for s in snapshots}
     current = live.get(metadata.get("current-snapshot-id"), [])
     return Lying(
         rows=rows_of(current, columns),
         tokens=[s["summary"][TOKEN] for s in snapshots if TOKEN in s["summary"]],
         named=frozenset(path for files in live.values() for path in files),
-        files=_on_disk(_path(metadata["location"]).rglob("data/**/*")),
+        files=files,
     )
 
 
@@ -64,23 +78,23 @@ def current_metadata(catalog: Path, table: str, name: str = "dativo") -> dict[st
     question = "SELECT metadata_location FROM iceberg_tables WHERE (catalog_name, table_namespace, table_name)=(?,?,?)"
     with closing(sqlite3.connect(catalog, timeout=30)) as database:
         found = database.execute(question, (name, namespace, short)).fetchone()
-    return json.loads(_path(found[0]).read_bytes()) if found else None
+    return json.loads(local(found[0]).read_bytes()) if found else None
 
 
-def _data_files(manifest_list: str) -> list[Path]:
+def _data_files(manifest_list: str, fetch: Callable[[str], Path]) -> list[Path]:
     """List the live files of one snapshot. Whatever deletes single rows is nothing that we write."""
     files = []
-    for manifest in _avro(manifest_list):
+    for manifest in _avro(fetch(manifest_list)):
         assert manifest["content"] == DATA
-        for entry in _avro(manifest["manifest_path"]):
+        for entry in _avro(fetch(manifest["manifest_path"])):
             assert entry["data_file"]["content"] == DATA
             if entry["status"] != DELETED:
-                files.append(_path(entry["data_file"]["file_path"]))
+                files.append(fetch(entry["data_file"]["file_path"]))
     return files
 
 
-def _avro(path: str) -> list[dict[str, Any]]:
-    with _path(path).open("rb") as file:
+def _avro(path: Path) -> list[dict[str, Any]]:
+    with path.open("rb") as file:
         return list(fastavro.reader(file))
 
 
@@ -110,7 +124,3 @@ def rows_of(files: Sequence[Path], columns: Sequence[str]) -> list[tuple[Any, ..
 
 def _on_disk(found: Iterable[Path]) -> frozenset[Path]:
     return frozenset(p for p in found if p.is_file())
-
-
-def _path(uri: str) -> Path:
-    return Path(uri.removeprefix("file://"))
