@@ -170,6 +170,7 @@ class Table:
             Units(made, token, self.spec.plugin),
             shape,
             self.spec.run_date if virtual(self.spec.partitioning, names) else None,
+            self.spec.merge if self.spec.mode == "scd2" else None,
         )
 
     def prepared(self) -> dict[str, Any]:
