@@ -36,7 +36,7 @@ def whole_files(table: IcebergTable | None, staged: Staged, shape: Shape, spec_i
     """Give the change of append, overwrite and overwrite_partitions: files come and go as they are.
 
     Raises:
-        ConfigurationError: ``PARTITIONING_DIFFERS`` or ``BAD_PARTITION``.
+        ConfigurationError: ``PARTITIONING_DIFFERS``.
     """
     added = [committed_file(file, shape, spec_id) for file in staged.files]
     if table is None or staged.mode == "append":
@@ -54,25 +54,14 @@ def _in_partitions(table: IcebergTable, old: Sequence[IcebergFile], new: Sequenc
             "tell which of them to replace; rewrite them first, or use overwrite",
             "PARTITIONING_DIFFERS",
         )
-    filled = {_comparable(file.partition) for file in new}
-    gone = [file for file in old if _comparable(file.partition) in filled]
-    if any(_has_nan(file.partition) for file in gone):
-        raise ConfigurationError(
-            f"table {name}: a partition of NaN cannot be replaced, pyiceberg has no expression for it; use overwrite "
-            "into a new table, or take NaN out of the column",
-            "BAD_PARTITION",
-        )
-    return gone
+    filled = {comparable_partition(file.partition) for file in new}
+    return [file for file in old if comparable_partition(file.partition) in filled]
 
 
-def _comparable(partition: Record) -> tuple[object, ...]:
+def comparable_partition(partition: Record) -> tuple[object, ...]:
     """Give the values of a partition so that NaN is the same partition as NaN."""
     values = (partition[at] for at in range(len(partition)))
     return tuple("NaN" if isinstance(v, float) and math.isnan(v) else v for v in values)
-
-
-def _has_nan(partition: Record) -> bool:
-    return any(isinstance(partition[at], float) and math.isnan(partition[at]) for at in range(len(partition)))
 
 
 def live_files(table: IcebergTable) -> Iterator[IcebergFile]:

@@ -353,11 +353,8 @@ def test_no_password_of_a_catalog_is_in_a_message():
     assert "hunter2" not in json.dumps(result.to_json())
 
 
-def test_a_partition_of_nan_is_not_doubled_where_pyiceberg_cannot_replace_it():
+def test_a_partition_of_nan_is_replaced_like_any_other():
     keyed = spec({"id": "int64", "k": "double"}, mode="overwrite_partitions", partitioning=(Partition(column="k"),))
     put(open_table(keyed), keyed, [{"id": 1, "k": float("nan")}, {"id": 2, "k": 1.5}], token("a"))
-
-    with pytest.raises(ConfigurationError, match="NaN"):
-        put(open_table(keyed), keyed, [{"id": 3, "k": float("nan")}], token("b"))
-
-    assert ids(open_table(keyed)) == [1, 2]
+    put(open_table(keyed), keyed, [{"id": 3, "k": float("nan")}], token("b"))
+    assert ids(open_table(keyed)) == [2, 3]
