@@ -33,22 +33,27 @@ from dativo_dagster.orchestration.progress import ProgressLog
 from dativo_dagster.orchestration.resources import stream_of
 from dativo_dagster.orchestration.shelf import Keys
 from dativo_dagster.pipeline.assemble import Openers
-from dativo_ingest.exceptions import ValidationError
+from dativo_ingest.exceptions import ConfigurationError, ValidationError
 from dativo_ingest.model import CheckResult
 from dativo_ingest.result import StreamResult
 
 PREVIEW_ROWS = 5
 PLAN, EXTRACT_WRITE, COMMIT = "plan", "extract_write", "commit"
+SESSION = "session"
 
 
 @dataclass(frozen=True)
 class Step:
-    """What an op works with: the stream that it runs for, and the resources that open its reader and its table."""
+    """What an op works with: the stream that it runs for, and the resources that open its reader and its table.
+
+    ``session`` names the snapshot that the stream shares with others; empty when it shares none.
+    """
 
     context: dg.OpExecutionContext
     job: Job
     stream: JobStream
     openers: Openers
+    session: str = ""
 
 
 @cache
@@ -76,7 +81,7 @@ def _op(keys: Keys, name: str, body: Callable[..., dg.Output[Any]], out: dg.Out,
         openers = Openers(reader=reader.reader, table=writer.table)
         job, stream = stream_of(context.assets_def, context.asset_key, context.run_id)
         with as_dagster(context, job.retry, job.secrets):
-            return body(Step(context, job, sliced(context, stream), openers), **values)
+            return body(Step(context, job, sliced(context, stream), openers, reader.session(stream)), **values)
 
     made = dg.op(name=joined(name, *keys), description=body.__doc__, ins=ins, out=out, required_resource_keys={*keys})
     return made(compute)
@@ -89,7 +94,7 @@ def plan(step: Step) -> dg.Output[dict[str, Any]]:
     decided = plan_stream(step.job, step.stream, step.openers)
     step.context.log.info("%s: %s", decided.table, decided.reason)
     return dg.Output(
-        decided.to_json(),
+        {**decided.to_json(), SESSION: step.session},
         metadata={
             "reason": decided.reason,
             **slice_metadata(step.stream.slice),
@@ -107,6 +112,7 @@ def extract_write(step: Step, plan: dict[str, Any]) -> dg.Output[dict[str, Any]]
     from dativo_dagster.pipeline.plan import Plan
     from dativo_dagster.pipeline.run import extract_write as stage
 
+    _in_one_session(step, plan)
     started, run_id = time.monotonic(), step.context.run_id
     report = ProgressLog(step.context.log.info)
     with _broken_rules_shown(step.context, step.stream):
@@ -124,6 +130,20 @@ def extract_write(step: Step, plan: dict[str, Any]) -> dg.Output[dict[str, Any]]
             **({} if rate is None else {"mb_per_second": rate}),
         },
     )
+
+
+def _in_one_session(step: Step, plan: dict[str, Any]) -> None:
+    """Refuse to read in another snapshot than the one that the streams of the run were planned in.
+
+    Raises:
+        ConfigurationError: ``SNAPSHOT_NOT_SHARED``.
+    """
+    if plan.get(SESSION, "") != step.session:
+        raise ConfigurationError(
+            f"stream {step.stream.name!r}: `snapshot: job` holds within one process and one run, and this step is not "
+            "in those of its plan. Let the in-process executor run the job, and run it again from its beginning",
+            "SNAPSHOT_NOT_SHARED",
+        )
 
 
 @contextmanager

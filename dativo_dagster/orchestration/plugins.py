@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from dativo_dagster.orchestration.hiding import raised_without_secrets, without_secrets
 from dativo_dagster.orchestration.libraries import NativeLibraryResource
@@ -82,12 +82,28 @@ class ReaderResource(PluginResource):
     side: ClassVar[str] = "source"
     custom: ClassVar[str] = "custom_reader"
 
+    _sessions: Any = PrivateAttr(default=None)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[ReaderResource]:  # noqa: ARG002 - Dagster's signature
+        """Keep what the streams of a run share, such as one snapshot of a database, until the run ends."""
+        from dativo_dagster.pipeline.sessions import Sessions
+
+        with Sessions() as self._sessions:
+            yield self
+
     def reader(self, job: Job, stream: JobStream) -> AbstractContextManager[Reader]:
         """Open the reader of a job's stream."""
         from dativo_dagster.pipeline.assemble import open_reader
 
         self._ready()
-        return open_reader(job, stream)
+        return open_reader(job, stream, self._sessions.of(job, stream) if self._sessions else None)
+
+    def session(self, stream: JobStream) -> str:
+        """Name what a stream shares with the others of its run; empty for one that is read by itself."""
+        from dativo_dagster.pipeline.sessions import shares
+
+        return str(self._sessions.id) if self._sessions and shares(stream) else ""
 
     @contextmanager
     def opened(self, contract: ContractLike | None = None) -> Iterator[Reader]:

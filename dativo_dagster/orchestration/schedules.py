@@ -9,7 +9,7 @@ import dagster as dg
 from dativo_dagster.orchestration.partitions import due
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from dativo_dagster.config.job import Partitions, Schedule
 
@@ -41,16 +41,16 @@ def job_schedule(
 
 def _ticks(
     schedule: Schedule, partitions: Partitions, tags: Mapping[str, str]
-) -> Callable[[dg.ScheduleEvaluationContext], list[dg.RunRequest] | dg.SkipReason]:
+) -> Callable[[dg.ScheduleEvaluationContext], Iterator[dg.RunRequest | dg.SkipReason]]:
     """Make what a schedule of a partitioned job does at a tick: ask for a run of each part that is due."""
 
-    def tick(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         at = context.scheduled_execution_time
-        asked = [
-            dg.RunRequest(run_key=f"{key} {at.isoformat()}", partition_key=key, tags=tags)
-            for key in due(partitions, schedule, at)
-        ]
-        return asked or dg.SkipReason("no partition has ended since the tick before")
+        keys = due(partitions, schedule, at)
+        if not keys:
+            yield dg.SkipReason("no partition has ended since the tick before")
+        for key in keys:
+            yield dg.RunRequest(run_key=f"{key} {at.isoformat()}", partition_key=key, tags=tags)
 
     return tick
 
