@@ -134,8 +134,7 @@ def _rewritten_all(
 ) -> list[Rewritten]:
     done: list[Rewritten] = []
     try:
-        for each in chosen:
-            done.append(_rewritten(table, each, spec, storage, mark))
+        done.extend(_rewritten(table, each, spec, storage, mark) for each in chosen)
     except BaseException:
         _remove(storage, done)
         raise
