@@ -63,6 +63,12 @@ ENTRIES: dict[Kind, dict[str, Entry]] = {
         "s3": Entry(module=_LAKE, summary="the same, on S3", icon="s3"),
         "minio": Entry(module=_LAKE, summary="the same, on an S3-compatible server", icon="minio"),
         "gcs": Entry(module=_LAKE, summary="the same, on Google Cloud Storage", icon="googlecloud"),
+        "postgres": Entry(
+            module="dativo_dagster.tables.sql.postgres",
+            extra="postgres",
+            summary="table in PostgreSQL",
+            icon="postgresql",
+        ),
         "duckdb": Entry(
             module="dativo_dagster.tables.sql.duckdb", extra="duckdb", summary="table in a DuckDB file", icon="duckdb"
         ),

@@ -8,6 +8,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A store or the disk refused the credentials or the permission.",
         "Check the keys of `connection` and what they may do; on disk, owner and mode of the file.",
     ),
+    "AUDIT_UNSUPPORTED": (
+        "A target has no branches, so that a run cannot be audited before it is seen.",
+        "Leave `audited` out, or write to Iceberg.",
+    ),
     "AUTHENTICATION_FAILED": (
         "The other side refused the credentials.",
         "Check user, key or token, and that the secret it comes from is the current one.",
@@ -15,6 +19,10 @@ CODES: dict[str, tuple[str, str]] = {
     "AUDIT_FAILED": (
         "A check failed on the branch that an audited run committed to; nothing of it was published.",
         "Look at the rows on the branch in the message, mend the source or the contract, and run again.",
+    ),
+    "BAD_COLUMN_NAME": (
+        "A database would cut a column's name, or take it for another's.",
+        "Give the column another name in the contract.",
     ),
     "BAD_CONTRACT": (
         "A contract file says something that cannot be.",
@@ -35,6 +43,10 @@ CODES: dict[str, tuple[str, str]] = {
     "BAD_EXEMPTION": (
         "An exemption from a check of the conformance suite names no check, or gives no reason.",
         "Name a check of the report, and write why the plugin cannot keep its promise.",
+    ),
+    "BAD_FIXED_FILE": (
+        "A file of mended rows for `dativo replay --fixed` has a line that is none.",
+        "Go to the line in the message; write lines in the form that `--export` gives.",
     ),
     "BAD_JOB": (
         "A job file says something that cannot be.",
@@ -63,6 +75,10 @@ CODES: dict[str, tuple[str, str]] = {
     "BAD_RULE": (
         "A rule of a contract does not fit the type of its column.",
         "Change the rule or the type as the message says; patterns are RE2.",
+    ),
+    "BAD_SLICE": (
+        "A column cannot be cut into parts of time.",
+        "Use `keys` in place of `every`, or another column.",
     ),
     "BAD_TABLE_NAME": (
         "An Iceberg table is named namespace.table.",
@@ -136,6 +152,18 @@ CODES: dict[str, tuple[str, str]] = {
     "CONNECTION_FAILED": (
         "The system cannot be reached.",
         "Check host, port and network; `dativo check` tells which side.",
+    ),
+    "DATABASE_LOCKED": (
+        "Another process has the DuckDB file open.",
+        "Let it close the file; one process at a time may write to it.",
+    ),
+    "DATABASE_NOT_FOUND": (
+        "The server has no such database.",
+        "Check `database` and its spelling.",
+    ),
+    "DATABASE_UNREACHABLE": (
+        "The file of a database cannot be read or written.",
+        "Check the disk, and owner and mode of the file.",
     ),
     "DUPLICATE_COLUMN": (
         "The source has two columns with one name.",
@@ -257,6 +285,10 @@ CODES: dict[str, tuple[str, str]] = {
     "PARTITIONING_DIFFERS": (
         "The table is partitioned in another way than the job says.",
         "Say in the job what the table has, or write to a new table.",
+    ),
+    "PERMISSION_DENIED": (
+        "The database's user may not do what the job asks.",
+        "Let an owner GRANT what the message names.",
     ),
     "PLACE_UNSUPPORTED": (
         "A plugin is to run in a sandbox or in a cloud function, and this version has no such place.",
@@ -391,6 +423,10 @@ CODES: dict[str, tuple[str, str]] = {
         "The sandbox around a plugin failed or had to be ended.",
         "Look at the limits in the message: memory, time or a refused call.",
     ),
+    "REPLAY_REFUSED": (
+        "Quarantined rows cannot be replayed into a table that each run makes anew.",
+        "Mend the contract or the source, and run the job again.",
+    ),
     "SCHEMA_CHANGE_REFUSED": (
         "The contract asks for changes of the table that the job does not allow.",
         "Mend the contract, or set what the message names under `target.evolution`.",
@@ -422,6 +458,10 @@ CODES: dict[str, tuple[str, str]] = {
     "SECRET_NOT_FOUND": (
         "The secret manager has no such secret, or none for this tenant.",
         "Create it, or correct its name, path or version in the configuration.",
+    ),
+    "SERVER_BUSY": (
+        "The database has no room for one more connection or statement.",
+        "Nothing: it is tried again. If it lasts, run less at once.",
     ),
     "SNAPSHOT_NOT_SHARED": (
         "`snapshot: job` cannot be kept: the steps of the run are not served by one session of the source.",
@@ -504,6 +544,10 @@ CODES: dict[str, tuple[str, str]] = {
     "UNKNOWN_CHECK": (
         "No check has that name.",
         "Look at the names in the message.",
+    ),
+    "UNKNOWN_FIX": (
+        "A mended row has an id that is not in the quarantine, or no longer.",
+        "Export the rows again, and mend those.",
     ),
     "UNKNOWN_PARTITION": (
         "A partition key names no part of the stream.",

@@ -89,9 +89,15 @@ class Commit:
         if not ledger.claim(self.staged, self.attempt):
             return
         new = shape.wanted(self.spec, self.dialect)
-        session.load(self.staging.read(self.staged.files, new), new)
-        columns = self._shaped(session, ledger, new)
-        replaced = rows.put(session, self.name, self.spec, self.staged, columns)
+        batches = self.staging.read(self.staged.files, shape.loaded(self.spec, new))
+        replaced = 0
+        if self.spec.mode == "append":
+            columns = self._shaped(session, ledger, new)
+            session.insert(self.name, batches, new)
+        else:  # what takes long is done before the table is held
+            session.load(batches, shape.loaded(self.spec, new))
+            columns = self._shaped(session, ledger, new)
+            replaced = rows.put(session, self.name, self.spec, self.staged, new)
         ledger.put_columns(columns, self.spec.properties)
         ledger.finish(self.staged, replaced, session.total(self.name))
 

@@ -66,6 +66,8 @@ class File:
 
     label = "DuckDB"
     default_schema = "main"
+    longest_name: int | None = None
+    folds_case = True
 
     def __init__(self, path: Path, memory_limit: str | None) -> None:
         self.path = path
@@ -202,16 +204,22 @@ class Connection:
 
     def load(self, batches: Iterable[pa.RecordBatch], columns: Sequence[Column]) -> None:
         """Put rows into a temporary table, which DuckDB keeps on disk when it is large."""
+        self._put(f"CREATE TEMP TABLE {INCOMING} AS", batches, columns)
+
+    def insert(self, name: Name, batches: Iterable[pa.RecordBatch], columns: Sequence[Column]) -> None:
+        """Put rows into the table itself."""
+        self._put(f"INSERT INTO {name} ({listed(c.name for c in columns)})", batches, columns)
+
+    def _put(self, statement: str, batches: Iterable[pa.RecordBatch], columns: Sequence[Column]) -> None:
         import pyarrow as pa
 
         from dativo_dagster.tables.sql.fitting import schema_of
 
-        reader = pa.RecordBatchReader.from_batches(schema_of(columns), batches)
-        typed = ", ".join(f"CAST({listed([c.name])} AS {native(lt.parse_type(c.type))}) AS {listed([c.name])}"
-                          for c in columns)  # fmt: skip
+        typed = [(quoted(c.name), native(lt.parse_type(c.type))) for c in columns]
+        cast = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in typed)
         with _telling(self.path):
-            self.connection.register("_dativo_files", reader)
-            self.connection.execute(f"CREATE TEMP TABLE {INCOMING} AS SELECT {typed} FROM _dativo_files")
+            self.connection.register("_dativo_files", pa.RecordBatchReader.from_batches(schema_of(columns), batches))
+            self.connection.execute(f"{statement} SELECT {cast} FROM _dativo_files")
             self.connection.unregister("_dativo_files")
 
 

@@ -74,12 +74,14 @@ class Ledger:
     def put_state(self, key: str, state: State | None) -> None:
         """Put a state in the place of the one that is there."""
         table = self.name.beside(STATE)
-        self.session.execute(f'DELETE FROM {table} WHERE "table" = $1 AND "key" = $2', (self.name.table, key))
-        if state is not None:
-            self.session.execute(
-                f"INSERT INTO {table} VALUES ($1, $2, $3, $4, $5)",
-                (self.name.table, key, state.token, state.dumps(), state.committed_at or ""),
-            )
+        if state is None:
+            self.session.execute(f'DELETE FROM {table} WHERE "table" = $1 AND "key" = $2', (self.name.table, key))
+            return
+        self.session.execute(
+            f'INSERT INTO {table} VALUES ($1, $2, $3, $4, $5) ON CONFLICT ("table", "key") DO UPDATE SET '
+            '"token" = excluded."token", "state" = excluded."state", "committed_at" = excluded."committed_at"',
+            (self.name.table, key, state.token, state.dumps(), state.committed_at or ""),
+        )
 
     def change_state(self, change: StateChange) -> None:
         """Put ``change.after`` in place of ``change.before``, and keep the change.
@@ -168,8 +170,11 @@ class Ledger:
         text = json.dumps([dataclasses.asdict(c) for c in columns], ensure_ascii=False)
         said = json.dumps(dict(properties), ensure_ascii=False, sort_keys=True)
         if self._rows(TABLES, '"columns", "properties"') != [(text, said)]:
-            self.session.execute(f'DELETE FROM {table} WHERE "table" = $1', (self.name.table,))
-            self.session.execute(f"INSERT INTO {table} VALUES ($1, $2, $3)", (self.name.table, text, said))
+            self.session.execute(
+                f'INSERT INTO {table} VALUES ($1, $2, $3) ON CONFLICT ("table") DO UPDATE SET '
+                '"columns" = excluded."columns", "properties" = excluded."properties"',
+                (self.name.table, text, said),
+            )
 
     def _states(self) -> dict[str, str]:
         return dict(self._rows(STATE, '"key", "state"', 'ORDER BY "key"'))

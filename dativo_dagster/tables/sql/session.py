@@ -107,12 +107,21 @@ class Session(Protocol):
         """Put rows into `INCOMING`, whose columns have the types of the table's."""
         ...
 
+    def insert(self, name: Name, batches: Iterable[pa.RecordBatch], columns: Sequence[Column]) -> None:
+        """Put rows into the table itself."""
+        ...
+
 
 class Dialect(Protocol):
-    """How a database calls things, decided without a connection."""
+    """How a database calls things, decided without a connection.
+
+    ``longest_name`` is the most bytes that a name may have, ``folds_case`` says that names differ only in case are one.
+    """
 
     label: str
     default_schema: str
+    longest_name: int | None
+    folds_case: bool
 
     def open(self) -> AbstractContextManager[Session]:
         """Connect."""

@@ -27,6 +27,7 @@ def wanted(spec: TableSpec, dialect: Dialect) -> tuple[Column, ...]:
     from dativo_dagster.formats import partition
 
     fields = spec.contract.fields
+    _names(spec, dialect)
     columns = [
         Column(name=f.name, type=str(f.type), nullable=not f.required, description=f.description) for f in fields
     ]
@@ -41,6 +42,33 @@ def wanted(spec: TableSpec, dialect: Dialect) -> tuple[Column, ...]:
     if partition.virtual(spec.partitioning, [f.name for f in fields]):
         columns.append(Column(name=partition.INGEST_DATE, type="date", description="UTC date of the run"))
     return (*columns, *history(spec))
+
+
+def loaded(spec: TableSpec, columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Give those of the wanted columns that the rows of a run bring."""
+    added = {c.name for c in history(spec)}
+    return tuple(c for c in columns if c.name not in added)
+
+
+def _names(spec: TableSpec, dialect: Dialect) -> None:
+    """Refuse names that the database would cut, or take for one another.
+
+    Raises:
+        ConfigurationError: ``BAD_COLUMN_NAME``.
+    """
+    names = [f.name for f in spec.contract.fields]
+    longest = dialect.longest_name
+    long = [n for n in (*names, *spec.identifier.split(".")) if longest and len(n.encode()) > longest]
+    folded = [n.lower() for n in names] if dialect.folds_case else names
+    twins = [n for n, low in zip(names, folded, strict=True) if folded.count(low) > 1]
+    if long or twins:
+        why = f"is longer than {longest} bytes" if long else "differs from another only in upper and lower case"
+        raise ConfigurationError(
+            f"table {spec.identifier}: {dialect.label} has no room for the name {(long or twins)[0]!r}: it {why}; "
+            "give it another in the contract",
+            "BAD_COLUMN_NAME",
+            {"names": long or twins},
+        )
 
 
 def history(spec: TableSpec) -> tuple[Column, ...]:
