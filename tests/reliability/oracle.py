@@ -9,7 +9,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ DATA, DELETED = 0, 2
 class Lying:
     """A target as it lies there.
 
-    ``rows`` are sorted. ``tokens`` has one entry a commit, the oldest first. ``named`` are the files that some commit
-    that is still kept names, data and segments of a manifest, and ``files`` all that are there.
+    ``rows`` are sorted. ``tokens`` has one entry a commit, the oldest first. ``named`` are the files of data and of
+    metadata that some commit that is still kept needs, and ``files`` all that are there.
     """
 
     rows: list[tuple[Any, ...]]
@@ -41,10 +41,25 @@ class Lying:
 
 def iceberg(catalog: Path, table: str, columns: Sequence[str], name: str = "dativo") -> Lying:
     """Read a table of a SQLite catalog whose files are on the local disk."""
-    metadata = current_metadata(catalog, table, name)
-    if metadata is None:
+    found = metadata_file(catalog, table, name)
+    if found is None:
         return Lying([], [], frozenset(), _on_disk(catalog.parent.rglob("*.parquet")))
-    return by_metadata(metadata, columns, files=_on_disk(local(metadata["location"]).rglob("data/**/*")))
+    metadata = json.loads(found.read_bytes())
+    seen = by_metadata(metadata, columns)
+    history = {local(entry["metadata-file"]) for entry in metadata.get("metadata-log", [])}
+    files = _on_disk(local(metadata["location"]).rglob("*"))
+    return replace(seen, named=seen.named | history | {found}, files=files)
+
+
+def metadata_file(catalog: Path, table: str, name: str) -> Path | None:
+    """Give the metadata file that a SQLite catalog points to."""
+    if not catalog.exists():
+        return None
+    namespace, _, short = table.rpartition(".")
+    question = "SELECT metadata_location FROM iceberg_tables WHERE (catalog_name, table_namespace, table_name)=(?,?,?)"
+    with closing(sqlite3.connect(catalog, timeout=30)) as database:
+        found = database.execute(question, (name, namespace, short)).fetchone()
+    return local(found[0]) if found else None
 
 
 def local(uri: str) -> Path:
@@ -52,45 +67,38 @@ def local(uri: str) -> Path:
     return Path(uri.removeprefix("file://"))
 
 
-def by_metadata(
-    metadata: dict[str, Any],
-    columns: Sequence[str],
-    fetch: Callable[[str], Path] = local,
-    files: frozenset[Path] = frozenset(),
-) -> Lying:
+def by_metadata(metadata: dict[str, Any], columns: Sequence[str], fetch: Callable[[str], Path] = local) -> Lying:
     """Read a table by its metadata; ``fetch`` brings what a URI names to the local disk."""
+    named: set[Path] = set()
+    current: list[Path] = []
     snapshots = metadata.get("snapshots") or []
-    live = {s["snapshot-id"]: _data_files(s["manifest-list"], fetch) for s in snapshots}
-    current = live.get(metadata.get("current-snapshot-id"), [])
+    for snapshot in snapshots:
+        live, metadata_files = _walked(fetch(snapshot["manifest-list"]), fetch)
+        named |= {*live, *metadata_files}
+        if snapshot["snapshot-id"] == metadata.get("current-snapshot-id"):
+            current = live
     return Lying(
         rows=rows_of(current, columns),
         tokens=[s["summary"][TOKEN] for s in snapshots if TOKEN in s["summary"]],
-        named=frozenset(path for files in live.values() for path in files),
-        files=files,
+        named=frozenset(named),
+        files=frozenset(),
     )
 
 
-def current_metadata(catalog: Path, table: str, name: str = "dativo") -> dict[str, Any] | None:
-    """Read the metadata file that a SQLite catalog points to."""
-    if not catalog.exists():
-        return None
-    namespace, _, short = table.rpartition(".")
-    question = "SELECT metadata_location FROM iceberg_tables WHERE (catalog_name, table_namespace, table_name)=(?,?,?)"
-    with closing(sqlite3.connect(catalog, timeout=30)) as database:
-        found = database.execute(question, (name, namespace, short)).fetchone()
-    return json.loads(local(found[0]).read_bytes()) if found else None
+def _walked(manifest_list: Path, fetch: Callable[[str], Path]) -> tuple[list[Path], list[Path]]:
+    """Give the live data files of one snapshot, and the files that say so.
 
-
-def _data_files(manifest_list: str, fetch: Callable[[str], Path]) -> list[Path]:
-    """List the live files of one snapshot. Whatever deletes single rows is nothing that we write."""
-    files = []
-    for manifest in _avro(fetch(manifest_list)):
+    Whatever deletes single rows is nothing that we write.
+    """
+    files, metadata_files = [], [manifest_list]
+    for manifest in _avro(manifest_list):
         assert manifest["content"] == DATA
-        for entry in _avro(fetch(manifest["manifest_path"])):
+        metadata_files.append(fetch(manifest["manifest_path"]))
+        for entry in _avro(metadata_files[-1]):
             assert entry["data_file"]["content"] == DATA
             if entry["status"] != DELETED:
                 files.append(fetch(entry["data_file"]["file_path"]))
-    return files
+    return files, metadata_files
 
 
 def _avro(path: Path) -> list[dict[str, Any]]:
