@@ -242,6 +242,24 @@ class StateChange(Value):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Replay(Value):
+    """A replay of quarantined rows: the ``segments`` that it looked at, and the files with the rows of them that stay.
+
+    ``dropped`` says of each row that a person dropped where it came from and why, without its values.
+    """
+
+    token: str
+    key: str
+    by: str
+    at: str
+    segments: tuple[str, ...]
+    files: tuple[DataFile, ...] = ()
+    landed: int = 0
+    remaining: int = 0
+    dropped: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Snapshot(Value):
     """A commit that is visible. ``fresh`` is False when the token was already in the table and nothing was done.
 

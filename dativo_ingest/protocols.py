@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Cursor,
         DataFile,
         PluginRef,
+        Replay,
         SchemaChange,
         Snapshot,
         Staged,
@@ -241,6 +242,31 @@ class Maintained(Protocol):
 
     def drop_branches(self, older_than: datetime, *, dry_run: bool = False) -> Upkeep:
         """Drop audited commits that nobody published."""
+        ...
+
+
+@runtime_checkable
+class Quarantine(Table, Protocol):
+    """The dataset of the rows that a table's streams rejected, which a replay takes rows out of."""
+
+    def kept(self, key: str) -> Sequence[Any]:
+        """Give the segments with rows of the stream ``key``; each has a ``path``, and says how many ``rows`` it has."""
+        ...
+
+    def rows(self, segments: Sequence[Any]) -> Iterator[Any]:
+        """Yield the rows of segments as record batches."""
+        ...
+
+    def note(self, replay: Replay) -> str:
+        """Write down what a replay does, before it does it; gives the path."""
+        ...
+
+    def forget(self, path: str) -> None:
+        """Remove what `note` wrote of a replay that did not land."""
+        ...
+
+    def finish(self, token: str, path: str) -> bool:
+        """Put the rows that stay in the place of all that a replay looked at, in one step; False when it is done."""
         ...
 
 

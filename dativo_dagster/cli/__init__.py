@@ -29,6 +29,8 @@ COMMANDS = {
     "discover": "list what a source has",
     "plugin": "make, test and look at plugins of your own",
     "state": "show how far streams were read; set or reset it",
+    "replay": "let rows out of quarantine that the contract now takes, or that were mended",
+    "maintain": "look after tables: small files, left branches, old snapshots, orphans",
     "gc": "find files that no commit names, and delete them when told to",
     "schema": "print the JSON Schema of a kind of file",
     "start": "start Dagster with the schedules of a runner file",

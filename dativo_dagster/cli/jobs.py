@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import logging
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -193,3 +195,28 @@ def streams_of(job: Job, names: Sequence[str] | None) -> tuple[JobStream, ...]:
                 f"{job.path}: the job {job.name!r} has no stream {name!r}; it has: {', '.join(known)}", "NO_SUCH_STREAM"
             )
     return tuple(known[name] for name in names or known)
+
+
+def only_stream(job: Job, names: Sequence[str] | None) -> JobStream:
+    """Give the stream that was asked for, of a job that has only one without being asked.
+
+    Raises:
+        ConfigurationError: The job has several, or none of that name.
+    """
+    streams = streams_of(job, names)
+    if len(streams) > 1:
+        raise ConfigurationError(
+            f"{job.path}: the job {job.name!r} has several streams; say which with --stream: "
+            f"{', '.join(s.name for s in streams)}",
+            "NO_SUCH_STREAM",
+        )
+    return streams[0]
+
+
+def whoami() -> str:
+    """Say who runs the command, for an audit trail."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # in a container, a user without a name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import getpass
-import os
-import socket
 from typing import TYPE_CHECKING
 
-from dativo_dagster.cli.jobs import add_job_arguments, prepare, select, streams_of
+from dativo_dagster.cli.jobs import add_job_arguments, only_stream, prepare, select, streams_of, whoami
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -51,7 +48,7 @@ def main(args: argparse.Namespace, console: Console) -> int:
     job = prepare(select(args).jobs[0], args, console)
     if args.verb == "show":
         return _show(job, args, console)
-    stream = _one_stream(job, args)
+    stream = only_stream(job, args.stream)
     change = _set(job, stream, args) if args.verb == "set" else _reset(job, stream, args)
     if args.json:
         console.json(change.to_json())
@@ -60,35 +57,16 @@ def main(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def who(args: argparse.Namespace) -> Who:
-    """Say who changes something, and why."""
+def _who(args: argparse.Namespace) -> Who:
     from dativo_dagster.pipeline.state import Who
 
-    return Who(by=args.by or f"{_user()}@{socket.gethostname()}", reason=args.reason)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # in a container, a user without a name
-        return str(os.getuid())
-
-
-def _one_stream(job: Job, args: argparse.Namespace) -> JobStream:
-    streams = streams_of(job, args.stream)
-    if len(streams) > 1:
-        raise ConfigurationError(
-            f"{job.path}: the job {job.name!r} has several streams; say which with --stream: "
-            f"{', '.join(s.name for s in streams)}",
-            "NO_SUCH_STREAM",
-        )
-    return streams[0]
+    return Who(by=args.by or whoami(), reason=args.reason)
 
 
 def _set(job: Job, stream: JobStream, args: argparse.Namespace) -> StateChange:
     from dativo_dagster.pipeline.state import cursor_of, set_cursor
 
-    return set_cursor(job, stream, cursor_of(args.cursor, job, stream), who(args))
+    return set_cursor(job, stream, cursor_of(args.cursor, job, stream), _who(args))
 
 
 def _reset(job: Job, stream: JobStream, args: argparse.Namespace) -> StateChange:
@@ -101,7 +79,7 @@ def _reset(job: Job, stream: JobStream, args: argparse.Namespace) -> StateChange
             f"{stream.target.table} already comes in a second time. Say --yes if that is what you want",
             "NOT_CONFIRMED",
         )
-    return reset(job, stream, who(args))
+    return reset(job, stream, _who(args))
 
 
 def _told(change: StateChange) -> str:

@@ -79,7 +79,7 @@ def rows_batches(records: Iterable[Record], hint: pa.Schema) -> Iterator[pa.Reco
     while some := list(islice(records, BATCH_ROWS)):
         values = [r.value for r in some if r.value is not None]
         names = list(dict.fromkeys([*hint.names, *(n for v in values for n in v)]))
-        arrays = {n: _column([v.get(n) for v in values], hint.field(n) if n in hint.names else None) for n in names}
+        arrays = {n: column_of([v.get(n) for v in values], hint.field(n) if n in hint.names else None) for n in names}
         if values:
             yield pa.RecordBatch.from_pydict(arrays)
         corrupt = [
@@ -93,7 +93,7 @@ def rows_batches(records: Iterable[Record], hint: pa.Schema) -> Iterator[pa.Reco
 
 
 def _decode(text: str, hint: pa.Schema) -> dict[str, Any]:
-    value = _DECODER.decode(text)
+    value = decoded(text)
     if not isinstance(value, dict):
         raise _RefusedError(f"{_kind(value)}, expected an object")
     if "\\u" in text:
@@ -118,10 +118,15 @@ def _constant(name: str) -> Any:
 _DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_int=Number, parse_float=Number, parse_constant=_constant)
 
 
+def decoded(text: str) -> Any:
+    """Read JSON with its numbers digit by digit; ValueError when it is none, or an object has a name twice."""
+    return _DECODER.decode(text)
+
+
 def _check(value: Any, field: pa.Field, path: str) -> None:
     """Refuse a value that is of another JSON kind than its type; a string may be any plain value."""
     kind = field.type
-    if value is None or _is_json(field):
+    if value is None or is_json(field):
         return
     if _T.is_struct(kind) and isinstance(value, dict):
         known = {f.name: f for f in kind}
@@ -153,24 +158,25 @@ def _kind(value: Any) -> str:
 # --- a column of values -----------------------------------------------------------------------------------------
 
 
-def _column(values: Sequence[Any], field: pa.Field | None) -> pa.Array:
+def column_of(values: Sequence[Any], field: pa.Field | None) -> pa.Array:
+    """Make a column of values as records have them: in the shape of ``field``, or as plain text where it is None."""
     if field is None:
-        return pa.array([v if type(v) is str else _json(v) for v in values], pa.string())
+        return pa.array([v if type(v) is str else encoded(v) for v in values], pa.string())
     return pa.array([_shaped(v, field) for v in values], _text_type(field))
 
 
 def _shaped(value: Any, field: pa.Field) -> Any:
     """Give a value with text for every plain part of it."""
     kind = field.type
-    if value is None or _is_json(field):
-        return _json(value)
+    if value is None or is_json(field):
+        return encoded(value)
     if _T.is_struct(kind):
         return {f.name: _shaped(value.get(f.name), f) for f in kind}
     if _T.is_list(kind):
         return [_shaped(v, kind.value_field) for v in value]
     if _T.is_map(kind):
         return [(name, _shaped(v, kind.item_field)) for name, v in value.items()]
-    return str(value) if isinstance(value, str) else _json(value)
+    return str(value) if isinstance(value, str) else encoded(value)
 
 
 def _text_type(field: pa.Field) -> pa.DataType:
@@ -182,18 +188,19 @@ def _text_type(field: pa.Field) -> pa.DataType:
     return pa.map_(pa.string(), _text_type(kind.item_field)) if _T.is_map(kind) else pa.string()
 
 
-def _is_json(field: pa.Field) -> bool:
+def is_json(field: pa.Field) -> bool:
+    """Say whether a column holds JSON as text."""
     return (field.metadata or {}).get(b"dativo.type") == b"json"
 
 
-def _json(value: Any) -> str | None:
+def encoded(value: Any) -> str | None:
     """Write a value as JSON again, its numbers as they were; NULL stays NULL."""
     if value is None or isinstance(value, Number):
         return value and str(value)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{_json(k)}:{_json(v) or 'null'}" for k, v in value.items()) + "}"
+        return "{" + ",".join(f"{encoded(k)}:{encoded(v) or 'null'}" for k, v in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(_json(v) or "null" for v in value) + "]"
+        return "[" + ",".join(encoded(v) or "null" for v in value) + "]"
     return json.dumps(value, ensure_ascii=False)
 
 

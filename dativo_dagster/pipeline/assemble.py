@@ -19,8 +19,9 @@ from dativo_dagster.pipeline import plugins
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from dativo_ingest.protocols import Reader, Table
+    from dativo_ingest.protocols import Quarantine, Reader, Table
 
+MOMENT = "timestamptz[us]"
 QUARANTINE_COLUMNS = {
     "record": "string",
     "rule": "string",
@@ -32,7 +33,7 @@ QUARANTINE_COLUMNS = {
     "line": "int64",
     "offset": "int64",
     "run_id": "string",
-    "rejected_at": "timestamptz[us]",
+    "rejected_at": MOMENT,
 }
 
 
@@ -133,13 +134,18 @@ OURS = Openers()
 
 
 def _as_stored(stream: JobStream) -> Contract:
-    """Give the contract as the table has it: in `warn` mode a required value may be missing and is then NULL."""
-    if stream.validation.mode != "warn":
-        return stream.contract
-    return replace(stream.contract, fields=tuple(replace(f, required=False) for f in stream.contract.fields))
+    """Give the contract as the table has it: NULL where `warn` lets a required value be missing, history's columns."""
+    fields = stream.contract.fields
+    if stream.validation.mode == "warn":
+        fields = tuple(replace(f, required=False) for f in fields)
+    merge = stream.target.merge
+    if stream.target.mode == "scd2" and merge is not None:
+        added = {merge.valid_from: MOMENT, merge.valid_to: MOMENT, merge.is_current: "boolean"}
+        fields += tuple(Field(name=name, type=parse_type(kind)) for name, kind in added.items())
+    return replace(stream.contract, fields=fields)
 
 
-def open_quarantine(job: Job, stream: JobStream, table: Table) -> Table:
+def open_quarantine(job: Job, stream: JobStream, table: Table) -> Quarantine:
     """Make the dataset of rejected rows that lies beside ``table``: Parquet files with an atomic manifest."""
     module = registry.load("tables", "files")
     contract = Contract(
@@ -155,4 +161,4 @@ def open_quarantine(job: Job, stream: JobStream, table: Table) -> Table:
     options = {"path": table.location() + "_quarantine"}
     if connection := stream.target.options.get("connection"):
         options["connection"] = connection
-    return cast("Table", module.Table(module.Config.model_validate(options), spec))
+    return cast("Quarantine", module.Quarantine(module.Config.model_validate(options), spec))

@@ -13,6 +13,7 @@ files of a run that is under way or has failed can be seen until they are commit
 """
 
 from dativo_dagster.tables.files.config import Config
+from dativo_dagster.tables.files.quarantine import Quarantine
 from dativo_dagster.tables.files.table import Table
 
-__all__ = ["Config", "Table"]
+__all__ = ["Config", "Quarantine", "Table"]

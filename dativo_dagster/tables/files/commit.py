@@ -52,18 +52,26 @@ class Folder:
         self.storage.write(f"{self.location}/{path}", Files(files=tuple(files)).dumps().encode())
         return segment(path, token, commit, files, key)
 
+    def final(self, path: str) -> str:
+        """Give the path that a staged file has from the commit on, relative to the folder."""
+        path = path.removeprefix(f"{self.location}/")
+        return path.removeprefix(f"{STAGING}/") if self.local else path
+
     def publish(self, file: DataFile) -> DataFile:
         """Give a staged file the path that it has from the commit on, relative to the folder; moves it on a disk.
 
         May be repeated: a commit that is tried again finds some files moved already.
         """
-        path = file.path.removeprefix(f"{self.location}/")
-        if self.local and path.startswith(STAGING):
-            old, path = path, path.removeprefix(f"{STAGING}/")
+        path = self.final(file.path)
+        old = file.path.removeprefix(f"{self.location}/")
+        if path != old:
             source, target = local_path(f"{self.location}/{old}"), local_path(f"{self.location}/{path}")
             target.parent.mkdir(parents=True, exist_ok=True)
-            if source.exists() or not target.exists():
+            try:
                 source.rename(target)
+            except FileNotFoundError:
+                if not target.exists():
+                    raise
         return dataclasses.replace(file, path=path)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dativo_dagster.formats.units import Units
     from dativo_dagster.storage import Storage
     from dativo_dagster.tables.files.commit import Folder
-    from dativo_dagster.tables.files.manifest import Head
+    from dativo_dagster.tables.files.manifest import Head, Segment
 
 
 class Table:
@@ -239,11 +239,11 @@ class Table:
             )
         evolution.refuse(self._changes(head), self._location)
 
-    def _read(self, head: Head) -> Iterator[pa.RecordBatch]:
+    def _read(self, head: Head, segments: Sequence[Segment] | None = None) -> Iterator[pa.RecordBatch]:
         import pyarrow.parquet as pq
 
         schema = _schema(head.columns)
-        for file in self._folder.files(head.segments):
+        for file in self._folder.files(head.segments if segments is None else segments):
             with self._storage.open_read(f"{self._location}/{file.path}") as stream:
                 for batch in pq.ParquetFile(stream).iter_batches():
                     yield _fitted(batch, schema, file)
