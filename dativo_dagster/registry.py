@@ -32,6 +32,7 @@ class Entry:
 
 _FILES = "dativo_dagster.connectors.files"
 _LAKE = "dativo_dagster.tables.files"
+_MYSQL = "dativo_dagster.connectors.sql.mysql"
 
 _ENV = Entry(module="dativo_dagster.secrets.env", summary="environment variables by tenant")
 _FOLDER = Entry(module="dativo_dagster.secrets.file", summary="files below a folder by tenant")
@@ -51,6 +52,8 @@ ENTRIES: dict[Kind, dict[str, Entry]] = {
             summary="PostgreSQL tables, views and queries",
             icon="postgresql",
         ),
+        "mysql": Entry(module=_MYSQL, extra="mysql", summary="MySQL tables, views and queries", icon="mysql"),
+        "mariadb": Entry(module=_MYSQL, extra="mysql", summary="MariaDB tables, views and queries", icon="mariadb"),
     },
     "tables": {
         "iceberg": Entry(

@@ -165,10 +165,10 @@ class Dialect(Protocol):
         """Look at a batch for values that the driver gave wrongly; give it with none of them."""
         ...
 
-    def share(self, connection: Connection) -> str | None:
+    def share(self, connection: Connection) -> Any:
         """Start a transaction that sees one state, and give what lets others see the same; None when none can."""
         ...
 
-    def join(self, connection: Connection, shared: str) -> None:
+    def join(self, connection: Connection, shared: Any) -> None:
         """Start a transaction that sees what `share` saw."""
         ...

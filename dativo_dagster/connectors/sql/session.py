@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dativo_dagster.connectors.sql.base import Connection, Dialect
@@ -16,7 +16,7 @@ class Session:
     """The transaction that others join. ``shared`` is None where the database has no such thing."""
 
     holder: Connection
-    shared: str | None
+    shared: Any
 
     @classmethod
     def open(cls, dialect: Dialect) -> Session:
