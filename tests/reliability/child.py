@@ -11,7 +11,8 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import wraps
@@ -181,14 +182,21 @@ def run(desk: Path, step: str = "never", job: str = "job.yaml") -> tuple[int | N
     return _child(_materialize if STEPS[step].dagster else _run, desk, step, job)
 
 
+def at_once(desk: Path, count: int, jobs: Sequence[str] = ("job.yaml",)) -> list[Any]:
+    """Run jobs in ``count`` processes, each of which has written all of its files before the first one commits."""
+    together = _context().Barrier(count)
+    with ThreadPoolExecutor(count) as threads:
+        calls = [(_run_together, desk, jobs[n % len(jobs)], together) for n in range(count)]
+        return [answer for _, answer in threads.map(lambda call: _child(*call), calls)]
+
+
 def collect(desk: Path) -> list[Path]:
     """Remove the garbage of a desk's target as `dativo gc` does; gives what that was."""
     return [Path(uri.removeprefix("file://")) for uri in _child(_collect, desk)[1]]
 
 
 def _child(body: Callable[..., Any], desk: Path, *arguments: Any) -> tuple[int | None, Any]:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
+    context = _context()
     near, far = context.Pipe(duplex=False)
     process = context.Process(target=_told, args=(far, body, str(desk), *arguments))
     process.start()
@@ -199,6 +207,12 @@ def _child(body: Callable[..., Any], desk: Path, *arguments: Any) -> tuple[int |
         return process.exitcode, answer
     process.join(PATIENCE_SECONDS)
     return process.exitcode, None
+
+
+def _context() -> multiprocessing.context.ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    return context
 
 
 def _told(far: Any, body: Callable[..., Any], desk: str, *arguments: Any) -> None:
@@ -212,6 +226,20 @@ def _run(step: str, job: str) -> dict[str, Any]:
 
     STEPS[step].stop()
     return run.run_job(load_job(Path(job))).streams[0].to_json()
+
+
+def _run_together(job: str, together: Any) -> dict[str, Any]:
+    from dativo_dagster.pipeline import run
+
+    commit = run.commit
+
+    @wraps(commit)
+    def wait_and_commit(*arguments: Any, **named: Any) -> Any:
+        together.wait(PATIENCE_SECONDS)
+        return commit(*arguments, **named)
+
+    run.commit = wait_and_commit
+    return _run("never", job)
 
 
 def _materialize(step: str, _: str) -> bool:
