@@ -23,6 +23,7 @@ from dativo_dagster.orchestration.connections import (
     connections_of,
     discover_sources,
 )
+from dativo_dagster.orchestration.maintenance import maintain_tables
 from dativo_dagster.orchestration.naming import job_name, slug
 from dativo_dagster.orchestration.resources import JobsResource
 from dativo_dagster.orchestration.runner import runner_schedules
@@ -73,7 +74,7 @@ def build_definitions(folder: Path) -> dg.Definitions:
             *(connection_checks(tenant, found) for tenant, found in sources.items()),
             *loads_checks(broken),
         ],
-        jobs=[check_connections, discover_sources, *(part.ingest for part in parts)],
+        jobs=[check_connections, discover_sources, maintain_tables, *(part.ingest for part in parts)],
         schedules=[*(part.schedule for part in parts if part.schedule), *_runner(folder, parts)],
         sensors=[
             *(connection_sensor(tenant, found) for tenant, found in sources.items()),
