@@ -312,6 +312,14 @@ class Table:
             except (NoSuchTableError, NoSuchNamespaceError):
                 return None
 
+    def _make_namespace(self) -> None:
+        """Make the namespace; that another run made it at the same moment is as good."""
+        try:
+            self._catalog.create_namespace_if_not_exists(self.namespace)
+        except Exception:
+            if not self._catalog.namespace_exists(self.namespace):
+                raise
+
     def _stage(self, location: str | None = None, *, for_commit: bool = False) -> Transaction:
         """Give a transaction that would make the table; nothing is made."""
         from pyiceberg.exceptions import NoSuchNamespaceError
@@ -323,13 +331,13 @@ class Table:
         properties = PROPERTIES | dict(self.spec.properties)
         with self._reaching():
             if for_commit:
-                self._catalog.create_namespace_if_not_exists(self.namespace)
+                self._make_namespace()
             try:
                 return self._catalog.create_table_transaction(
                     self.identifier, schema, location, spec, properties=properties
                 )
             except NoSuchNamespaceError:
-                self._catalog.create_namespace_if_not_exists(self.namespace)
+                self._make_namespace()
                 return self._catalog.create_table_transaction(
                     self.identifier, schema, location, spec, properties=properties
                 )
