@@ -77,7 +77,7 @@ CODES: dict[str, tuple[str, str]] = {
         "Change the rule or the type as the message says; patterns are RE2.",
     ),
     "BAD_SLICE": (
-        "A column cannot be cut into parts of time.",
+        "A column cannot be cut into parts of time, or the table does not have it.",
         "Use `keys` in place of `every`, or another column.",
     ),
     "BAD_TABLE_NAME": (
@@ -282,6 +282,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A state is kept in its table, and there is no table yet.",
         "Run the job once, or say `start` in `incremental`.",
     ),
+    "OUTSIDE_SLICE": (
+        "A run of one partition read rows of another; the next run of it would add them once more.",
+        "Give the partitions the `timezone` that the source keeps its times in, or mend the query.",
+    ),
     "PARTITIONING_DIFFERS": (
         "The table is partitioned in another way than the job says.",
         "Say in the job what the table has, or write to a new table.",
@@ -414,6 +418,10 @@ CODES: dict[str, tuple[str, str]] = {
     "RECORD_TOO_LONG": (
         "One record is longer than 64 MB; a quote or bracket is probably never closed.",
         "Mend the file at the line in the message, or correct the dialect.",
+    ),
+    "ROWS_DIFFER": (
+        "A file of a table has not as many rows as the table says, so that it was not compacted.",
+        "Look at the files in the message with another engine; nothing was changed.",
     ),
     "ROWS_LOST": (
         "A writer says that it is done and did not write every row; nothing was committed.",

@@ -31,17 +31,19 @@ def inside(column: pa.Array, part: Slice) -> pa.Array:
 
 
 def bound(text: str, kind: pa.DataType, part: Slice) -> pa.Scalar:
-    """Give a bound of a slice as a value of a column: a moment without zone is taken as UTC, a date as its midnight.
+    """Give a bound of a slice as a value of a column.
+
+    A column of times without a zone is taken as UTC. A date is a day of the calendar, wherever that is.
 
     Raises:
         ConfigurationError: ``BAD_SLICE``.
     """
     moment: Any = datetime.fromisoformat(text)
+    if pa.types.is_date(kind):
+        return pa.scalar(moment.date(), kind)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
     moment = moment.astimezone(timezone.utc)
-    if pa.types.is_date(kind):
-        return pa.scalar(moment.date(), kind)
     if pa.types.is_timestamp(kind):
         plain = pa.scalar(moment, pa.timestamp("us", "UTC"))
         return plain.cast(pa.timestamp(kind.unit, "UTC")).cast(kind) if kind.tz is None else plain.cast(kind)

@@ -57,7 +57,8 @@ class Slicing:
         """Decide what the commit does to the table as it is now, and write what must be written for it.
 
         Raises:
-            ConfigurationError: ``BAD_SLICE``: the slice cannot be told by its column, or the run has rows outside it.
+            ConfigurationError: ``BAD_SLICE``: the slice cannot be told by its column. ``OUTSIDE_SLICE``: the run has rows
+                that are not in it.
         """
         added = [committed_file(file, self.shape, metadata.default_spec_id) for file in self.staged.files]
         border = Border.of(self.part, metadata)
@@ -141,7 +142,7 @@ class Border:
                 f"the run of partition {self.part.key!r} has rows whose {self.part.column!r} is NULL or not in "
                 f"[{self.part.lower}, {self.part.upper}); running it again would leave them there and add them once "
                 "more. Does the source keep times of another zone? Say `timezone` of the partitions as it has them",
-                "BAD_SLICE",
+                "OUTSIDE_SLICE",
                 {"partition": self.part.key, "column": self.part.column},
             )
 
