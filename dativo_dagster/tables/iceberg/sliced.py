@@ -6,11 +6,12 @@ written again. What bounds tell is not read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dativo_dagster.merging import slices
 from dativo_dagster.merging.prune import comparable
@@ -57,16 +58,15 @@ class Slicing:
         """Decide what the commit does to the table as it is now, and write what must be written for it.
 
         Raises:
-            ConfigurationError: ``BAD_SLICE``: the slice cannot be told by its column. ``OUTSIDE_SLICE``: the run has rows
+            ConfigurationError: ``BAD_SLICE``: no such column can tell the slice. ``OUTSIDE_SLICE``: the run has rows
                 that are not in it.
         """
         added = [committed_file(file, self.shape, metadata.default_spec_id) for file in self.staged.files]
         border = Border.of(self.part, metadata)
-        for file in added:
-            border.holds(file)
+        view = View(metadata, None if table is None else table.io, self.storage)
+        self._holds(added, view, border)
         if table is None:
             return Change(added=added)
-        view = View(metadata, table.io, self.storage)
         gone: list[IcebergFile] = []
         touched: list[tuple[File, Fate]] = []
         for task, fate in self._fates(table, view, border):
@@ -74,6 +74,23 @@ class Slicing:
             if fate is not None:
                 touched.append((_file(view, task), fate))
         return Change(removed=gone, added=[*added, *self.rewriting.write(touched, metadata)])
+
+    def _holds(self, added: Sequence[IcebergFile], view: View, border: Border) -> None:
+        """Refuse rows of the run's that are outside the slice: the next run of it would not replace them."""
+        column = self.part.column
+        for file in added:
+            if border.across(file) == "inside":
+                continue
+            new = File(view, file.file_path, file.record_count, file.file_size_in_bytes)
+            if len(found(new, [column], lambda batch: pc.invert(slices.inside(batch.column(0), self.part)))):
+                span = ", ".join(self.part.values) or f"[{self.part.lower}, {self.part.upper})"
+                raise ConfigurationError(
+                    f"the run of partition {self.part.key!r} has rows whose {column!r} is NULL or not in {span}; "
+                    "running it again would leave them there and add them once more. Does the source keep times of "
+                    "another zone? Say `timezone` of the partitions as it has them",
+                    "OUTSIDE_SLICE",
+                    {"partition": self.part.key, "column": column},
+                )
 
     def _fates(self, table: IcebergTable, view: View, border: Border) -> Iterator[tuple[FileScanTask, Fate | None]]:
         """Yield the files that lose rows, with what becomes of their rows; None for all of them."""
@@ -131,20 +148,6 @@ class Border:
             return "outside"
         inside = low >= self.ends[0] and high < self.ends[1]
         return "inside" if inside and self._nulls(file) == 0 else "across"
-
-    def holds(self, file: IcebergFile) -> None:
-        """Refuse a file of the run's with rows outside the slice: the next run of it would not replace them."""
-        low, high = self._bounds(file)
-        if self.ends is None or (low is None and self._nulls(file) == 0):
-            return
-        if low is None or high is None or low < self.ends[0] or high >= self.ends[1] or self._nulls(file) != 0:
-            raise ConfigurationError(
-                f"the run of partition {self.part.key!r} has rows whose {self.part.column!r} is NULL or not in "
-                f"[{self.part.lower}, {self.part.upper}); running it again would leave them there and add them once "
-                "more. Does the source keep times of another zone? Say `timezone` of the partitions as it has them",
-                "OUTSIDE_SLICE",
-                {"partition": self.part.key, "column": self.part.column},
-            )
 
     def _bounds(self, file: IcebergFile) -> tuple[int | None, int | None]:
         return bounds(file, [self.part.column], self.view.schema())[self.part.column]

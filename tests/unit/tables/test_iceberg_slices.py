@@ -124,6 +124,11 @@ def test_rows_outside_the_slice_are_refused_because_the_next_run_would_double_th
     assert ids() == [1]
 
 
+def test_rows_of_another_value_are_refused_as_well():
+    with pytest.raises(ConfigurationError, match="de, at"):
+        over(Slice(key="dach", column="where", values=("de", "at")), [row(1, 1, where="fr")])
+
+
 def test_a_column_that_the_table_lacks_is_named():
     with pytest.raises(ConfigurationError, match="'nowhere'") as caught:
         over(part("nowhere"), [row(1, 2)])
