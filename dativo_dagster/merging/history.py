@@ -207,9 +207,9 @@ class History:
         nulls = source.order.null_count if source.order is not None else 0
         if nulls:
             raise ValidationError(
-                f"table {source.table}: {nulls:,} rows have no {name!r}, which says since when a version holds; nothing "
-                "was committed. Make the column `required` in the contract, so that such rows are rejected, or leave "
-                "`order_by` out",
+                f"table {source.table}: {nulls:,} rows have no {name!r}, which says since when a version holds; "
+                "nothing was committed. Make the column `required` in the contract, so that such rows are rejected, or "
+                "leave `order_by` out",
                 "MERGE_NULL_ORDER",
                 {"table": source.table, "rows": nulls},
             )

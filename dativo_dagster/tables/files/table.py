@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +17,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dativo_dagster.config.job import TableSpec
-    from dativo_dagster.formats.units import Units
     from dativo_dagster.storage import Storage
     from dativo_dagster.tables.files.commit import Folder
     from dativo_dagster.tables.files.manifest import Head, Segment
+    from dativo_dagster.tables.files.write import Writer
 
 
 class Table:
     """Parquet files in a folder, or the place where they will be."""
 
     def __init__(self, config: Config, spec: TableSpec) -> None:
+        if spec.audited:
+            raise ConfigurationError(
+                "target.publish: a folder of files has no branches to audit a run on; say direct, or write to Iceberg",
+                "AUDIT_UNSUPPORTED",
+            )
         self.identifier = spec.identifier
         self.config = config
         self.spec = spec
@@ -103,27 +108,19 @@ class Table:
             ConfigurationError: ``SCHEMA_CHANGE_REFUSED``, ``PARTITIONING_DIFFERS``, ``BAD_PARTITION``.
         """
         from dativo_dagster.formats import partition
-        from dativo_dagster.formats.rolling import Layout
         from dativo_dagster.formats.units import Units
-        from dativo_dagster.tables.files.manifest import STAGING
-        from dativo_dagster.validation.typemap import arrow_schema
+        from dativo_dagster.tables.files.write import Writer, layout
 
         head = self._head()
         if head is not None:
             self._refuse(head)
-        schema = arrow_schema(self.spec.contract)
-        virtual = partition.virtual(self.spec.partitioning, schema.names)
-        partition.check(self.spec.partitioning, partition.dated_schema(schema) if virtual else schema)
-        layout = Layout(
-            storage=self._storage,
-            base=f"{self._location}/{STAGING + '/' if self._folder.local else ''}",
-            schema=schema,
-            partitioning=self.spec.partitioning,
-            file_size_bytes=self.spec.file_size_bytes,
-            compression=self.spec.compression,
-            keep=schema.names,
+        made = layout(self._folder, self.spec)
+        virtual = partition.virtual(self.spec.partitioning, made.keep)
+        return Writer(
+            Units(made, token, self.spec.plugin),
+            self.spec.run_date if virtual else None,
+            self.spec.merge if self.spec.mode == "scd2" else None,
         )
-        return Writer(Units(layout, token, self.spec.plugin), self.spec.run_date if virtual else None)
 
     def prepared(self) -> dict[str, Any]:
         """Give what `commit` must know beside the files: nothing."""
@@ -133,10 +130,17 @@ class Table:
         """Make the files, the cursor and the token part of the manifest in one step, exactly once."""
         from dativo_dagster.tables.files.commit import Commit
         from dativo_dagster.tables.files.manifest import Head
+        from dativo_dagster.tables.files.merge import meeting
 
         new = Head(table=self.identifier, partitioning=self._partitioning(), properties=dict(self.spec.properties))
-        columns = self._columns()
-        return Commit(folder=self._folder, staged=staged, new=new, refuse=self._refuse, columns=columns).run()
+        return Commit(
+            folder=self._folder,
+            staged=staged,
+            new=new,
+            refuse=self._refuse,
+            columns=self._columns(),
+            merging=meeting(self.spec, staged, self._folder),
+        ).run()
 
     def columns(self) -> Sequence[Column]:
         """Give the columns of the last commit."""
@@ -147,6 +151,8 @@ class Table:
         """Give the first rows."""
         import pyarrow as pa
 
+        from dativo_dagster.tables.files.rows import schema_of
+
         head = self._head()
         if head is None:
             return pa.table({})
@@ -155,7 +161,7 @@ class Table:
             rows.append(batch.slice(0, limit - sum(r.num_rows for r in rows)))
             if sum(r.num_rows for r in rows) >= limit:
                 break
-        return pa.Table.from_batches(rows, _schema(head.columns))
+        return pa.Table.from_batches(rows, schema_of(head.columns))
 
     def scan(self) -> Iterator[pa.RecordBatch]:
         """Yield all rows, by the manifest."""
@@ -242,63 +248,10 @@ class Table:
     def _read(self, head: Head, segments: Sequence[Segment] | None = None) -> Iterator[pa.RecordBatch]:
         import pyarrow.parquet as pq
 
-        schema = _schema(head.columns)
+        from dativo_dagster.tables.files.rows import fitted, schema_of
+
+        schema = schema_of(head.columns)
         for file in self._folder.files(head.segments if segments is None else segments):
             with self._storage.open_read(f"{self._location}/{file.path}") as stream:
                 for batch in pq.ParquetFile(stream).iter_batches():
-                    yield _fitted(batch, schema, file)
-
-
-class Writer:
-    """Writes files for one commit; units may be written at once, from many threads."""
-
-    def __init__(self, units: Units, run_date: Any) -> None:
-        self.units = units
-        self.layout = units.layout
-        self.run_date = run_date
-
-    def write(self, batches: Iterable[Any], name: str) -> list[DataFile]:
-        """Write the batches of one unit; the manifest does not name the files yet.
-
-        Raises:
-            CommitError: ``WRITE_FAILED``; no file of the unit is left.
-        """
-        from dativo_dagster.formats import partition
-
-        dated = batches if self.run_date is None else (partition.dated(b, self.run_date) for b in batches)
-        fields = self.layout.partitioning
-        return [
-            DataFile(path=f.path, rows=f.rows, bytes=f.bytes, partition=partition.texts(fields, f.values))
-            for f in self.units.write(dated, name)
-        ]
-
-    def abort(self, files: Sequence[DataFile]) -> None:
-        """Remove files that will not be committed."""
-        for file in files:
-            self.layout.storage.delete(file.path)
-
-    def close(self, *, failed: bool) -> None:  # noqa: ARG002 - files are removed by `abort`
-        """Let go of a custom writer."""
-        self.units.close()
-
-
-def _schema(columns: Sequence[Column]) -> pa.Schema:
-    import pyarrow as pa
-
-    from dativo_dagster.config.types import parse_type
-    from dativo_dagster.validation.typemap import arrow_field
-
-    return pa.schema([arrow_field(c.name, parse_type(c.type)) for c in columns])
-
-
-def _fitted(batch: pa.RecordBatch, schema: pa.Schema, file: DataFile) -> pa.RecordBatch:
-    """Give the rows of a file that an earlier contract wrote in the columns of today."""
-    import pyarrow as pa
-
-    def column(field: pa.Field) -> pa.Array:
-        if field.name in batch.schema.names:
-            return batch.column(field.name).cast(field.type)
-        value = pa.scalar(file.partition.get(field.name)).cast(field.type)
-        return pa.repeat(value, batch.num_rows)
-
-    return pa.RecordBatch.from_arrays([column(f) for f in schema], schema=schema)
+                    yield fitted(batch, schema, file)
