@@ -483,6 +483,14 @@ CODES: dict[str, tuple[str, str]] = {
         "What a table or the state file of a plugin remembers of a stream cannot be read.",
         "Put one there with `dativo state set` or `reset`; mend a file, or remove it to read all of the source.",
     ),
+    "STATE_FILE_CHANGED": (
+        "The state file of a plugin was written by somebody else since the last commit.",
+        "`dativo state set --from-file` to go on from it, or remove it to go on from the table.",
+    ),
+    "STATE_FILE_TAKEN": (
+        "The state file of a plugin is already that of another stream.",
+        "Give each stream a `state_path` of its own.",
+    ),
     "STATE_MISSING": (
         "A table has rows and no memory of how far their stream was read; appending all of it could double them.",
         "Put the cursor back with `dativo state set`, or say `on_missing_state: recover` or `read_all`.",

@@ -7,20 +7,12 @@ cannot be read is an error: taking it for empty would read everything again with
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dativo_ingest import doorways
-from dativo_ingest.exceptions import ConfigurationError
-
-try:
-    import fcntl
-except ImportError:  # Windows has no flock; a write is atomic there, too
-    fcntl = None  # type: ignore[assignment,unused-ignore]
+from dativo_ingest.statefile import corrupt, locked, replace
 
 
 class IncrementalStateManager:
@@ -38,19 +30,19 @@ class IncrementalStateManager:
         except FileNotFoundError:
             return {}
         except (OSError, UnicodeDecodeError) as error:
-            raise _corrupt(state_path, str(error)) from error
+            raise corrupt(state_path, str(error)) from error
         try:
             state = json.loads(text)
         except ValueError as error:
-            raise _corrupt(state_path, str(error)) from error
+            raise corrupt(state_path, str(error)) from error
         if not isinstance(state, dict):
-            raise _corrupt(state_path, f"it holds a {type(state).__name__}")
+            raise corrupt(state_path, f"it holds a {type(state).__name__}")
         return state
 
     @staticmethod
     def write_state(state_path: Path, state: dict[str, Any]) -> None:
         """Put a state in place of the last one, whole or not at all."""
-        with _locked(Path(state_path)):
+        with locked(Path(state_path)):
             _replace(Path(state_path), state)
 
     @staticmethod
@@ -97,33 +89,9 @@ def _unchanged(key: str, modified: str, state_path: Path, lookback_days: int) ->
 
 
 def _set(path: Path, key: str, entry: dict[str, Any]) -> None:
-    with _locked(path):
+    with locked(path):
         _replace(path, {**IncrementalStateManager.read_state(path), key: entry})
 
 
 def _replace(path: Path, state: Mapping[str, Any]) -> None:
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(state, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keep others from changing the file; the lock is a file beside it, which stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("a") as lock:
-        if fcntl is not None:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _corrupt(path: Path, why: str) -> ConfigurationError:
-    message = f"state file {path} cannot be read: {why}. Mend it, or remove it to read the source from its beginning"
-    return ConfigurationError(message, "STATE_CORRUPT", {"path": str(path)})
+    replace(path, json.dumps(state, indent=2).encode())

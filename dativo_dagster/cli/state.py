@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         verb.add_argument("--reason", required=True, metavar="TEXT", help="why; kept in the audit trail")
         verb.add_argument("--by", metavar="WHO", default=None, help="who; you at this machine when left out")
         if name == "set":
-            verb.add_argument(
-                "--cursor", required=True, metavar="VALUE_OR_JSON", help="a value of the cursor column, or all of it"
-            )
+            what = verb.add_mutually_exclusive_group(required=True)
+            what.add_argument("--cursor", metavar="VALUE_OR_JSON", help="a value of the cursor column, or all of it")
+            what.add_argument("--from-file", action="store_true", help="what the file at `state_path` of a plugin has")
         else:
             verb.add_argument("--partition", metavar="KEY", help="of a partitioned stream: which part")
             verb.add_argument("--yes", action="store_true", help="yes, rows may be appended a second time")
@@ -64,9 +64,11 @@ def _who(args: argparse.Namespace) -> Who:
 
 
 def _set(job: Job, stream: JobStream, args: argparse.Namespace) -> StateChange:
+    from dativo_dagster.pipeline.mirror import cursor_in
     from dativo_dagster.pipeline.state import cursor_of, set_cursor
 
-    return set_cursor(job, stream, cursor_of(args.cursor, job, stream), _who(args))
+    cursor = cursor_in(job, stream) if args.from_file else cursor_of(args.cursor, job, stream)
+    return set_cursor(job, stream, cursor, _who(args))
 
 
 def _reset(job: Job, stream: JobStream, args: argparse.Namespace) -> StateChange:

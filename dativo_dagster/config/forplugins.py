@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dativo_dagster.config.job import PLUGIN
 from dativo_dagster.config.paths import resolve_path
 from dativo_ingest.model import Column, Stream
+from dativo_ingest.statefile import FROM_FILE
 
 if TYPE_CHECKING:
     from dativo_dagster.config.contract import Contract, Field
@@ -139,14 +140,19 @@ def _found(file: Any, base: Path) -> Any:
 
 
 def _incremental(job: Job, stream: JobStream, rule: Incremental) -> dict[str, Any]:
-    name = f"{stream.source.options.get('type') or stream.source.connector}.{stream.object}.state.json"
-    default = Path(os.environ.get(STATE_ENV) or STATE_FOLDER) / job.tenant / name
     return {
         "strategy": rule.strategy,
         "cursor_field": rule.cursor_field,
         "lookback_days": rule.lookback_days,
-        "state_path": rule.state_path or str(default),
+        "state_path": str(state_file(job, stream, rule)),
+        **({} if rule.from_file else {FROM_FILE: False}),
     }
+
+
+def state_file(job: Job, stream: JobStream, rule: Incremental) -> Path:
+    """Give the file in which the earlier system's plugins keep their state; it starts at the working directory."""
+    name = f"{stream.source.options.get('type') or stream.source.connector}.{stream.object}.state.json"
+    return Path(rule.state_path or Path(os.environ.get(STATE_ENV) or STATE_FOLDER) / job.tenant / name)
 
 
 def _common(job: Job, object_store: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class Incremental:
         start: The cursor's value that the first window starts from; all of it when None.
         on_missing_state: What a run does that finds rows in the table and no memory of where they came from.
         state_path: Where the earlier system's plugins keep their state.
+        from_file: Whether a plugin that the table has no cursor of starts from that file; a run decides it.
     """
 
     strategy: str
@@ -55,6 +56,7 @@ class Incremental:
     start: str | int | float | None = None
     on_missing_state: MissingState = "stop"
     state_path: str | None = None
+    from_file: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

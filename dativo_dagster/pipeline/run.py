@@ -18,6 +18,7 @@ from dativo_dagster import registry
 from dativo_dagster.config.forplugins import source_stream
 from dativo_dagster.pipeline.assemble import OURS, Openers, open_quarantine, open_reader, open_table
 from dativo_dagster.pipeline.guard import audit, can_be_merged, first_cursor
+from dativo_dagster.pipeline.mirror import keep_up, looked_at
 from dativo_dagster.pipeline.plan import Plan, make_plan, make_token
 from dativo_dagster.pipeline.sessions import Sessions
 from dativo_ingest.exceptions import DativoError, wrap_exception
@@ -42,8 +43,9 @@ def plan_stream(job: Job, stream: JobStream, openers: Openers = OURS) -> Plan:
     """Look at the source and the table and decide what a run would do. Writes nothing."""
     table = openers.table(job, stream)
     state = table.state(job.key(stream))
-    with openers.reader(job, stream) as reader:
-        since = state.cursor if state else first_cursor(job, stream, table, reader)
+    known = looked_at(job, stream, state)
+    with openers.reader(job, known) as reader:
+        since = state.cursor if state else first_cursor(job, known, table, reader)
         window = reader.split(source_stream(stream), since)
     can_be_merged(stream, window)
     token = make_token(job, stream, window, state)
@@ -103,10 +105,11 @@ def commit(
         return with_checks(stream, _result(job, stream, plan, staged, table, snapshot, idle=idle, seconds=seconds))
 
     result = told(snapshot)
-    if snapshot is None or not snapshot.branch:
-        return result
-    audit(stream, result)
-    return told(table.publish(staged, snapshot))
+    if snapshot is not None and snapshot.branch:
+        audit(stream, result)
+        result = told(table.publish(staged, snapshot))
+    keep_up(job, stream, table)
+    return result
 
 
 def _result(

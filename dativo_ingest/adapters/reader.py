@@ -1,26 +1,21 @@
 """`plugins.BaseReader` as `protocols.Reader`: one unit, read from the beginning or from the plugin's own state.
 
-A plugin of the earlier system keeps its state in a file that it writes while it still reads; a run that then fails has
-skipped those rows for ever. Here it gets a copy: the state that was committed last is put into a private file before
-the plugin is made, and what it left there becomes the cursor, which is committed together with the rows.
+The state that was committed last is put into a private file before the plugin is made, and what it left there becomes
+the cursor, which is committed together with the rows; see `statefile`.
 """
 
 from __future__ import annotations
 
-import base64
 import inspect
-import json
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dativo_ingest.adapters.discovery import check_result, streams
 from dativo_ingest.adapters.guard import OneThread
 from dativo_ingest.batches import batches_of
-from dativo_ingest.exceptions import PluginError
 from dativo_ingest.model import CheckResult, Cursor, PluginRef, Stream, Unit, Window
+from dativo_ingest.statefile import PrivateState
 from dativo_ingest.validator import IncrementalStateManager
 
 if TYPE_CHECKING:
@@ -28,8 +23,6 @@ if TYPE_CHECKING:
     from dativo_ingest.plugins import BaseReader
 
 A = TypeVar("A", bound="ReaderAdapter")
-STATE, STATE_BASE64 = "state", "state_base64"
-"""Keys of a cursor's value, and of the unit that is read from there: the content of the plugin's state file."""
 TAGS = "source_tags"
 """Key of the unit with the classes that the plugin gives its columns."""
 UNIT = "all"
@@ -46,17 +39,15 @@ class ReaderAdapter:
         self._plugin = plugin
         self._source = source
         self._made: list[BaseReader] = []
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._real: Path | None = None
+        self._state: PrivateState | None = None
         if source.incremental:
-            self._real = Path(source.incremental["state_path"]) if source.incremental.get("state_path") else None
-            self._folder = tempfile.TemporaryDirectory(prefix="dativo-state-")
-            source.incremental = {**source.incremental, "state_path": str(self._file)}
+            self._state = PrivateState(source.incremental)
+            source.incremental = self._state.config
         self._thread = OneThread(ref)
 
     def __enter__(self: A) -> A:
         try:
-            if self._folder is None:
+            if self._state is None:
                 self._thread.call("open", self._reader)
         except BaseException:
             self.__exit__()
@@ -65,8 +56,8 @@ class ReaderAdapter:
 
     def __exit__(self, *_: object) -> None:
         self._thread.close(self._close)
-        if self._folder is not None:
-            self._folder.cleanup()
+        if self._state is not None:
+            self._state.close()
 
     def check(self) -> CheckResult:
         """Ask the plugin's `check_connection`."""
@@ -79,7 +70,7 @@ class ReaderAdapter:
 
     def split(self, stream: Stream, since: Cursor | None) -> Window:
         """Give one unit; its fingerprint is new each time, as nobody can tell whether the source has anything new."""
-        spec = dict(self._state_since(since)) if self._folder is not None else {}
+        spec = self._state.since(since.value if since else None) if self._state is not None else {}
         rows = self._thread.call(f"estimate of stream {stream.name!r}", self._estimate, spec)
         if tags := self._thread.call("extract_metadata", self._tags):
             spec[TAGS] = tags
@@ -88,7 +79,7 @@ class ReaderAdapter:
             fingerprint=uuid.uuid4().hex,
             before=since,
             after=since,
-            whole=self._folder is None,  # without a state it cannot know what is new
+            whole=self._state is None,  # without a state it cannot know what is new
         )
 
     def read(self, stream: Stream, unit: Unit) -> Iterator[Any]:
@@ -102,7 +93,7 @@ class ReaderAdapter:
 
     def reached(self, window: Window) -> Cursor | None:
         """Give the state that the plugin left; ``window.after`` when it keeps none."""
-        left = _state_in(self._file) if self._folder is not None else None
+        left = self._state.left() if self._state is not None else None
         return window.after if left is None else Cursor(value=left)
 
     def _reader(self) -> BaseReader:
@@ -130,26 +121,13 @@ class ReaderAdapter:
         extract = self._reader().extract
         if not _takes(extract, "state_manager"):
             return extract()
-        return extract(state_manager=IncrementalStateManager() if self._folder is not None else None)
-
-    @property
-    def _file(self) -> Path:
-        """Give the plugin's private state file."""
-        if self._folder is None:
-            raise PluginError(f"plugin {self.ref}: the job is not incremental, there is no state")
-        return Path(self._folder.name) / (self._real.name if self._real else "state.json")
-
-    def _state_since(self, since: Cursor | None) -> Mapping[str, Any]:
-        """Give the state committed last; before the first commit what a file of the earlier system has."""
-        if since is not None:
-            return {key: since.value[key] for key in (STATE, STATE_BASE64) if key in since.value}
-        return (_state_in(self._real) if self._real else None) or {}
+        return extract(state_manager=IncrementalStateManager() if self._state is not None else None)
 
     def _put_state(self, spec: Mapping[str, Any]) -> None:
-        if self._folder is None:
+        if self._state is None:
             return
         self._close()
-        _put(self._file, spec)
+        self._state.put(spec)
 
     def _close(self) -> None:
         while self._made:
@@ -159,24 +137,3 @@ class ReaderAdapter:
 def _takes(function: Callable[..., Any], name: str) -> bool:
     parameters = inspect.signature(function).parameters.values()
     return any(p.name == name or p.kind is p.VAR_KEYWORD for p in parameters)
-
-
-def _state_in(file: Path) -> dict[str, Any] | None:
-    """Give what a state file has, as a cursor's value: JSON as it is, anything else as base64; None without a file."""
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        return None
-    try:
-        return {STATE: json.loads(content)}
-    except ValueError:
-        return {STATE_BASE64: base64.b64encode(content).decode()}
-
-
-def _put(file: Path, state: Mapping[str, Any]) -> None:
-    if STATE_BASE64 in state:
-        file.write_bytes(base64.b64decode(state[STATE_BASE64]))
-    elif STATE in state:
-        file.write_text(json.dumps(state[STATE], indent=2), encoding="utf-8")
-    else:
-        file.unlink(missing_ok=True)

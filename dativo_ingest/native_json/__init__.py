@@ -51,7 +51,9 @@ class JsonLibrary:
         from dativo_ingest.native_json.reader import JsonReader, reader_words
 
         make = self.maker(name, "free_reader", reader_words(config))
-        yield JsonReader(make, self.function("extract_batch", _POINTER, _POINTER), Limits.of(config), config)
+        extract = self.function("extract_batch", _POINTER, _POINTER)
+        with contextlib.closing(JsonReader(make, extract, Limits.of(config), config)) as reader:
+            yield reader
 
     @contextlib.contextmanager
     def writer(self, name: str, config: Mapping[str, Any]) -> Iterator[Any]:

@@ -15,11 +15,13 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.model import CheckResult, Cursor, Stream, Unit, Window
 from dativo_ingest.native.errors import Call
 from dativo_ingest.native_json.batches import Parser, parsed
+from dativo_ingest.statefile import PrivateState
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,6 +50,7 @@ class JsonReader:
 
     def __init__(self, make: Maker, extract: Any, limits: Limits, config: Mapping[str, Any]) -> None:
         source = config.get("source") or {}
+        self._state = PrivateState(source["incremental"]) if source.get("incremental") else None
         options = (source.get("engine") or {}).get("options") or {}
         self._make, self._extract, self._limits = make, extract, limits
         self._files = tuple(_local(source.get("files") or ()))
@@ -55,7 +58,7 @@ class JsonReader:
 
     def check(self) -> CheckResult:
         """Make a reader, which is all that the ABI has."""
-        with self._make.made(self._call("check")):
+        with self._made(self._call("check")):
             message = "the library took its configuration; its ABI has no check of the source"
         return CheckResult(name="plugin", passed=True, message=message)
 
@@ -65,11 +68,20 @@ class JsonReader:
 
     def split(self, stream: Stream, since: Cursor | None) -> Window:  # noqa: ARG002 - of the protocol
         """Give one unit, which each run reads anew."""
-        return Window(units=(Unit(id="all"),), fingerprint=uuid.uuid4().hex, before=since, after=since)
+        spec = self._state.since(since.value if since else None) if self._state is not None else {}
+        return Window(
+            units=(Unit(id="all", spec=spec),),
+            fingerprint=uuid.uuid4().hex,
+            before=since,
+            after=since,
+            whole=self._state is None,
+        )
 
-    def read(self, stream: Stream, unit: Unit) -> Iterator[pa.RecordBatch]:  # noqa: ARG002 - there is but one
+    def read(self, stream: Stream, unit: Unit) -> Iterator[pa.RecordBatch]:
         """Yield a batch for each that the library gives."""
-        with self._make.made(self._call("read", stream.name)) as made:
+        if self._state is not None:
+            self._state.put(unit.spec)
+        with self._made(self._call("read", stream.name)) as made:
             parser = Parser(stream, made.call)
             yield from self._limits.hold(parsed(self._texts(made), parser), made.call)
 
@@ -78,8 +90,17 @@ class JsonReader:
         return 0
 
     def reached(self, window: Window) -> Cursor | None:
-        """Give what was planned."""
-        return window.after
+        """Give the state that the library left in its file; what was planned when it keeps none."""
+        left = self._state.left() if self._state is not None else None
+        return window.after if left is None else Cursor(value=left)
+
+    def close(self) -> None:
+        """Let go of the state."""
+        if self._state is not None:
+            self._state.close()
+
+    def _made(self, call: Call) -> AbstractContextManager[Made]:
+        return self._make.made(call, **({"incremental": self._state.config} if self._state is not None else {}))
 
     def _call(self, verb: str, stream: str | None = None) -> Call:
         return Call(self._make.library.path, verb, stream)
