@@ -106,6 +106,11 @@ class Table:
                 "name a `connector` whose table commits the writer's files",
                 "PLUGIN_MODE",
             )
+        if spec.audited:
+            raise ConfigurationError(
+                "target.publish: what a custom writer commits by itself cannot be audited before; say direct",
+                "AUDIT_UNSUPPORTED",
+            )
         if spec.plugin is None:
             raise ConfigurationError("target.connector plugin: name the plugin in `custom_writer`", "BAD_JOB")
         self.identifier = spec.identifier
@@ -219,6 +224,10 @@ class Table:
         )
         self._note(staged, snapshot)
         _close(staged.token)
+        return snapshot
+
+    def publish(self, staged: Staged, snapshot: Snapshot) -> Snapshot:  # noqa: ARG002 - see `__init__`
+        """Give the commit back: it is public already."""
         return snapshot
 
     def columns(self) -> Sequence[Column]:

@@ -247,3 +247,9 @@ def test_a_table_wider_than_its_earlier_files_keeps_its_types(open_table):
     assert open_table(wider).preview(10).schema.field("tags").type == pa.list_(
         pa.field("element", pa.struct([pa.field("k", pa.string())]))
     )
+
+
+def test_a_folder_has_no_branch_to_audit_a_run_on():
+    with pytest.raises(ConfigurationError, match="no branches") as caught:
+        Table(Config(), spec(audited=True))
+    assert caught.value.error_code == "AUDIT_UNSUPPORTED"
