@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dativo_dagster.config.job import Job, JobStream
-    from dativo_dagster.validation.again import Fix, Judge
+    from dativo_dagster.pipeline.again import Fix, Judge
     from dativo_ingest.protocols import Quarantine, Table, Writer
 
 MODES = frozenset({"append", "merge"})
@@ -186,7 +186,7 @@ def _can_be_replayed(stream: JobStream) -> None:
 
 
 def _begin(job: Job, stream: JobStream, by: str, fixes: Mapping[str, Fix] | None, openers: Openers) -> Attempt:
-    from dativo_dagster.validation.again import Judge
+    from dativo_dagster.pipeline.again import Judge
     from dativo_dagster.validation.compile import compile_contract
     from dativo_dagster.validation.enforce import Enforcer
 

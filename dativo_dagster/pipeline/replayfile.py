@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.formats.json_rows import decoded, encoded
-from dativo_dagster.validation.again import Fix, Ids
+from dativo_dagster.pipeline.again import Fix, Ids
 from dativo_dagster.validation.quarantine import RECORD_CORRUPT
 from dativo_ingest.exceptions import ConfigurationError
 
