@@ -56,6 +56,8 @@ def _show(stream: JobStream, plan: Plan, console: Console) -> None:
     if plan.empty:
         console.line("  nothing to read, nothing to write")
         return
+    if plan.window.bounds:
+        console.line("  window: " + ", ".join(f"{name} {text}" for name, text in plan.window.bounds.items()))
     console.line(f"  reads {counted(len(units), 'unit')}, {total}; skips {plan.window.skipped:,} unchanged")
     console.table(("", ""), [(u.id, _estimate(u)) for u in units[:_UNITS]], indent=4)
     if len(units) > _UNITS:
