@@ -45,9 +45,9 @@ class PostgresServer:
             connection.cursor().execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
-    def connect(self) -> psycopg2.extensions.connection:
-        """Open a plain connection to the maintenance database."""
-        return psycopg2.connect(host="127.0.0.1", port=self.port, user="postgres", dbname="postgres", connect_timeout=5)
+    def connect(self, database: str = "postgres") -> psycopg2.extensions.connection:
+        """Open a plain connection, to the maintenance database when no other is named."""
+        return psycopg2.connect(host="127.0.0.1", port=self.port, user="postgres", dbname=database, connect_timeout=5)
 
 
 @contextlib.contextmanager

@@ -47,13 +47,10 @@ class PgDialect:
 
     def __init__(self, config: SqlConfig) -> None:
         self.config = config
-        self._any_bytes = False
 
     def connect(self) -> PgConnection:
         """Open a session."""
-        connection = PgConnection(self.config)
-        self._any_bytes = connection.encoding == "SQL_ASCII"
-        return connection
+        return PgConnection(self.config)
 
     def translate(self, error: BaseException, where: str) -> DativoError:
         """Give an error of the driver as one of ours."""
@@ -142,13 +139,11 @@ class PgDialect:
         rows = None if relation.rows is None else relation.rows // parts
         return [replace(p, rows=rows) for p in ranges("ctid", 0, pages, parts, lambda page: f"'({page},0)'::tid")]
 
-    def guarded(self, columns: Sequence[tuple[SqlColumn, Field]], batch: pa.RecordBatch) -> pa.RecordBatch:  # noqa: ARG002 - the batch says it all
-        """Refuse what the driver or Arrow cannot say."""
-        from dativo_dagster.connectors.sql.pg_guard import checked_text, guarded
+    def guarded(self, columns: Sequence[tuple[SqlColumn, Field]], batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Unpack numbers, and refuse what the driver or Arrow cannot say."""
+        from dativo_dagster.connectors.sql.pg_guard import guarded
 
-        if self._any_bytes:
-            checked_text(batch, self.name)
-        return guarded(batch)
+        return guarded(batch, [pg_types.packed(column, field) for column, field in columns])
 
     def share(self, connection: Connection) -> str | None:
         """Export a snapshot."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dativo_ingest.exceptions import (
     AuthenticationError,
     ConfigurationError,
-    ConnectionError,
+    ConnectionError,  # noqa: A004 - ours
     DativoError,
     TransientError,
     ValidationError,
@@ -60,6 +60,7 @@ _TEXTS: dict[str, Made] = {
     r"conflict with recovery": _REPLICA,
     r"statement timeout": _TIMEOUT,
     r"canceling statement due to user request": _CANCELLED,
+    r"invalid input syntax|invalid byte sequence|out of range|division by zero|untranslatable character": _DATA,
     r"password authentication failed|no password supplied|authentication failed": _AUTHENTICATION,
     r"no pg_hba.conf entry|role .* does not exist|is not permitted to log in": _AUTHENTICATION,
     r"database .* does not exist": _NO_DATABASE,
@@ -92,7 +93,10 @@ def _words(text: str) -> str:
     """Keep the server's own line: what follows shows the query, and DETAIL may show a value."""
     text = re.split(r"\n(?:DETAIL|CONTEXT|LINE|Query was)|Query was:", text, maxsplit=1)[0]
     text = re.sub(
-        r"^.*?(?:ERROR|FATAL):\s*|^(?:IO|INVALID_ARGUMENT|NOT_FOUND|INTERNAL|UNKNOWN): \[libpq\] ", "", text, flags=re.DOTALL
+        r"^.*?(?:ERROR|FATAL):\s*|^(?:IO|INVALID_ARGUMENT|NOT_FOUND|INTERNAL|UNKNOWN): \[libpq\] ",
+        "",
+        text,
+        flags=re.DOTALL,
     )
     text = re.sub(r"^Failed to connect: ", "", text)
     return re.sub(r"\s+", " ", text).strip().rstrip(".") or "the server gave no reason"

@@ -7,11 +7,13 @@ rows by name, and keeps the others.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dativo_dagster.connectors.sql.pg_types import NAN
 from dativo_ingest.exceptions import ValidationError
 
 _DAY_US = 86_400_000_000
@@ -30,29 +32,23 @@ _INFINITE = {
 }
 
 
-def guarded(batch: pa.RecordBatch) -> pa.RecordBatch:
+def guarded(batch: pa.RecordBatch, packed: Sequence[tuple[int, int] | None]) -> pa.RecordBatch:
     """Give the batch with text in place of each column that has a value out of range.
+
+    Args:
+        batch: As the driver gave it.
+        packed: For each column precision and scale, where whole numbers stand for a numeric; see `pg_types.packed`.
 
     Raises:
         ValidationError: ``VALUE_NOT_HELD``: the value is in a list.
     """
-    arrays = [_guarded(name, array) for name, array in zip(batch.schema.names, batch.columns, strict=True)]
+    arrays = [
+        _guarded(name, array) if digits is None else _unpacked(array, *digits)
+        for name, array, digits in zip(batch.schema.names, batch.columns, packed, strict=True)
+    ]
     if all(new is old for new, old in zip(arrays, batch.columns, strict=True)):
         return batch
     return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
-
-
-def checked_text(batch: pa.RecordBatch, where: str) -> None:
-    """Look at all text, which a server without an encoding hands out as any bytes.
-
-    Raises:
-        ValidationError: ``VALUE_NOT_HELD``: a text is not UTF-8.
-    """
-    try:
-        batch.validate(full=True)
-    except pa.ArrowInvalid as error:
-        message = f"{where}: the server's encoding is SQL_ASCII, and a text is not UTF-8; convert the database"
-        raise ValidationError(message, "VALUE_NOT_HELD") from error
 
 
 def _guarded(name: str, array: pa.Array) -> pa.Array:
@@ -75,6 +71,17 @@ def _guarded(name: str, array: pa.Array) -> pa.Array:
     if not ends["min"].is_valid or (ends["min"].as_py() >= low and ends["max"].as_py() <= high):
         return array
     return _as_text(array, numbers, kind)
+
+
+def _unpacked(array: pa.Array, precision: int, scale: int) -> pa.Array:
+    """Read whole numbers as decimals of their last digit, without touching one."""
+    nan = pc.equal(array, NAN)
+    sound = pc.if_else(nan, pa.scalar(None, array.type), array) if pc.any(nan).as_py() else array
+    wide = sound.cast(pa.decimal128(19, 0))
+    found = pa.Array.from_buffers(pa.decimal128(precision, scale), len(wide), wide.buffers(), offset=wide.offset)
+    if sound is array:
+        return found
+    return pc.if_else(nan, "NaN", found.cast(pa.string()))
 
 
 def _kind(found: pa.DataType) -> str | None:

@@ -4,7 +4,8 @@
 PostgreSQL                     drafted as          how it is read
 ============================== =================== =====================================================================
 boolean, int2/4/8, float4/8    the same            binary
-numeric(p,s), p up to 38       decimal(p,s)        as text, so exact; NaN and infinities only fit string, double is near
+numeric(p,s), p up to 18       decimal(p,s)        as a whole number of its last digit, which is exact
+numeric(p,s), p up to 38       decimal(p,s)        as text, so exact; NaN only fits string and double, double is near
 numeric, more digits           string              as text
 text, varchar, char, name      string              as it is stored: char(n) keeps its blanks
 bytea, uuid                    binary, uuid        binary
@@ -70,6 +71,9 @@ KINDS: dict[str, Kind] = {
     "timestamp": "timestamp",
     "timestamptz": "timestamptz",
 }
+NAN = -(2**63)
+"""The whole number that stands for NaN in a packed numeric; none of 18 digits is that low."""
+_PACKED_DIGITS = 18
 _STRING, _JSON = lt.Primitive("string"), lt.Primitive("json")
 _MODIFIER_HEAD = 4  # a numeric's modifier is ((precision << 16) | scale) + 4, the scale having 11 bits and a sign
 
@@ -94,6 +98,7 @@ def column_of(
         "plain_element": bool(element) and known.get(base["element"], {}).get("kind") != "d",
         "composite": base["kind"] == "c",
         "hstore": base["plain"] == "hstore",
+        "digits": _digits(modifier) if base["plain"] == "numeric" else None,
     }
     logical = _logical(facts, modifier, dimensions)
     return SqlColumn(name=name, type=written, logical=logical, nullable=nullable, comment=comment, facts=facts)
@@ -123,9 +128,18 @@ def expression(quoted: str, column: SqlColumn, field: Field) -> str:
         return f"to_jsonb({quoted})::text"
     if base in CAST:
         return f"{quoted}::{CAST[base][0]}"
+    if packed(column, field):
+        return f"CASE WHEN {quoted} = 'NaN' THEN {NAN} ELSE ({quoted} * {10 ** packed(column, field)[1]})::int8 END"
     if base == "numeric":
         return f"trim_scale({quoted})" if "int" in str(want) else quoted
     return quoted if base in BINARY else f"{quoted}::text"
+
+
+def packed(column: SqlColumn, field: Field) -> tuple[int, int] | None:
+    """Give precision and scale of a numeric that travels as a whole number: a third of the work of its own form."""
+    digits: tuple[int, int] | None = column.facts["digits"]
+    fits = digits is not None and digits[0] <= _PACKED_DIGITS and isinstance(field.type, lt.Decimal)
+    return digits if fits else None
 
 
 def _array(quoted: str, column: SqlColumn, want: lt.List) -> str:
@@ -142,7 +156,7 @@ def _array(quoted: str, column: SqlColumn, want: lt.List) -> str:
     value = f"{quoted}::{cast}[]" if cast else quoted
     name = column.name.replace("'", "''")
     said = f"(array_ndims({quoted}) || ' dimensions in column {name}, and its contract says a list; say json')"
-    return f"CASE WHEN array_ndims({quoted}) > 1 THEN CASE WHEN {said}::int4 > 0 THEN NULL END ELSE {value} END"
+    return f"CASE WHEN array_ndims({quoted}) > 1 THEN ({value})[{said}::int4 : 1] ELSE {value} END"
 
 
 def _element_cast(element: str) -> str | None:
@@ -192,9 +206,14 @@ def _simple(base: str, modifier: int) -> str:
 
 
 def _decimal(modifier: int) -> str:
+    digits = _digits(modifier)
+    return str(lt.Decimal(*digits)) if digits and digits[0] <= lt.MAX_PRECISION else "string"
+
+
+def _digits(modifier: int) -> tuple[int, int] | None:
+    """Read precision and scale; a scale below 0 or above the precision is brought to where a decimal has it."""
     if modifier < _MODIFIER_HEAD:
-        return "string"
-    digits = modifier - _MODIFIER_HEAD
-    precision, scale = digits >> 16, ((digits & 0x7FF) ^ 0x400) - 0x400
-    precision, scale = max(precision - min(scale, 0), scale), max(scale, 0)
-    return str(lt.Decimal(precision, scale)) if precision <= lt.MAX_PRECISION else "string"
+        return None
+    said = modifier - _MODIFIER_HEAD
+    precision, scale = said >> 16, ((said & 0x7FF) ^ 0x400) - 0x400
+    return max(precision - min(scale, 0), scale), max(scale, 0)
