@@ -54,6 +54,12 @@ ENTRIES: dict[Kind, dict[str, Entry]] = {
         ),
         "mysql": Entry(module=_MYSQL, extra="mysql", summary="MySQL tables, views and queries", icon="mysql"),
         "mariadb": Entry(module=_MYSQL, extra="mysql", summary="MariaDB tables, views and queries", icon="mariadb"),
+        "adbc": Entry(
+            module="dativo_dagster.connectors.sql.adbc", extra="adbc", summary="any database with an ADBC driver"
+        ),
+        "sqlalchemy": Entry(
+            module="dativo_dagster.connectors.sql.sqlalchemy", summary="any database with a SQLAlchemy dialect, by rows"
+        ),
     },
     "tables": {
         "iceberg": Entry(
@@ -66,6 +72,9 @@ ENTRIES: dict[Kind, dict[str, Entry]] = {
         "s3": Entry(module=_LAKE, summary="the same, on S3", icon="s3"),
         "minio": Entry(module=_LAKE, summary="the same, on an S3-compatible server", icon="minio"),
         "gcs": Entry(module=_LAKE, summary="the same, on Google Cloud Storage", icon="googlecloud"),
+        "delta": Entry(
+            module="dativo_dagster.tables.delta", extra="delta", summary="Delta table in a folder", icon="deltalake"
+        ),
         "postgres": Entry(
             module="dativo_dagster.tables.sql.postgres",
             extra="postgres",
