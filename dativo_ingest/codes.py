@@ -68,9 +68,17 @@ CODES: dict[str, tuple[str, str]] = {
         "A partition field names no column, or a transform that the column's type does not have.",
         "Compare `target.partitioning` with the columns of the contract.",
     ),
+    "BAD_PARTITION_VALUE": (
+        "A partition column has a value that the table format takes for NULL.",
+        "Partition by another column, or refuse the value in the contract.",
+    ),
     "BAD_PLUGIN": (
         "A job names a plugin in a form that is none.",
         "Write `path.py:Class`, `library.so:function` or `native:NAME`.",
+    ),
+    "BAD_QUERY": (
+        "The database refused a query.",
+        "Mend `query`, or the names in `tables`; the message has the server's words.",
     ),
     "BAD_RULE": (
         "A rule of a contract does not fit the type of its column.",
@@ -95,6 +103,10 @@ CODES: dict[str, tuple[str, str]] = {
     "BAD_RUNNER": (
         "A runner file says something that cannot be.",
         "Go to each file, line and column in the message and change what it names.",
+    ),
+    "BAD_VALUE": (
+        "The database met a value that it cannot give as asked.",
+        "Mend the value, the query or the type in the contract; the message names it.",
     ),
     "BAD_YAML": (
         "A file is not YAML that we read: its syntax, a key twice, or a size beyond all reason.",
@@ -129,6 +141,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Files that are to be one stream have other columns.",
         "Make a job for each kind of file.",
     ),
+    "COLUMN_NOT_FOUND": (
+        "A table at the source lacks a column of the contract or of the job.",
+        "Mend the contract, or the column's name at the source.",
+    ),
     "COMMIT_CONFLICT": (
         "Others commit to the table so often that the run's own commit never came through.",
         "Run again; nothing is written twice. Let fewer jobs write to one table at once.",
@@ -152,6 +168,14 @@ CODES: dict[str, tuple[str, str]] = {
     "CONNECTION_FAILED": (
         "The system cannot be reached.",
         "Check host, port and network; `dativo check` tells which side.",
+    ),
+    "CONNECTION_LOST": (
+        "The database ended a connection while it was read.",
+        "Run again; look at the server's log when it happens often.",
+    ),
+    "CURSOR_UNUSABLE": (
+        "A cursor column, an option for it or a remembered cursor cannot tell what is new.",
+        "Choose another `cursor_field`, or set the state anew with `dativo state`; the message says what does not fit.",
     ),
     "DATABASE_LOCKED": (
         "Another process has the DuckDB file open.",
@@ -230,6 +254,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Rows were rejected in a run with `delete_missing`, which would take them for deleted.",
         "Correct the rows or the contract, and run again.",
     ),
+    "MODE_UNSUPPORTED": (
+        "A target cannot write in this mode.",
+        "Take one of the modes in the message, or another target; docs/targets.md has them all.",
+    ),
     "NOTHING_TO_SEE": (
         "A file has no columns that could be told from a sample.",
         "Write the contract by hand, or look at another file.",
@@ -266,6 +294,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A part of a stream was named that has none, or none, or several in one run, of one that is cut into parts.",
         "Leave `--partition` out, or name one of the parts; in Dagster launch a backfill to run several.",
     ),
+    "NO_REPLICA": (
+        "`read_replica` is set, and none of the hosts is a replica.",
+        "Name a replica under `host`, or drop the option.",
+    ),
     "NO_SUCH_FILE": (
         "A file that is named, on the command line or in another file, cannot be read.",
         "Mend the path: it starts at the working directory, or else at the file that names it.",
@@ -281,6 +313,10 @@ CODES: dict[str, tuple[str, str]] = {
     "NO_TABLE": (
         "A state is kept in its table, and there is no table yet.",
         "Run the job once, or say `start` in `incremental`.",
+    ),
+    "NULL_CURSORS": (
+        "Rows have no value in the cursor column, so that no window would read them.",
+        "Fill the column, or say in `null_cursor` what becomes of them.",
     ),
     "OUTSIDE_SLICE": (
         "A run of one partition read rows of another; the next run of it would add them once more.",
@@ -419,6 +455,10 @@ CODES: dict[str, tuple[str, str]] = {
         "One record is longer than 64 MB; a quote or bracket is probably never closed.",
         "Mend the file at the line in the message, or correct the dialect.",
     ),
+    "REPLICA_CONFLICT": (
+        "A replica cancelled a query to keep up with its primary.",
+        "Run again; raise max_standby_streaming_delay there, or read the primary.",
+    ),
     "ROWS_DIFFER": (
         "A file of a table has not as many rows as the table says, so that it was not compacted.",
         "Look at the files in the message with another engine; nothing was changed.",
@@ -432,8 +472,8 @@ CODES: dict[str, tuple[str, str]] = {
         "Look at the limits in the message: memory, time or a refused call.",
     ),
     "REPLAY_REFUSED": (
-        "Quarantined rows cannot be replayed into a table that each run makes anew.",
-        "Mend the contract or the source, and run the job again.",
+        "A table has no place for rows that come late: each run makes it anew, or nothing says which row is newer.",
+        "Give `merge` an `order_by`, or mend the contract or the source, and run the job again.",
     ),
     "SCHEMA_CHANGE_REFUSED": (
         "The contract asks for changes of the table that the job does not allow.",
@@ -479,6 +519,10 @@ CODES: dict[str, tuple[str, str]] = {
         "`delete_missing` would delete rows that the run did not read.",
         "Drop `incremental`, or delete by a `deleted_column` instead.",
     ),
+    "STATEMENT_TIMEOUT": (
+        "A statement took longer than the server or the job allows.",
+        "Raise `statement_timeout`, or read less at once.",
+    ),
     "STATE_CORRUPT": (
         "What a table or the state file of a plugin remembers of a stream cannot be read.",
         "Put one there with `dativo state set` or `reset`; mend a file, or remove it to read all of the source.",
@@ -512,11 +556,23 @@ CODES: dict[str, tuple[str, str]] = {
         "An object store cannot be reached, or failed.",
         "Check `endpoint` and the network; `dativo check` tries again.",
     ),
+    "TABLE_NOT_FOUND": (
+        "There is no such table or view, or it may not be seen.",
+        "Check the name, its case and its schema, and the job's user; `dativo discover` lists what there is.",
+    ),
     "TABLE_ROLLED_BACK": (
         "The table was rolled back behind the last commit of this stream, its cursor was not.",
         "Remove the property that the message names to read the source from its beginning, or correct it.",
     ),
+    "TLS_FAILED": (
+        "The encrypted connection was not made: a certificate or a mode does not suit.",
+        "Check `tls`, its files and the server's certificate.",
+    ),
     "TRANSIENT_ERROR": ("Something passing.", "Nothing: the run tries again."),
+    "TYPE_NOT_HELD": (
+        "The type in the contract cannot hold a column of the source.",
+        "Say the type that the message proposes.",
+    ),
     "TYPE_UNSUPPORTED": (
         "The table format cannot hold a column of the contract without loss.",
         "Choose the type that the message proposes.",
@@ -584,6 +640,10 @@ CODES: dict[str, tuple[str, str]] = {
     "UNKNOWN_TABLE": (
         "No table format has that name.",
         "Use the name that the message proposes.",
+    ),
+    "VALUE_NOT_HELD": (
+        "A list holds a value that its type cannot.",
+        "Say json or list<string> in the contract.",
     ),
     "WIRE_BROKEN": (
         "What a worker sent was no frame.",

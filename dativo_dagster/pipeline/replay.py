@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from dativo_dagster.pipeline.again import Fix, Judge
     from dativo_ingest.protocols import Quarantine, Table, Writer
 
-MODES = frozenset({"append", "merge"})
 BUFFER_BYTES = 32 * 1024 * 1024
 UNIT = "replay"
 PLAN = "plan"
@@ -151,12 +150,11 @@ def replay(
         openers: Who opens the table.
 
     Raises:
-        ConfigurationError: ``REPLAY_REFUSED``: the mode makes the table anew with each run.
+        ConfigurationError: ``REPLAY_REFUSED``: the mode has no place for rows that come late.
         ValidationError: ``UNKNOWN_FIX``: an id is not in the quarantine.
         CommitError: Others are always faster: run again.
     """
-    _can_be_replayed(stream)
-    stream, finished = dataclasses.replace(stream, slice=None), False
+    stream, finished = _as_replayed(stream), False
     for _ in tries():
         attempt = _begin(job, stream, by, fixes, openers)
         finished = _finish(attempt.quarantine, attempt.state) or finished
@@ -176,13 +174,35 @@ def export(job: Job, stream: JobStream, path: Path, openers: Openers = OURS) -> 
     return write(quarantine.rows(quarantine.kept(job.key(stream))), path)
 
 
-def _can_be_replayed(stream: JobStream) -> None:
-    if stream.target.mode not in MODES:
+def _as_replayed(stream: JobStream) -> JobStream:
+    """Give the stream as a replay writes it: all of its parts at once, and what is not there is not deleted.
+
+    Raises:
+        ConfigurationError: ``REPLAY_REFUSED``.
+    """
+    target = stream.target
+    if target.mode in ("overwrite", "overwrite_partitions"):
         raise ConfigurationError(
-            f"stream {stream.name!r}: mode {stream.target.mode} makes what is in the table from what a run reads, and "
-            "the next run would take replayed rows out again; mend the contract or the source, and run the job",
+            f"stream {stream.name!r}: mode {target.mode} makes what is in the table from what a run reads, and the "
+            "next run would take replayed rows out again; mend the contract or the source, and run the job",
             "REPLAY_REFUSED",
         )
+    if target.mode != "append" and not _ordered(stream):
+        wanted = "a column of times in `order_by`" if target.mode == "scd2" else "`order_by`"
+        raise ConfigurationError(
+            f"stream {stream.name!r}: without {wanted} nobody can tell whether a quarantined row is older than the one "
+            "in the table; name one, or mend the source and run the job",
+            "REPLAY_REFUSED",
+        )
+    merge = dataclasses.replace(target.merge, delete_missing=False) if target.merge else None
+    return dataclasses.replace(stream, slice=None, target=dataclasses.replace(target, merge=merge))
+
+
+def _ordered(stream: JobStream) -> bool:
+    """Say whether rows tell which of two is the newer; history goes by times."""
+    order = stream.target.merge.order_by if stream.target.merge else None
+    kinds = [str(f.type) for f in stream.contract.fields if f.name == order]
+    return bool(kinds) and (stream.target.mode == "merge" or kinds[0].startswith(("timestamp", "date")))
 
 
 def _begin(job: Job, stream: JobStream, by: str, fixes: Mapping[str, Fix] | None, openers: Openers) -> Attempt:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dativo_dagster.config.job import Merge
 from dativo_dagster.config.load import load_job
 from dativo_dagster.pipeline.assemble import open_quarantine, open_table
 from dativo_dagster.pipeline.replay import export, replay
@@ -222,6 +223,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from dativo_dagster.storage._disk import Disk
+from dativo_dagster.config.job import Merge
 from dativo_dagster.config.load import load_job
 from dativo_dagster.pipeline.replay import replay
 
@@ -309,12 +311,46 @@ def test_two_replays_at_once_give_one_result(desk):
     assert [json.loads(r["record"])["id"] for r in desk.kept()] == ["x"]
 
 
-def test_a_table_that_each_run_makes_anew_takes_no_replay(desk):
-    job = desk.job
+@pytest.mark.parametrize("target", ["files", "iceberg"])
+def test_an_older_row_does_not_come_over_a_newer_one_of_a_merge(tmp_path, monkeypatch, target):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATIVO_WAREHOUSE", str(tmp_path / "warehouse"))
+    desk, merging = Desk(tmp_path, target), ", mode: merge, key: id, order_by: at"
+    desk.write(more=merging)
+    desk.source("one", "id,email,paid,at\n2,b,1,2026-01-02T10:00:00Z\n5,e,1,2026-01-05T10:00:00Z\n")
+    desk.run()
+    desk.source("two", "id,email,paid,at\n2,b@x,1,2026-02-01T10:00:00Z\n")
+    desk.run()
+    desk.write(pattern=".", more=merging)
+    result = desk.replay()
+    assert (result.landed, result.remaining) == (2, 0)
+    assert [(r["id"], r["email"]) for r in desk.rows()] == [(2, "b@x"), (5, "e")]
+    assert desk.kept() == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "order", "fine"),
+    [
+        ("merge", "id", True),
+        ("merge", None, False),
+        ("scd2", "at", True),
+        ("scd2", "id", False),
+        ("scd2", None, False),
+        ("overwrite", None, False),
+        ("overwrite_partitions", None, False),
+    ],
+)
+def test_a_late_row_needs_a_place_in_the_table(tmp_path, monkeypatch, mode, order, fine):
+    monkeypatch.chdir(tmp_path)
+    job = Desk(tmp_path, "files").job
     (stream,) = job.streams
-    overwriting = dataclasses.replace(stream, target=dataclasses.replace(stream.target, mode="overwrite"))
+    merge = Merge(key=("id",), order_by=order) if mode in ("merge", "scd2") else None
+    stream = dataclasses.replace(stream, target=dataclasses.replace(stream.target, mode=mode, merge=merge))
+    if fine:
+        assert replay(job, stream, by="ana").status == "nothing"
+        return
     with pytest.raises(ConfigurationError) as caught:
-        replay(job, overwriting, by="ana")
+        replay(job, stream, by="ana")
     assert caught.value.error_code == "REPLAY_REFUSED"
 
 
