@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -93,37 +93,18 @@ def run_all(job, parallel=4, **choice):
     return [(r.partition, r.status, r.counts.written) for r in result.streams]
 
 
-def test_processes_of_a_backfill_run_at_once_and_each_row_comes_once(shop):
-    """What a backfill launches, without its daemon: a process for each part, all on one new table."""
+def test_processes_side_by_side_make_one_table_and_each_row_comes_once(shop):
+    """As the runs of a backfill do; Dagster's own are in tests/ui."""
     shop.write("orders")
-    home = shop.root / "home"
-    home.mkdir()
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    environment = {**os.environ, "DAGSTER_HOME": str(home), "DATIVO_JOBS": str(shop.jobs)}
-    dagster = [sys.executable, "-W", "ignore", "-m", "dagster"]
-    subprocess.run([*dagster, "instance", "info"], cwd=ROOT, env=environment, check=True, capture_output=True)
-    job = [*dagster, "job", "execute", "-m", "dativo_dagster.definitions", "-j", "ingest__acme__shop"]
-    processes = [
-        subprocess.Popen(
-            [*job, "--tags", f'{{"dagster/partition": "{day}"}}'],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for day in DAYS
-    ]
-    said = [process.communicate(timeout=240)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * 8, "\n".join(said)
+    command = [sys.executable, "-m", "dativo_dagster.cli", "run", str(shop.path), "--json", "--partition"]
+    processes = [subprocess.Popen([*command, day], cwd=ROOT, stdout=subprocess.PIPE, text=True) for day in DAYS]
+    said = [json.loads(process.communicate(timeout=240)[0]) for process in processes]
+    streams = [stream for each in said for stream in each["streams"]]
+    assert [(s["partition"], s["status"]) for s in streams] == [(day, "committed") for day in DAYS], said
+    assert [s["counts"]["written"] for s in streams] == [ROWS] * 8
     assert set(shop.rows()) == set(range(ROWS * 8))
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        key = dg.AssetKey(["acme", "shop", "orders"])
-        assert instance.get_materialized_partitions(key) == set(DAYS)
-        records = instance.fetch_materializations(key, limit=20).records
-        written = {r.partition_key: r.asset_materialization.metadata["rows_written"].value for r in records}
-    assert sum(written.values()) == ROWS * 8
-    assert all(written.values())
+    job = load_job(shop.path)
+    assert set(open_table(job, job.streams[0]).states()) == {f"acme.shop.orders@{day}" for day in DAYS}
 
 
 def test_a_part_that_is_appended_again_is_recognised(shop):
