@@ -26,6 +26,8 @@ PRELOAD = [
     "dativo_dagster.pipeline.stage",
     "dativo_dagster.tables.files.commit",
     "dativo_dagster.tables.iceberg.commit",
+    "dativo_dagster.tables.sql.duckdb",
+    "dativo_dagster.tables.sql.postgres",
     "pyiceberg.catalog.sql",
 ]
 STAGING = "/_dativo/staging/"
@@ -117,7 +119,11 @@ def _answer(*, before: bool) -> None:
     """Stand before or behind the one step that makes a commit visible, whatever the target."""
     from pyiceberg.catalog.sql import SqlCatalog
 
+    from dativo_dagster.tables.sql import duckdb, pgsession
+
     _instead(SqlCatalog, "commit_table", before=before)
+    for session in (duckdb.Connection, pgsession.PgSession):
+        _instead(session, "execute", before=before, of=lambda _, sql, *more: sql == "COMMIT")
     for name in ("put_if_absent", "put_if_match"):
         _instead(_disk(), name, before=before)
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.reliability import oracle
 
 if TYPE_CHECKING:
-    from tests.reliability.oracle import Lying
+    from tests.reliability.oracle import Lying, Row
 
 BATCH = 50
 CATALOG = ".dativo/warehouse/catalog.db"
@@ -29,7 +31,6 @@ contract:
     - {{name: version, type: int64, required: true}}
     - {{name: text, type: string}}
 """
-Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,10 @@ MODES = {
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of table: its name in a job, what that says beside, and how to see what lies there without us."""
+    """A kind of table: its name in a job, what that says beside, and how to see what lies there without us.
+
+    In ``options`` a job's own folder is called ``{place}``.
+    """
 
     connector: str
     options: str
@@ -109,9 +113,28 @@ def _files(desk: Desk) -> Lying:
     return oracle.folder(desk.place / "out", desk.mode.columns)
 
 
+def _duckdb(desk: Desk) -> Lying:
+    return oracle.duckdb_file(desk.place / "lake.duckdb", desk.table, desk.mode.columns, desk.place / "staged")
+
+
+def postgres(url: str) -> Target:
+    """Give the tables of a PostgreSQL database as a target."""
+
+    def lying(desk: Desk) -> Lying:
+        return oracle.postgres(url, desk.table, desk.mode.columns, desk.place / "staged")
+
+    return Target("postgres", f', url: "{url}"' + STAGED, lying)
+
+
+STAGED = ", staging: {place}/staged"
 TARGETS = {
-    target.connector: target for target in (Target("iceberg", "", _iceberg), Target("parquet", ", path: out", _files))
+    "iceberg": Target("iceberg", "", _iceberg),
+    "parquet": Target("parquet", ", path: out", _files),
+    "duckdb": Target("duckdb", ", path: {place}/lake.duckdb" + STAGED, _duckdb),
 }
+"""Targets that need no server."""
+EVERYWHERE = {**dict.fromkeys(TARGETS, ()), "postgres": (pytest.mark.integration,)}
+"""The names of all targets, with the marks of tests that use them."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +154,7 @@ class Desk:
             connector=self.target.connector,
             table=self.table,
             mode=self.mode.name,
-            options=self.target.options + self.mode.options,
+            options=self.target.options.replace("{place}", str(self.place)) + self.mode.options,
         )
         (self.place / "job.yaml").write_text(job)
         (self.place / "in").mkdir()

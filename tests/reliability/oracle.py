@@ -1,12 +1,15 @@
 """What really lies at a target, read by code that shares nothing with ours.
 
 Metadata as SQLite, JSON and Avro (fastavro); rows by DuckDB, from just the data files that the metadata names.
+Databases are asked through their own drivers.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -15,9 +18,11 @@ from typing import Any
 
 import duckdb
 import fastavro
+import psycopg2
 
 TOKEN = "dativo.commit-token"
 DATA, DELETED = 0, 2
+Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Lying:
     metadata that some commit that is still kept needs, and ``files`` all that are there.
     """
 
-    rows: list[tuple[Any, ...]]
+    rows: list[Row]
     tokens: list[str]
     named: frozenset[Path]
     files: frozenset[Path]
@@ -121,9 +126,41 @@ def folder(place: Path, columns: Sequence[str]) -> Lying:
     return Lying(rows_of(named, columns), [token for token, _ in commits], frozenset(named + segments), files)
 
 
-def rows_of(files: Sequence[Path], columns: Sequence[str]) -> list[tuple[Any, ...]]:
+def duckdb_file(file: Path, table: str, columns: Sequence[str], staged: Path) -> Lying:
+    """Read a table of a DuckDB file: of a copy with its log, so that looking changes nothing."""
+    if not file.exists():
+        return Lying([], [], frozenset(), _on_disk(staged.rglob("*")))
+    with tempfile.TemporaryDirectory() as folder:
+        for part in file.parent.glob(f"{file.name}*"):
+            shutil.copy(part, folder)
+        with closing(duckdb.connect(Path(folder, file.name))) as engine:
+            return _database(lambda sql: engine.execute(sql).fetchall(), table, columns, staged)
+
+
+def postgres(dsn: str, table: str, columns: Sequence[str], staged: Path) -> Lying:
+    """Read a table of a PostgreSQL database."""
+    with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+
+        def ask(sql: str) -> list[Row]:
+            cursor.execute(sql)
+            return cursor.fetchall()
+
+        return _database(ask, table, columns, staged)
+
+
+def _database(ask: Callable[[str], list[Row]], table: str, columns: Sequence[str], staged: Path) -> Lying:
+    """Read a table and its commits by SQL; what is staged belongs to no commit."""
+    schema, _, name = table.rpartition(".")
+    there = {row[0] for row in ask(f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{schema}'")}
+    rows = ask(f"SELECT {', '.join(columns)} FROM {table}") if name in there else []
+    commits = f"SELECT token FROM {schema}._dativo_commits WHERE \"table\" = '{name}' ORDER BY committed_at"
+    tokens = [row[0] for row in ask(commits)] if "_dativo_commits" in there else []
+    return Lying(sorted(rows, key=repr), tokens, frozenset(), _on_disk(staged.rglob("*")))
+
+
+def rows_of(files: Sequence[Path], columns: Sequence[str]) -> list[Row]:
     """Read all rows of Parquet files, sorted; a file that is named twice is read twice."""
-    rows: list[tuple[Any, ...]] = []
+    rows: list[Row] = []
     with closing(duckdb.connect(config={"threads": 1})) as engine:
         for file in files:
             rows += engine.execute(f"SELECT {', '.join(columns)} FROM read_parquet(?)", [str(file)]).fetchall()

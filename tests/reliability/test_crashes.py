@@ -7,13 +7,13 @@ import signal
 import pytest
 
 from tests.reliability import child
-from tests.reliability.deliveries import MODES, TARGETS, Desk
+from tests.reliability.deliveries import EVERYWHERE, MODES, Desk
 from tests.reliability.extent import FULL
 
 STEPS = [name for name in child.STEPS if name != "never"]
 CELLS = [
-    (target, mode, step)
-    for target in TARGETS
+    pytest.param(target, mode, step, marks=marks)
+    for target, marks in EVERYWHERE.items()
     for column, mode in enumerate(MODES)
     for row, step in enumerate(STEPS)
     if child.STEPS[step].only in {"", target} and (FULL or row % len(MODES) == column)
@@ -21,8 +21,8 @@ CELLS = [
 
 
 @pytest.mark.parametrize(("target", "mode", "step"), CELLS)
-def test_a_run_killed_at_any_step_is_repeated_without_a_lost_or_doubled_row(target, mode, step, tmp_path):
-    desk = Desk(tmp_path, MODES[mode], TARGETS[target])
+def test_a_run_killed_at_any_step_is_repeated_without_a_lost_or_doubled_row(target, mode, step, tmp_path, target_named):
+    desk = Desk(tmp_path, MODES[mode], target_named(target))
     desk.lay_out()
     _, first = child.run(tmp_path)
     assert first["status"] == "committed", first["error"]

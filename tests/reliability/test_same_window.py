@@ -7,18 +7,22 @@ import pytest
 from dativo_dagster.config.load import load_job
 from dativo_dagster.pipeline import run
 from tests.reliability import child
-from tests.reliability.deliveries import MODES, TARGETS, Desk
+from tests.reliability.deliveries import EVERYWHERE, MODES, Desk
 from tests.reliability.extent import FULL
 
-EVERYWHERE = [(target, mode) for target in TARGETS for mode in MODES]
+CELLS = [
+    pytest.param((target, mode), id=f"{target}-{mode}", marks=marks)
+    for target, marks in EVERYWHERE.items()
+    for mode in MODES
+]
 
 
 @pytest.fixture
-def desk(request, tmp_path, monkeypatch):
+def desk(request, tmp_path, monkeypatch, target_named):
     """Give a desk whose table holds the first delivery, and whose source has the second one."""
     monkeypatch.chdir(tmp_path)
     target, mode = request.param
-    made = Desk(tmp_path, MODES[mode], TARGETS[target])
+    made = Desk(tmp_path, MODES[mode], target_named(target))
     made.lay_out()
     (first,) = run.run_job(load_job(tmp_path / "job.yaml")).streams
     assert first.status == "committed", first.error
@@ -32,7 +36,7 @@ def holds_both_once(desk):
     assert len(lying.tokens) == len(set(lying.tokens)) == 2
 
 
-@pytest.mark.parametrize("desk", EVERYWHERE, indirect=True, ids="-".join)
+@pytest.mark.parametrize("desk", CELLS, indirect=True)
 def test_a_plan_that_is_carried_out_twice_is_one_commit(desk):
     job = load_job(desk.place / "job.yaml")
     (stream,) = job.streams
@@ -43,14 +47,14 @@ def test_a_plan_that_is_carried_out_twice_is_one_commit(desk):
     holds_both_once(desk)
 
 
-@pytest.mark.parametrize("desk", EVERYWHERE, indirect=True, ids="-".join)
+@pytest.mark.parametrize("desk", CELLS, indirect=True)
 def test_runs_of_one_window_at_once_are_one_commit(desk):
     results = child.at_once(desk.place, 6 if FULL else 3)
     assert sorted(r["status"] for r in results) == ["already_committed"] * (len(results) - 1) + ["committed"]
     holds_both_once(desk)
 
 
-@pytest.mark.parametrize("desk", EVERYWHERE, indirect=True, ids="-".join)
+@pytest.mark.parametrize("desk", CELLS, indirect=True)
 def test_a_run_with_nothing_new_changes_nothing(desk):
     statuses = [run.run_job(load_job(desk.place / "job.yaml")).streams[0].status for _ in range(3)]
     assert statuses[0] == "committed"
@@ -58,10 +62,10 @@ def test_a_run_with_nothing_new_changes_nothing(desk):
     holds_both_once(desk)
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_an_older_delivery_that_comes_late_overwrites_no_newer_row(target, tmp_path, monkeypatch):
+@pytest.mark.parametrize("target", [pytest.param(name, marks=marks) for name, marks in EVERYWHERE.items()])
+def test_an_older_delivery_that_comes_late_overwrites_no_newer_row(target, tmp_path, monkeypatch, target_named):
     monkeypatch.chdir(tmp_path)
-    desk = Desk(tmp_path, MODES["merge"], TARGETS[target])
+    desk = Desk(tmp_path, MODES["merge"], target_named(target))
     desk.lay_out()
     for version in (2, 1):
         desk.deliver(version)
