@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -72,7 +72,11 @@ def open_reader(job: Job, stream: JobStream, session: Any = None) -> AbstractCon
     """
     if error := unsupported(job, stream).get("source"):
         raise error
-    return plugins.open_reader(job, stream) if stream.source.plugin else nullcontext(_built_in(job, stream, session))
+    if stream.source.plugin:
+        return plugins.open_reader(job, stream)
+    reader = _built_in(job, stream, session)
+    # What a reader keeps open between its units, such as a transaction, goes with it.
+    return cast("AbstractContextManager[Reader]", closing(reader)) if hasattr(reader, "close") else nullcontext(reader)
 
 
 def _built_in(job: Job, stream: JobStream, session: Any) -> Reader:

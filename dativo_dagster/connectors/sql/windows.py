@@ -76,19 +76,21 @@ class Windows:
         bounds = _told(planned.span, rule.column)
         if missing and not rule.nulls:
             bounds["left_out"] = f"{missing} rows without {cursor_field}"
+        # Looking back from where the last window ended finds old rows again: merged anew, but never appended twice.
+        again = planned.after == since and self.context.mode != "append"
         name = f"{self.relation.source}\0{planned.fingerprint}"
         return WindowPlan(
             span=planned.span,
             any=planned.span is not None,
             after=planned.after,
-            fingerprint=window.digest(name),
+            fingerprint="" if again else window.digest(name),
             bounds=bounds,
         )
 
     def _slice(self) -> WindowPlan:
         part = self.context.slice
         assert part is not None  # noqa: S101 - `plan` looked
-        column = self._column(part.column)
+        self._column(part.column)
         if part.lower is None or part.upper is None:
             span = Span(column=part.column, kind="value", values=part.values)
         else:
