@@ -7,7 +7,7 @@ carries the metadata ``dativo.type: json``.
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -15,7 +15,7 @@ from dativo_dagster.config import types as lt
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from dativo_dagster.config.contract import Contract
 
@@ -94,6 +94,25 @@ def _(kind: lt.Map) -> pa.DataType:
 @arrow_type.register
 def _(kind: lt.Struct) -> pa.DataType:
     return pa.struct([arrow_field(name, inner) for name, inner in kind.fields])
+
+
+def from_python(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Give an array of Python's values; Arrow itself makes no extension type from them that lies inside another."""
+    return pa.array(values, _storage(kind)).cast(kind)
+
+
+def _storage(kind: pa.DataType) -> pa.DataType:
+    if isinstance(kind, pa.BaseExtensionType):
+        return kind.storage_type
+    if pa.types.is_list(kind):
+        return pa.list_(_stored(kind.value_field))
+    if pa.types.is_map(kind):
+        return pa.map_(_stored(kind.key_field), _stored(kind.item_field))
+    return pa.struct([_stored(f) for f in kind]) if pa.types.is_struct(kind) else kind
+
+
+def _stored(field: pa.Field) -> pa.Field:
+    return field.with_type(_storage(field.type))
 
 
 def logical_field(field: pa.Field) -> lt.LogicalType:

@@ -12,7 +12,7 @@ from dativo_dagster.tables.sql import nested
 from dativo_dagster.tables.sql.fitting import cast
 from dativo_dagster.tables.sql.pgtypes import as_json
 from dativo_dagster.tables.sql.session import quoted
-from dativo_dagster.validation.typemap import arrow_type
+from dativo_dagster.validation.typemap import arrow_type, from_python
 
 if TYPE_CHECKING:
     from dativo_ingest.model import Column
@@ -73,10 +73,13 @@ def received(batch: pa.RecordBatch, columns: Sequence[Column], schema: pa.Schema
 
 def _received(array: pa.Array, kind: lt.LogicalType, wanted: pa.DataType) -> pa.Array:
     if as_json(kind):
-        return pa.array([None if v is None else nested.from_json(v, kind) for v in array.to_pylist()], wanted)
+        return from_python([None if v is None else nested.from_json(v, kind) for v in array.to_pylist()], wanted)
     if kind == lt.Primitive("uuid"):
-        return pa.array([v and bytes.fromhex(v.replace("-", "")) for v in array.to_pylist()], wanted)
+        return from_python([_uuid(v) for v in array.to_pylist()], wanted)
     if kind == lt.List(lt.Primitive("uuid")):
-        lists = array.to_pylist()
-        return pa.array([v and [e and bytes.fromhex(e.replace("-", "")) for e in v] for v in lists], wanted)
+        return from_python([v and [_uuid(e) for e in v] for v in array.to_pylist()], wanted)
     return cast(array, wanted)
+
+
+def _uuid(text: str | None) -> bytes | None:
+    return None if text is None else bytes.fromhex(text.replace("-", ""))

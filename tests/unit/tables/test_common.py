@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from dativo_dagster.config.job import Evolution, Partition
-from dativo_dagster.tables import files, iceberg
+from dativo_dagster.tables import delta, files, iceberg
 from dativo_dagster.tables.sql import duckdb
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.model import Column
@@ -21,7 +21,8 @@ from tests.fakes.lake import COLUMNS, KEY, ROWS, batch, ids, put, spec, stage, t
 FUTURE = datetime.now(timezone.utc) + timedelta(hours=1)
 
 
-KINDS = {"iceberg": iceberg, "files": files, "duckdb": duckdb}
+KINDS = {"iceberg": iceberg, "files": files, "duckdb": duckdb, "delta": delta}
+REWRITING = pytest.mark.parametrize("kind", ["iceberg", "files", "duckdb"], indirect=True)
 PARTITIONED = pytest.mark.parametrize("kind", ["iceberg", "files"], indirect=True)
 
 
@@ -114,6 +115,7 @@ def test_overwrite_with_no_rows_empties_the_table(open_table):
     assert open_table().state(KEY).token == token("b")
 
 
+@REWRITING
 def test_overwrite_partitions_replaces_only_the_partitions_that_the_rows_are_in(open_table):
     parts = (Partition(column="day", transform="day"),)
     put(open_table(spec(partitioning=parts)), spec(partitioning=parts), ROWS, token("a"))
@@ -166,6 +168,7 @@ def test_a_new_column_is_added_and_null_in_earlier_rows(open_table):
     assert {c.name: c.nullable for c in open_table(wider).columns()}["price"]
 
 
+@REWRITING
 def test_a_type_is_widened_and_both_old_and_new_rows_are_read(open_table):
     narrow, wide = spec({"id": "int32!"}), spec({"id": "int64"})
     put(open_table(narrow), narrow, [{"id": 1}], token("a"))
@@ -184,6 +187,7 @@ def test_a_refused_change_stops_the_run_before_a_file_is_written(open_table):
     assert list(open_table().orphans(FUTURE)) == []
 
 
+@REWRITING
 def test_a_column_is_dropped_when_the_job_says_so(open_table):
     put(open_table(), spec(), ROWS, token("a"))
     fewer = spec({"id": "int64!", "day": "date"}, evolution=Evolution(drop=True))
@@ -296,6 +300,7 @@ def test_eight_runs_of_one_window_at_once_are_one_commit(open_table):
     assert ids(open_table()) == [1, 2, 3]
 
 
+@REWRITING
 def test_every_type_comes_back_as_it_went_in(open_table):
     kinds = {
         "id": "int64!", "b": "boolean", "i": "int16", "u": "uint32", "f": "float32", "x": "double",

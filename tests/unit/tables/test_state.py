@@ -7,7 +7,7 @@ from decimal import Decimal
 import duckdb as duckdb_driver
 import pytest
 
-from dativo_dagster.tables import files, iceberg
+from dativo_dagster.tables import delta, files, iceberg
 from dativo_dagster.tables import plugin as plugin_table
 from dativo_dagster.tables.sql import duckdb
 from dativo_ingest.exceptions import CommitError, ConfigurationError
@@ -17,10 +17,10 @@ from tests.fakes.lake import KEY, ROWS, put, spec, stage, token
 NAIVE = datetime(2026, 1, 1, 12, 0, 0, 1)  # noqa: DTZ001 - a column without a time zone
 
 
-@pytest.fixture(params=["iceberg", "files", "duckdb"])
+@pytest.fixture(params=["iceberg", "files", "duckdb", "delta"])
 def open_table(request, tmp_path, monkeypatch):
     monkeypatch.setenv("DATIVO_WAREHOUSE", str(tmp_path / "lake"))
-    kind = {"iceberg": iceberg, "files": files, "duckdb": duckdb}[request.param]
+    kind = {"iceberg": iceberg, "files": files, "duckdb": duckdb, "delta": delta}[request.param]
 
     def opened(a_spec=None):
         return kind.Table(kind.Config(), a_spec or spec())
@@ -171,6 +171,10 @@ def corrupt(table, tmp_path):
     if isinstance(table, duckdb.Table):
         with duckdb_driver.connect(str(tmp_path / "lake" / "warehouse.duckdb")) as connection:
             connection.execute("UPDATE shop._dativo_state SET state = '{half'")
+        return
+    if isinstance(table, delta.Table):
+        (memory,) = (tmp_path / "lake").rglob("_dativo/state/*/*.json")
+        memory.write_text(json.dumps({**json.loads(memory.read_text()), "state": {"cursor": 7}}))
         return
     (manifest,) = tmp_path.rglob("manifest.json")
     head = json.loads(manifest.read_text())
