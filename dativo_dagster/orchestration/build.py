@@ -25,6 +25,7 @@ from dativo_dagster.orchestration.connections import (
 )
 from dativo_dagster.orchestration.maintenance import maintain_tables
 from dativo_dagster.orchestration.naming import job_name, slug
+from dativo_dagster.orchestration.replay import replay_quarantine
 from dativo_dagster.orchestration.resources import JobsResource
 from dativo_dagster.orchestration.runner import runner_schedules
 from dativo_dagster.orchestration.schedules import job_schedule
@@ -74,7 +75,13 @@ def build_definitions(folder: Path) -> dg.Definitions:
             *(connection_checks(tenant, found) for tenant, found in sources.items()),
             *loads_checks(broken),
         ],
-        jobs=[check_connections, discover_sources, maintain_tables, *(part.ingest for part in parts)],
+        jobs=[
+            check_connections,
+            discover_sources,
+            maintain_tables,
+            replay_quarantine,
+            *(part.ingest for part in parts),
+        ],
         schedules=[*(part.schedule for part in parts if part.schedule), *_runner(folder, parts)],
         sensors=[
             *(connection_sensor(tenant, found) for tenant, found in sources.items()),
