@@ -7,6 +7,7 @@ forked from a server that has imported everything once and has never opened a ta
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
@@ -196,6 +197,20 @@ def at_once(desk: Path, count: int, jobs: Sequence[str] = ("job.yaml",)) -> list
         return [answer for _, answer in threads.map(lambda call: _child(*call), calls)]
 
 
+def writers(desk: Path, jobs: Sequence[str], runs: int) -> tuple[list[list[str]], list[str], int]:
+    """Run jobs at once, each ``runs`` times on a delivery of its own, while another process packs small files.
+
+    Gives the statuses of each job's runs, what was reported of commits that had to be tried again, and how often
+    files were packed.
+    """
+    done = _context().Event()
+    with ThreadPoolExecutor(len(jobs) + 1) as threads:
+        packer = threads.submit(_child, _pack, desk, jobs[0], done)
+        told = list(threads.map(lambda job: _child(_deliver_and_run, desk, job, runs)[1], jobs))
+        done.set()
+    return [statuses for statuses, _ in told], [line for _, lines in told for line in lines], packer.result()[1]
+
+
 def collect(desk: Path) -> list[Path]:
     """Remove the garbage of a desk's target as `dativo gc` does; gives what that was."""
     return [Path(uri.removeprefix("file://")) for uri in _child(_collect, desk)[1]]
@@ -246,6 +261,34 @@ def _run_together(job: str, together: Any) -> dict[str, Any]:
 
     run.commit = wait_and_commit
     return _run("never", job)
+
+
+def _deliver_and_run(job: str, runs: int) -> tuple[list[str], list[str]]:
+    """Give the statuses of runs, each after one more file of the source got its name."""
+    reports: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: reports.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("dativo_dagster")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    statuses = []
+    for number in range(runs):
+        waiting = Path(job).with_name(f"{number}.waiting")
+        waiting.rename(Path(job).parent / "in" / f"{number}.csv")
+        statuses.append(_run("never", job)["status"])
+    return statuses, [line for line in reports if "conflicts" in line]
+
+
+def _pack(job: str, done: Any) -> int:
+    """Pack small files as `dativo maintain` does, again and again until the writers are done; gives how often."""
+    from dativo_dagster.config.load import load_job
+    from dativo_dagster.pipeline.run import open_table
+
+    loaded, packed = load_job(Path(job)), 0
+    while not done.wait(0.05):
+        table = open_table(loaded, loaded.streams[0])
+        packed += bool(table.columns()) and bool(table.compact().made)
+    return packed
 
 
 def _materialize(step: str, _: str) -> bool:
