@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dativo_ingest.model import Snapshot, State
+from dativo_dagster.state.trail import shown
+from dativo_ingest.model import Snapshot
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
@@ -51,7 +52,7 @@ def remembered(metadata: TableMetadata) -> list[str]:
 
 
 def _last(metadata: TableMetadata) -> set[str]:
-    return {State.loads(value).token for key, value in metadata.properties.items() if key.startswith(STATE)}
+    return {shown(value).token for key, value in metadata.properties.items() if key.startswith(STATE)}
 
 
 def describe(table: IcebergTable, token: str, snapshot_id: int, *, fresh: bool, branch: str = "") -> Snapshot:
