@@ -318,6 +318,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Rows have no value in the cursor column, so that no window would read them.",
         "Fill the column, or say in `null_cursor` what becomes of them.",
     ),
+    "ORPHANS_UNKNOWN": (
+        "The catalog has branches of its own, so that nobody here knows which files are nobody's.",
+        "Use the catalog's own garbage collection, such as Nessie's.",
+    ),
     "OUTSIDE_SLICE": (
         "A run of one partition read rows of another; the next run of it would add them once more.",
         "Give the partitions the `timezone` that the source keeps its times in, or mend the query.",

@@ -229,6 +229,15 @@ class Table(Protocol):
 
 
 @runtime_checkable
+class Audited(Protocol):
+    """What a table has beside `Table` whose `commit` can wait for an audit."""
+
+    def reject(self, snapshot: Snapshot, reason: str) -> None:
+        """Leave the reason with a commit that is not published."""
+        ...
+
+
+@runtime_checkable
 class Maintained(Protocol):
     """What a table has beside `Table` whose files must be looked after; safe beside runs."""
 

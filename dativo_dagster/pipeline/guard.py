@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from dativo_ingest.exceptions import ConfigurationError, ValidationError
+from dativo_ingest.exceptions import ConfigurationError, DativoError, ValidationError
+from dativo_ingest.protocols import Audited
 
 if TYPE_CHECKING:
     from dativo_dagster.config.job import Job, JobStream
@@ -64,8 +66,8 @@ def can_be_merged(stream: JobStream, window: Window) -> None:
         )
 
 
-def audit(stream: JobStream, result: StreamResult) -> None:
-    """Let a commit on a branch pass, or say why it stays there.
+def audit(stream: JobStream, result: StreamResult, table: Table) -> None:
+    """Let a commit on a branch pass, or say why it stays there; the reason is left with it.
 
     Raises:
         ValidationError: ``AUDIT_FAILED``: a check of severity error did not pass.
@@ -75,6 +77,9 @@ def audit(stream: JobStream, result: StreamResult) -> None:
         return
     branch = result.snapshot.branch if result.snapshot else ""
     lines = "\n".join(f"  {check.name}: {check.message}" for check in failed)
+    if result.snapshot and isinstance(table, Audited):
+        with suppress(DativoError):  # what follows says it as well
+            table.reject(result.snapshot, "; ".join(line.strip() for line in lines.splitlines()))
     raise ValidationError(
         f"stream {stream.name!r}: {len(failed)} checks failed, so that the rows are not published; they are on branch "
         f"{branch!r} of {result.table}.\n{lines}\nLook at them there, mend the source or the contract, and run again",

@@ -106,7 +106,7 @@ def commit(
 
     result = told(snapshot)
     if snapshot is not None and snapshot.branch:
-        audit(stream, result)
+        audit(stream, result, table)
         result = told(table.publish(staged, snapshot))
     keep_up(job, stream, table)
     return result

@@ -13,7 +13,7 @@ from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRefType
 from pyiceberg.table.update import SetPropertiesUpdate
 
 from dativo_dagster.tables.iceberg.attempts import NO_RETRY, until_done
-from dativo_dagster.tables.iceberg.audit import BRANCH
+from dativo_dagster.tables.iceberg.audit import BRANCH, REASON, without_reason
 from dativo_dagster.tables.iceberg.refs import dropped, forgotten, is_at
 from dativo_dagster.tables.iceberg.tokens import EXPIRED, EXPIRED_KEPT, ancestors, carried, remembered
 from dativo_ingest.model import Upkeep
@@ -45,10 +45,14 @@ def expire(name: str, load: Load, older_than: datetime, keep: int, *, dry_run: b
 def drop_branches(name: str, load: Load, older_than: datetime, *, dry_run: bool) -> Upkeep:
     """Drop branches of audited commits that nobody published."""
     table = load()
-    found = left_branches(table.metadata, older_than) if table is not None else []
+    if table is None:
+        return Upkeep(action="branches")
+    found = left_branches(table.metadata, older_than)
     for branch in () if dry_run else found:
         until_done(name, load, lambda table, branch=branch: without_branch(table, branch))  # type: ignore[misc]
-    return Upkeep(action="branches", names=tuple(found))
+    reasons = [table.metadata.properties.get(REASON + branch, "its run ended before its audit did") for branch in found]
+    told = "; ".join(f"{branch}: {why}" for branch, why in zip(found, reasons, strict=True))
+    return Upkeep(action="branches", names=tuple(found), reason=told)
 
 
 def expired(metadata: TableMetadata, older_than: datetime, keep: int) -> list[int]:
@@ -89,7 +93,11 @@ def without_snapshots(table: IcebergTable, gone: list[int]) -> Transaction | Non
 def without_branch(table: IcebergTable, name: str) -> Transaction | None:
     """Give the transaction that drops a branch; its snapshot stays until it expires."""
     ref = table.metadata.refs.get(name)
-    return None if ref is None else _changed(table, (dropped(name),), name, ref.snapshot_id)
+    if ref is None:
+        return None
+    transaction = _changed(table, (dropped(name),), name, ref.snapshot_id)
+    without_reason(transaction, name)
+    return transaction
 
 
 def _changed(table: IcebergTable, updates: tuple[TableUpdate, ...], ref: str, where: int | None) -> Transaction:

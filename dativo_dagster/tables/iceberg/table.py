@@ -8,57 +8,26 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.tables.iceberg.config import Config, open_catalog, reaching, resolve
-from dativo_ingest.exceptions import ConfigurationError, DativoError
-from dativo_ingest.model import (
-    CheckResult,
-    Column,
-    DataFile,
-    SchemaChange,
-    Snapshot,
-    Staged,
-    State,
-    StateChange,
-    Upkeep,
-)
+from dativo_dagster.tables.iceberg.kept import Kept
+from dativo_ingest.exceptions import DativoError
+from dativo_ingest.model import CheckResult, Column, SchemaChange, Snapshot, Staged, State, StateChange
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import pyarrow as pa
-    from pyiceberg.catalog import Catalog as IcebergCatalog
-    from pyiceberg.table import Table as IcebergTable
-    from pyiceberg.table import Transaction
 
     from dativo_dagster.config.job import TableSpec
-    from dativo_dagster.storage import Storage
     from dativo_dagster.tables.iceberg.commit import Commit
+    from dativo_dagster.tables.iceberg.config import Config
     from dativo_dagster.tables.iceberg.write import Shape, Writer
 
-PROPERTIES = {
-    "format-version": "2",
-    "write.parquet.compression-codec": "zstd",
-    "write.metadata.delete-after-commit.enabled": "true",
-    "write.metadata.previous-versions-max": "100",
-}
 
-
-class Table:
+class Table(Kept):
     """An Iceberg table, or the place where one will be."""
 
     def __init__(self, config: Config, spec: TableSpec) -> None:
-        namespace, _, name = spec.identifier.rpartition(".")
-        if not namespace or not name:
-            raise ConfigurationError(
-                f"target.table {spec.identifier!r}: an Iceberg table is named namespace.table", "BAD_TABLE_NAME"
-            )
-        self.identifier = spec.identifier
-        self.namespace = namespace
-        self.config = config
-        self.spec = spec
+        super().__init__(config, spec)
         self._prepared: dict[str, Any] = {}
 
     def check(self) -> CheckResult:
@@ -72,11 +41,6 @@ class Table:
         except DativoError as error:
             return CheckResult.failed("target", error)
         return CheckResult(name="target", passed=True, message=f"{location} can be written", details={"uri": location})
-
-    def location(self) -> str:
-        """Give the absolute URI below which the table's files lie, or will."""
-        table = self._load()
-        return (table.location() if table is not None else self._stage().table_metadata.location).rstrip("/")
 
     def state(self, key: str) -> State | None:
         """Give what the table remembers of the stream ``key``.
@@ -260,88 +224,6 @@ class Table:
             with self._reaching():
                 yield from batches(table, self._storage, batch_rows=rows)
 
-    def orphans(self, older_than: datetime) -> Sequence[DataFile]:
-        """Find files of ours that no snapshot names and that were written before ``older_than``."""
-        from dativo_dagster.tables.iceberg.orphans import orphans
-
-        table = self._load()
-        location = self.location()
-        with self._reaching():
-            return orphans(self._storage(location), location, table, older_than)
-
-    def remove(self, files: Sequence[DataFile]) -> None:
-        """Delete files that `orphans` found."""
-        for file in files:
-            self._storage(file.path).delete(file.path)
-
-    def compact(self, *, dry_run: bool = False) -> Upkeep:
-        """Rewrite small files of a partition into few large ones, in one snapshot that changes no row."""
-        from dativo_dagster.tables.iceberg.compact import compact
-
-        with self._reaching():
-            return compact(self.spec, self._load, self._storage, dry_run=dry_run)
-
-    def expire(self, older_than: datetime, *, keep: int, dry_run: bool = False) -> Upkeep:
-        """Forget snapshots that are older and not among the last ``keep`` of main; branches and tags stay."""
-        from dativo_dagster.tables.iceberg.expire import expire
-
-        with self._reaching():
-            return expire(self.identifier, self._load, older_than, keep, dry_run=dry_run)
-
-    def drop_branches(self, older_than: datetime, *, dry_run: bool = False) -> Upkeep:
-        """Drop the branches of audited commits that nobody published."""
-        from dativo_dagster.tables.iceberg.expire import drop_branches
-
-        with self._reaching():
-            return drop_branches(self.identifier, self._load, older_than, dry_run=dry_run)
-
-    @cached_property
-    def _catalog(self) -> IcebergCatalog:
-        return open_catalog(self.config)
-
-    def _reaching(self) -> Any:
-        return reaching(resolve(self.config))
-
-    def _load(self) -> IcebergTable | None:
-        """Give the table as the catalog has it now."""
-        from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
-
-        with self._reaching():
-            try:
-                return self._catalog.load_table(self.identifier)
-            except (NoSuchTableError, NoSuchNamespaceError):
-                return None
-
-    def _make_namespace(self) -> None:
-        """Make the namespace; that another run made it at the same moment is as good."""
-        try:
-            self._catalog.create_namespace_if_not_exists(self.namespace)
-        except Exception:
-            if not self._catalog.namespace_exists(self.namespace):
-                raise
-
-    def _stage(self, location: str | None = None, *, for_commit: bool = False) -> Transaction:
-        """Give a transaction that would make the table; nothing is made."""
-        from pyiceberg.exceptions import NoSuchNamespaceError
-
-        from dativo_dagster.tables.iceberg.schema import partition_spec, wanted
-
-        schema = wanted(self.spec)
-        spec = partition_spec(self.spec, schema)
-        properties = PROPERTIES | dict(self.spec.properties)
-        with self._reaching():
-            if for_commit:
-                self._make_namespace()
-            try:
-                return self._catalog.create_table_transaction(
-                    self.identifier, schema, location, spec, properties=properties
-                )
-            except NoSuchNamespaceError:
-                self._make_namespace()
-                return self._catalog.create_table_transaction(
-                    self.identifier, schema, location, spec, properties=properties
-                )
-
     def _shape(self) -> tuple[str, Shape]:
         """Give the table that files are written for: as it stands plus the changes, or as it will be made."""
         from dativo_dagster.tables.iceberg.schema import changes, predicted, same_partitioning, wanted
@@ -357,8 +239,3 @@ class Table:
         evolution.refuse(planned, self.identifier)
         schema = predicted(table, planned, wanted(self.spec))
         return table.location().rstrip("/"), Shape(schema=schema, spec=table.spec(), properties=table.properties)
-
-    def _storage(self, location: str) -> Storage:
-        from dativo_dagster.storage import Storage
-
-        return Storage.open(location, self.config.connection)

@@ -7,7 +7,7 @@ import pytest
 from dativo_dagster.config.contract import Contract
 from dativo_dagster.config.job import Incremental, Job, JobStream, Merge, Source, Target
 from dativo_dagster.pipeline.guard import audit, can_be_merged, first_cursor
-from dativo_ingest.exceptions import ConfigurationError, ValidationError
+from dativo_ingest.exceptions import ConfigurationError, TransientError, ValidationError
 from dativo_ingest.model import CheckResult, Cursor, Snapshot, Unit, Window
 from dativo_ingest.result import StreamResult
 
@@ -86,12 +86,25 @@ def test_what_a_run_did_not_read_is_not_deleted():
     can_be_merged(stream(mode="merge"), window)
 
 
+class Rejecting:
+    """A table with branches, which cannot be reached when the reason is to be left there."""
+
+    def __init__(self):
+        self.reasons = []
+
+    def reject(self, snapshot, reason):
+        assert snapshot.branch
+        self.reasons.append(reason)
+        raise TransientError("the catalog is away")
+
+
 def test_a_failed_check_keeps_a_commit_on_its_branch_and_says_why():
     told = {"job": "j", "tenant": "t", "stream": "s", "table": "a.b", "status": "committed"}
-    branch = Snapshot(id="1", table="a.b", token="x", branch="dativo-x")
+    branch, table = Snapshot(id="1", table="a.b", token="x", branch="dativo-x"), Rejecting()
     warned = CheckResult(name="types", passed=False, severity="warn")
-    audit(stream(), StreamResult(**told, snapshot=branch, checks=(warned,)))
+    audit(stream(), StreamResult(**told, snapshot=branch, checks=(warned,)), table)
     failed = CheckResult(name="row_bounds", passed=False, message="1 rows, and the contract says at least 2")
     with pytest.raises(ValidationError, match="row_bounds: 1 rows") as caught:
-        audit(stream(), StreamResult(**told, snapshot=branch, checks=(warned, failed)))
+        audit(stream(), StreamResult(**told, snapshot=branch, checks=(warned, failed)), table)
     assert caught.value.details["branch"] == "dativo-x"
+    assert table.reasons == ["row_bounds: 1 rows, and the contract says at least 2"]

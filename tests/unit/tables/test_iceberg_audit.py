@@ -139,3 +139,25 @@ def test_files_of_a_branch_are_nobodys_orphans():
     open_table().commit(stage(open_table(), AUDITED, ROWS, token("a")))
     later = datetime.now(timezone.utc) + timedelta(hours=1)
     assert open_table().orphans(later) == []
+
+
+def test_the_reason_stays_with_a_rejected_branch_and_goes_with_it():
+    staged = stage(open_table(), AUDITED, ROWS, token("a"))
+    waiting = open_table().commit(staged)
+    open_table().reject(waiting, "row_bounds: too few")
+    later = datetime.now(timezone.utc) + timedelta(hours=1)
+    assert "row_bounds: too few" in open_table().drop_branches(later, dry_run=True).reason
+
+    again = open_table().commit(staged)
+    assert "row_bounds" not in open_table().drop_branches(later, dry_run=True).reason
+
+    open_table().reject(again, "row_bounds: too few")
+    open_table().publish(staged, again)
+    assert not any(key.startswith("dativo.audit.") for key in open_table()._load().properties)
+
+
+def test_dropping_a_branch_takes_its_reason_along():
+    open_table().reject(open_table().commit(stage(open_table(), AUDITED, ROWS, token("a"))), "too few")
+    open_table().drop_branches(datetime.now(timezone.utc) + timedelta(hours=1))
+    assert not any(key.startswith("dativo.audit.") for key in open_table()._load().properties)
+    assert branches() == set()

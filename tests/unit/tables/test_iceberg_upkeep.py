@@ -8,9 +8,10 @@ from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownExcept
 
 from dativo_dagster.config.job import Evolution, Merge, Partition
 from dativo_dagster.tables.iceberg import Config, Table
+from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.protocols import Maintained
 from tests.fakes.flaky import Flaky
-from tests.fakes.lake import COLUMNS, KEY, ROWS, ids, put, spec, stage, token
+from tests.fakes.lake import KEY, ROWS, ids, put, spec, stage, token
 
 DAYS = (Partition(column="day", transform="day"),)
 
@@ -240,8 +241,14 @@ def test_left_branches_are_listed_by_age_and_dropped():
     assert ids(open_table()) == [1]
 
 
+def test_files_are_nobodys_only_where_every_branch_of_the_catalog_is_seen():
+    put(open_table(), spec(), ROWS, token("a"))
+    with pytest.raises(ConfigurationError) as caught:
+        Table(Config(branch="dev"), spec()).orphans(later())
+    assert caught.value.error_code == "ORPHANS_UNKNOWN"
+
+
 def test_there_is_nothing_to_do_for_a_table_that_is_not_there():
     assert open_table().compact().reason
     assert open_table().expire(later(), keep=1).names == ()
     assert open_table().drop_branches(later()).names == ()
-    assert COLUMNS
