@@ -230,10 +230,6 @@ CODES: dict[str, tuple[str, str]] = {
         "A table that is to keep history has several rows of one key that hold since the same moment.",
         "Choose a key that tells its rows apart, or a new table; rows from before it kept history have no moment.",
     ),
-    "MERGE_BAD_KEY": (
-        "A column of a type that cannot tell rows apart is part of a key.",
-        "Use columns of whole numbers, decimals, text, dates, times, uuid, boolean or binary.",
-    ),
     "MERGE_DUPLICATE_KEYS": (
         "A run has several differing rows with one key, and nothing says which of them counts.",
         "Name a column in `order_by` that tells them apart, or add what is missing to `key`.",

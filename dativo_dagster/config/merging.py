@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dativo_dagster.config import types as lt
 from dativo_dagster.config.job import Merge
 from dativo_dagster.config.mistakes import Mistakes, nearest
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from dativo_dagster.config.jobfile import TargetFile
 
 MODES = frozenset({"merge", "scd2"})
+UNFIT_FOR_KEYS = frozenset({"float32", "double", "json"})
+UNFIT_FOR_ORDER = frozenset({"boolean", "binary", "json", "uuid"})
 OF_MERGE = ("key", "order_by", "deleted_column", "delete_missing", "history")
 
 
@@ -39,8 +42,10 @@ class Merging:
         if not key:
             self._wrong("mode", f"{target.mode} needs `key`, or a primary key in the contract")
             return None
-        for name, column in (*(("key", c) for c in key), ("order_by", target.order_by)):
-            self._known(name, column, contract)
+        for column in key:
+            self._fits("key", column, contract, "tell rows apart")
+        if target.order_by is not None:
+            self._fits("order_by", target.order_by, contract, "put rows in order")
         self._known("deleted_column", target.deleted_column, contract)
         if target.delete_missing and read.incremental:
             self._wrong(
@@ -49,18 +54,44 @@ class Merging:
                 "or drop `incremental`",
             )
         history = target.history.model_dump() if target.history else {}
-        return Merge(
+        made = Merge(
             key=key,
             order_by=target.order_by,
             deleted_column=target.deleted_column,
             delete_missing=target.delete_missing,
             **history,
         )
+        if target.mode == "scd2":
+            self._free(made, contract)
+        return made
 
-    def _known(self, name: str, column: str | None, contract: Contract) -> None:
+    def _known(self, name: str, column: str | None, contract: Contract) -> bool:
         columns = [f.name for f in contract.fields]
-        if column is not None and column not in columns:
-            self._wrong(name, f"the contract has no column {column!r}; {nearest(column, columns)}")
+        if column is None or column in columns:
+            return True
+        self._wrong(name, f"the contract has no column {column!r}; {nearest(column, columns)}")
+        return False
+
+    def _fits(self, name: str, column: str, contract: Contract, purpose: str) -> None:
+        """Note a column that there is not, or whose values cannot serve the purpose."""
+        if not self._known(name, column, contract):
+            return
+        kind = next(f.type for f in contract.fields if f.name == column)
+        unfit = UNFIT_FOR_KEYS if name == "key" else UNFIT_FOR_ORDER
+        if isinstance(kind, (lt.List, lt.Map, lt.Struct)) or str(kind) in unfit:
+            self._wrong(name, f"column {column!r} is {kind}, whose values cannot {purpose}")
+
+    def _free(self, merge: Merge, contract: Contract) -> None:
+        """Note names of history's columns that are taken."""
+        added = (merge.valid_from, merge.valid_to, merge.is_current)
+        taken = {f.name for f in contract.fields} & set(added)
+        if taken or len(set(added)) < len(added):
+            self._wrong(
+                "history",
+                f"scd2 adds the columns {', '.join(added)}, and "
+                + (f"the contract has {', '.join(sorted(taken))} already" if taken else "two of them have one name")
+                + "; give them other names: `history: {valid_from: ..., valid_to: ..., is_current: ...}`",
+            )
 
     def _wrong(self, name: str, why: str) -> None:
         mark = self.block.marks[name][1] if name in self.block else self.block.mark

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dativo_ingest.exceptions import ConfigurationError, ValidationError
+from dativo_ingest.exceptions import ValidationError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,23 +70,6 @@ def plain(column: pa.ChunkedArray | pa.Array) -> pa.Array:
         kind = kind.storage_type
     column = column.cast(_WIDE.get(kind, kind))
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-def refuse_types(schema: pa.Schema, key: Sequence[str], table: str) -> None:
-    """Refuse columns that cannot tell rows apart.
-
-    Raises:
-        ConfigurationError: ``MERGE_BAD_KEY``: floats, which may be equal and differ; lists, maps and structs.
-    """
-    for name in key:
-        kind = schema.field(name).type
-        if pa.types.is_floating(kind) or pa.types.is_nested(kind):
-            raise ConfigurationError(
-                f"table {table}: column {name!r} is {kind}, which cannot be a key: use columns of whole numbers, "
-                "decimals, text, dates, times, uuid, boolean or binary",
-                "MERGE_BAD_KEY",
-                {"table": table, "column": name},
-            )
 
 
 def refuse_nulls(columns: Sequence[pa.ChunkedArray], key: Sequence[str], table: str) -> None:

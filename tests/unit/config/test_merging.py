@@ -1,126 +1,72 @@
-"""What a job may say of merging, and what is refused where it stands."""
-
-from __future__ import annotations
+"""What a target may say of merging, and what is told before anything runs."""
 
 from pathlib import Path
 
 import pytest
 
-from dativo_dagster.config.job import Incremental, Merge
+from dativo_dagster.config.job import Merge
 from dativo_dagster.config.load import load_job
 from dativo_ingest.exceptions import ConfigurationError
 
 CONTRACT = """\
 name: orders
 schema:
-  - {name: id, type: int64, required: true}
-  - {name: at, type: timestamp}
-  - {name: gone, type: boolean}
-"""
-JOB = """\
-source: {connector: csv, files: [orders.csv]SOURCE}
-target: {connector: iceberg, table: a.orders, mode: merge, TARGET}
-contract: orders.contract.yaml
+  - {name: id, type: int64, required: true, primary_key: true}
+  - {name: region, type: string, required: true}
+  - {name: updated_at, type: timestamp}
+  - {name: price, type: double}
+  - {name: lines, type: "list<string>"}
+  - {name: raw, type: json}
+  - {name: paid, type: boolean}
 """
 
 
-@pytest.fixture
-def loaded(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("orders.contract.yaml").write_text(CONTRACT)
 
-    def load(target: str, source: str = "", mode: str = "merge"):
-        text = JOB.replace("SOURCE", source).replace("TARGET", target).replace("mode: merge", f"mode: {mode}")
-        Path("job.yaml").write_text(text)
-        (stream,) = load_job(Path("job.yaml"), environment={}).streams
-        return stream
 
-    return load
-
-
-def refused(loaded, *args, **kwargs) -> str:
-    with pytest.raises(ConfigurationError) as caught:
-        loaded(*args, **kwargs)
-    return caught.value.message
-
-
-def test_a_merge_says_its_key_its_order_and_its_deletions(loaded):
-    target = loaded("key: id, order_by: at, deleted_column: gone").target
-    assert target.mode == "merge"
-    assert target.merge == Merge(key=("id",), order_by="at", deleted_column="gone")
-
-
-def test_the_primary_key_of_the_contract_is_the_key_when_none_is_said(loaded):
-    Path("orders.contract.yaml").write_text(CONTRACT.replace("required: true", "primary_key: true"))
-    assert loaded("order_by: at").target.merge == Merge(key=("id",), order_by="at")
-
-
-def test_the_columns_of_a_history_may_be_named(loaded):
-    merge = loaded("key: [id], history: {valid_from: since}", mode="scd2").target.merge
-    assert (merge.valid_from, merge.valid_to, merge.is_current) == ("since", "valid_to", "is_current")
-
-
-@pytest.mark.parametrize(
-    ("target", "where", "why"),
-    [
-        ("order_by: at", "2:53: target.mode", "merge needs `key`, or a primary key in the contract"),
-        ("key: [id, nr]", "target.key", "the contract has no column 'nr'"),
-        ("key: id, order_by: att", "target.order_by", "did you mean 'at'?"),
-        ("key: id, deleted_column: deleted", "target.deleted_column", "the contract has no column 'deleted'"),
-    ],
-)
-def test_a_merge_that_cannot_be_is_refused_where_it_stands(loaded, target, where, why):
-    message = refused(loaded, target)
-    assert where in message
-    assert why in message
-
-
-def test_a_key_in_a_mode_that_does_not_merge_is_a_mistake(loaded):
-    assert "'key' is for the modes merge and scd2, and this is append" in refused(loaded, "key: id", mode="append")
-
-
-def test_what_is_missing_cannot_be_deleted_when_only_new_rows_are_read(loaded):
-    source = ", incremental: file_modified_time"
-    assert "all older rows would be deleted" in refused(loaded, "key: id, delete_missing: true", source)
-    assert loaded("key: id, delete_missing: true").target.merge.delete_missing
-
-
-DATABASE = """\
-source: {connector: postgres, connection: {host: h, database: d, user: u}, tables: [orders], incremental: INCREMENT}
-target: {connector: iceberg, table: a.orders, mode: MODE, key: id}
+def target(said):
+    text = f"""\
+source: {{connector: csv, files: [orders.csv]}}
+target: {{connector: iceberg, table: shop.orders, {said}}}
 contract: orders.contract.yaml
 """
+    Path("job.yaml").write_text(text)
+    return load_job(Path("job.yaml"), environment={}).streams[0].target
 
 
-def increment(text: str, mode: str = "merge") -> Incremental:
-    Path("job.yaml").write_text(DATABASE.replace("INCREMENT", text).replace("MODE", mode))
-    (stream,) = load_job(Path("job.yaml"), environment={}).streams
-    return stream.source.incremental
+def test_the_key_is_that_of_the_contract_unless_the_job_names_one():
+    assert target("mode: merge").merge == Merge(key=("id",))
+    assert target("mode: merge, key: [region, id], order_by: updated_at").merge == Merge(
+        key=("region", "id"), order_by="updated_at"
+    )
 
 
-def test_spans_of_a_window_are_seconds_or_units_of_the_cursor(loaded):
-    rule = increment("{cursor_field: at, lookback: 2h, safe_lag: 90s, null_cursor: include, start: 2024-01-01}")
-    assert (rule.lookback, rule.safe_lag, rule.null_cursor) == (7200, 90, "include")
-    assert (str(rule.start), rule.on_missing_state) == ("2024-01-01", "stop")
-    assert increment("{cursor_field: at, lookback: 1000}").lookback == 1000
-    assert increment("{cursor_field: at, lookback_days: 2}").lookback == 172_800
+def test_history_has_columns_of_other_names_when_the_job_says_so():
+    merge = target("mode: scd2, history: {valid_from: since, valid_to: until, is_current: now}").merge
+    assert merge == Merge(key=("id",), valid_from="since", valid_to="until", is_current="now")
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("said", "answer"),
     [
-        ("{cursor_field: at, lookback: soon}", "'soon' is no span"),
-        ("{cursor_field: at, lookback: 1h, lookback_days: 2}", "`lookback` or `lookback_days`, not both"),
-        ("{cursor_field: at, null_cursor: drop}", "is not one of 'fail', 'exclude' or 'include'"),
+        ("mode: merge, key: [price]", "column 'price' is double, whose values cannot tell rows apart"),
+        ("mode: merge, key: [id, lines]", "column 'lines' is list<string>, whose values cannot tell rows apart"),
+        ("mode: merge, key: [raw]", "column 'raw' is json, whose values cannot tell rows apart"),
+        ("mode: merge, key: [idd]", "the contract has no column 'idd'"),
+        ("mode: merge, order_by: paid", "column 'paid' is boolean, whose values cannot put rows in order"),
+        ("mode: merge, order_by: lines", "column 'lines' is list<string>, whose values cannot put rows in order"),
+        ("mode: merge, deleted_column: nope", "the contract has no column 'nope'"),
+        ("mode: append, order_by: id", "'order_by' is for the modes merge and scd2, and this is append"),
+        ("mode: scd2, history: {valid_from: region}", "the contract has region already"),
+        ("mode: scd2, history: {valid_from: at, valid_to: at}", "two of them have one name"),
     ],
 )
-def test_a_window_that_cannot_be_is_refused(loaded, text, why):
-    with pytest.raises(ConfigurationError, match=why):
-        increment(text)
-
-
-@pytest.mark.parametrize("text", ["{cursor_field: at, lookback: 1h}", "{cursor_field: at, null_cursor: include}"])
-def test_rows_that_are_read_again_are_not_appended_again(loaded, text):
-    Path("job.yaml").write_text(DATABASE.replace("INCREMENT", text).replace("MODE, key: id", "append"))
-    with pytest.raises(ConfigurationError, match="append would double"):
-        load_job(Path("job.yaml"), environment={})
+def test_what_cannot_be_is_told_with_its_place_before_anything_runs(said, answer):
+    with pytest.raises(ConfigurationError) as caught:
+        target(said)
+    assert caught.value.error_code == "BAD_JOB"
+    assert answer in caught.value.message
+    assert "2:" in caught.value.message
