@@ -64,6 +64,7 @@ def rows_of(reader: Reader, window: Window, mode: str = "strict") -> tuple[list[
     for unit in window.units:
         for batch in reader.read(Stream(name=reader.context.object), unit):
             rows += enforcer.check(batch, source=unit.id, first_row=1).good.to_pylist()
+    reader.close()
     return rows, {v.rule: v.count for v in enforcer.violations()}
 
 

@@ -155,6 +155,10 @@ class PgDialect:
         connection.run(_BEGIN)
         connection.run(f"SET TRANSACTION SNAPSHOT {_text(shared)}")
 
+    def pin(self, holder: Connection, relation: Relation) -> None:
+        """Lock a relation against VACUUM FULL and the like: between two parts they would give its rows new pages."""
+        holder.rows(f"SELECT 1 AS one FROM {relation.source} WHERE false")
+
     def _ordered(self, name: str, kind: str) -> str:
         """Write a column as it is compared: texts by their bytes, so that no locale has a say."""
         return f'{self.quote(name)} COLLATE "C"' if kind == "text" else self.quote(name)

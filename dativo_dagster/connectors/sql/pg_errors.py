@@ -16,6 +16,7 @@ from dativo_ingest.exceptions import (
     DativoError,
     TransientError,
     ValidationError,
+    wrap_exception,
 )
 
 Made = Callable[[str], DativoError]
@@ -78,6 +79,8 @@ _TEXTS: dict[str, Made] = {
 
 def translate(error: BaseException, where: str) -> DativoError:
     """Give an error of the driver as one of ours; the message has the server's words and never a row."""
+    if not isinstance(error, OSError) and not type(error).__module__.startswith("adbc"):
+        return wrap_exception(error)
     text = _words(str(error))
     message = f"{where}: {text}"
     state = getattr(error, "sqlstate", None) or ""

@@ -107,7 +107,7 @@ class SqlReader:
         where = f"stream {stream.name!r}, {unit.id}"
         with self._connected(where) as connection:
             relation = self._relation(connection, stream)
-            self._join(connection, alone=not unit.spec.get("shared"))
+            self._join(connection, relation, alone=not unit.spec.get("shared"))
             columns = selected(self.dialect, relation, self.context.contract)
             span = Span.from_json(unit.spec["span"]) if unit.spec.get("span") else None
             conditions = [self.dialect.condition(span)] if span else []
@@ -228,14 +228,15 @@ class SqlReader:
         large = whole and (relation.rows or 0) >= LARGE_ROWS
         return max(1, self.context.parallelism) if large else 1
 
-    def _join(self, connection: Connection, *, alone: bool) -> None:
+    def _join(self, connection: Connection, relation: Relation, *, alone: bool) -> None:
         """See what the other units see, or what the whole job sees."""
         session = self.context.session
-        if session is None and not alone:
+        if not alone:
             with self._lock:
-                if self._session is None:
+                if session is None and self._session is None:
                     self._session = Session.open(self.dialect)
-                session = self._session
+                session = session or self._session
+                session.pin(self.dialect, relation)
         if session is not None and session.shared is not None:
             self.dialect.join(connection, session.shared)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dativo_dagster.connectors.sql.base import Connection, Dialect
+    from dativo_dagster.connectors.sql.base import Connection, Dialect, Relation
 
 
 @dataclass
@@ -17,6 +18,7 @@ class Session:
 
     holder: Connection
     shared: Any
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def open(cls, dialect: Dialect) -> Session:
@@ -29,6 +31,12 @@ class Session:
             if isinstance(error, Exception):
                 raise dialect.translate(error, "session") from error
             raise
+
+    def pin(self, dialect: Dialect, relation: Relation) -> None:
+        """Keep others from moving the rows of a relation that is read in parts, where that may happen."""
+        if hasattr(dialect, "pin"):
+            with self.lock:
+                dialect.pin(self.holder, relation)
 
     def close(self) -> None:
         """End it."""

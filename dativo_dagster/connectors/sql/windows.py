@@ -90,13 +90,12 @@ class Windows:
     def _slice(self) -> WindowPlan:
         part = self.context.slice
         assert part is not None  # noqa: S101 - `plan` looked
-        self._column(part.column)
+        column = self._column(part.column)
         if part.lower is None or part.upper is None:
-            span = Span(column=part.column, kind="value", values=part.values)
+            span = Span(column=column.name, kind="value", values=part.values)
         else:
-            span = window.slice_span(
-                part.column, self._kind(part.column), part.lower, part.upper, self._zone(column.name)
-            )
+            kind, zone = self._kind(column.name), self._zone(column.name)
+            span = window.slice_span(column.name, kind, part.lower, part.upper, zone)
         # An append must not repeat a part that is there; what replaces it is read anew each time it is asked for.
         stable = self.context.mode == "append"
         name = window.digest(f"{self.relation.source}\0{span.fingerprint}") if stable else ""
