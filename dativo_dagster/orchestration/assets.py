@@ -14,7 +14,7 @@ from dativo_dagster.orchestration.events import closed_columns, promise
 from dativo_dagster.orchestration.hiding import shown
 from dativo_dagster.orchestration.naming import asset_key, joined, slug, source_key, system
 from dativo_dagster.orchestration.ops import COMMIT, EXTRACT_WRITE, PLAN, steps
-from dativo_dagster.orchestration.partitions import ONE_A_RUN, definition_of
+from dativo_dagster.orchestration.partitions import definition_of
 from dativo_dagster.orchestration.resources import JOB_FILE, STREAM
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ def stream_asset(job: Job, stream: JobStream, keys: Keys) -> dg.AssetsDefinition
         metadata_by_output_name={"table": _metadata(job, stream)},
         code_versions_by_output_name={"table": job.fingerprint(stream)},
         partitions_def=definition_of(stream.partitions) if stream.partitions else None,
-        backfill_policy=ONE_A_RUN if stream.partitions else None,
     )
 
 

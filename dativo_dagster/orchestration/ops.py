@@ -173,7 +173,7 @@ def commit(step: Step, plan: dict[str, Any], staged: dict[str, Any]) -> dg.Outpu
     step.context.log.info(
         "%s: %s, %s rows in %s files", result.table, result.status, result.counts.written, result.files
     )
-    checks = _last_checks(step.context, result) if decided.empty else result.checks
+    checks = _last_checks(step, result) if decided.empty else result.checks
     part = slice_metadata(step.stream.slice)
     metadata = {**result_metadata(result), **part, **_first_rows(step, result), "checks": checks_metadata(checks)}
     return dg.Output(None, metadata=metadata)
@@ -186,10 +186,10 @@ def _first_rows(step: Step, result: StreamResult) -> dict[str, Any]:
     return {"first_rows": dg.MetadataValue.md(preview(rows, step.stream.contract))}
 
 
-def _last_checks(context: dg.OpExecutionContext, result: StreamResult) -> tuple[CheckResult, ...]:
+def _last_checks(step: Step, result: StreamResult) -> tuple[CheckResult, ...]:
     """Give the outcomes of the last run (of this partition) that had a window: one without proves nothing."""
-    keys = [context.partition_key] if context.has_partition_key else None
-    records = dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=keys)
-    found = context.instance.fetch_materializations(records, limit=1).records
+    keys = [step.stream.slice.key] if step.stream.slice else None
+    records = dg.AssetRecordsFilter(asset_key=step.context.asset_key, asset_partitions=keys)
+    found = step.context.instance.fetch_materializations(records, limit=1).records
     last = found[0].asset_materialization if found else None
     return (checks_of(last.metadata) if last else ()) or result.checks

@@ -24,8 +24,6 @@ _CALENDARS: dict[Every, type[dg.TimeWindowPartitionsDefinition]] = {
     "week": dg.WeeklyPartitionsDefinition,
     "month": dg.MonthlyPartitionsDefinition,
 }
-ONE_A_RUN = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
-"""Each part of a backfill is a run of its own, with its own state and commit; they go side by side."""
 
 
 def definition_of(partitions: Partitions) -> dg.PartitionsDefinition:
@@ -46,14 +44,17 @@ def sliced(context: dg.OpExecutionContext, stream: JobStream) -> JobStream:
     """
     if stream.partitions is None:
         return stream
-    if not context.has_partition_key:
-        several = " and not of a range" if context.has_partition_key_range else ""
+    # A backfill may name its one part as a range of one.
+    named = context.has_partition_key or context.has_partition_key_range
+    keys = context.partition_keys if named else ()
+    if len(keys) != 1:
+        several = f", and not of {len(keys)}" if keys else ""
         raise ConfigurationError(
             f"stream {stream.name!r} is partitioned: a run is one of a single partition{several}, so that each has "
             "its own commit; launch a backfill instead, which makes one run of each, or `dativo run --partitions`",
             "NO_PARTITIONS",
         )
-    return replace(stream, slice=slice_of(stream.partitions, context.partition_key, datetime.now(timezone.utc)))
+    return replace(stream, slice=slice_of(stream.partitions, keys[0], datetime.now(timezone.utc)))
 
 
 def slice_metadata(part: Slice | None) -> dict[str, str]:

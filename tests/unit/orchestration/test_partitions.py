@@ -81,7 +81,7 @@ def test_asset_checks_and_job_know_the_parts(folder, write):
     asset = defs.resolve_assets_def(ORDERS)
     assert keys == [f"2026-01-0{n}" for n in range(1, 9)]
     assert asset.partitions_def.get_partition_keys() == keys
-    assert asset.backfill_policy == dg.BackfillPolicy.multi_run(1)
+    assert asset.backfill_policy is None  # Dagster's default: a run for each part
     assert asset.metadata_by_key[ORDERS]["partitions"] == "by at: day (UTC)"
 
 
@@ -144,6 +144,16 @@ def test_a_run_without_a_part_or_over_a_range_is_refused_and_says_what_to_do(fol
         assert failed.step_failure_data.user_failure_data.metadata["code"].value == "NO_PARTITIONS"
         assert "backfill" in failed.step_failure_data.user_failure_data.description
     assert rows(path) == []
+
+
+def test_a_range_of_one_is_that_part(folder, write, instance):
+    path = write()
+    span = dict.fromkeys(("dagster/asset_partition_range_start", "dagster/asset_partition_range_end"), "2026-01-02")
+    job = build_definitions(folder).resolve_job_def(NAME)
+    result = job.execute_in_process(instance=instance, tags=span)
+    assert rows(path) == [6, 7, 8]
+    assert facts(result)["partition"] == "2026-01-02"
+    assert instance.get_materialized_partitions(ORDERS) == {"2026-01-02"}
 
 
 @pytest.mark.parametrize(
