@@ -118,4 +118,6 @@ def _reason(window: Window, state: State | None, committed: Snapshot | None) -> 
         return "first run: the table knows nothing of this stream"
     if window.before is None:
         return "the source is read whole and has changed since the last commit"
+    if column := window.bounds.get("column"):
+        return f"a window of {column}, from where the last commit ended"
     return f"{len(window.units)} units are new or changed since the last commit, {window.skipped} unchanged"
