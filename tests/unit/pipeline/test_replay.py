@@ -7,9 +7,12 @@ import json
 import subprocess
 import sys
 import threading
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dativo_dagster.config.job import Merge
@@ -352,6 +355,67 @@ def test_a_late_row_needs_a_place_in_the_table(tmp_path, monkeypatch, mode, orde
     with pytest.raises(ConfigurationError) as caught:
         replay(job, stream, by="ana")
     assert caught.value.error_code == "REPLAY_REFUSED"
+
+
+TYPES = """\
+tenant: acme
+source: {connector: parquet, files: [all.parquet]}
+target: {connector: parquet, path: all, table: shop.all}
+validation: quarantine
+contract:
+  name: all
+  schema:
+    - {name: i, type: int64, %s}
+    - {name: u, type: uint64}
+    - {name: d, type: "decimal(38,10)"}
+    - {name: f, type: float64}
+    - {name: b, type: boolean}
+    - {name: s, type: string}
+    - {name: x, type: binary}
+    - {name: day, type: date}
+    - {name: clock, type: "time[us]"}
+    - {name: t, type: "timestamp[us]"}
+    - {name: z, type: "timestamptz[us]"}
+    - {name: l, type: "list<struct<a: int64, b: string>>"}
+    - {name: j, type: json}
+"""
+
+
+def test_every_type_comes_back_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    row = {
+        "i": 2**63 - 1,
+        "u": 2**64 - 1,
+        "d": Decimal("1234567890123456789012345678.0123456789"),
+        "f": 0.1 + 0.2,
+        "b": True,
+        "s": 'ä"\\\n\u2028',
+        "x": b"\x00\xff",
+        "day": date(1969, 7, 20),
+        "clock": time(23, 59, 59, 999999),
+        "t": datetime(2026, 1, 1, 0, 0, 0, 1),  # noqa: DTZ001 - a column without a time zone
+        "z": datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=timezone.utc),
+        "l": [{"a": 2**53 + 1, "b": None}, None],
+        "j": '{"n": 1.10}',
+    }
+    types = {
+        "u": pa.uint64(),
+        "d": pa.decimal128(38, 10),
+        "clock": pa.time64("us"),
+        "l": pa.list_(pa.struct([("a", pa.int64()), ("b", pa.string())])),
+    }
+    pq.write_table(pa.table({key: pa.array([value], types.get(key)) for key, value in row.items()}), "all.parquet")
+    path = tmp_path / "all.yaml"
+    path.write_text(TYPES % "maximum: 5")
+    (result,) = run_job(load_job(path)).streams
+    assert (result.error, result.counts.rejected) == (None, 1)
+
+    path.write_text(TYPES % "minimum: 5")
+    job = load_job(path)
+    result = replay(job, job.streams[0], by="ana")
+    assert (result.landed, result.violations) == (1, ())
+    (found,) = [r for b in open_table(job, job.streams[0]).scan() for r in b.to_pylist()]
+    assert found == row
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from dativo_ingest import exceptions as e
 from dativo_ingest import native
 from dativo_ingest.exceptions import PluginError
-from dativo_ingest.model import Column, Cursor, Stream, Unit
+from dativo_ingest.model import Column, Cursor, Stream, Unit, Window
 from dativo_ingest.native_json.reader import reader_words
 from dativo_ingest.protocols import Reader
 from tests.clibrary import ROOT, c_library
@@ -215,3 +215,34 @@ def test_the_reader_of_the_guide_gives_its_rows_for_ever_and_is_stopped():
             list(rows)
     assert caught.value.error_code == "ENDLESS_READER"
     assert json.dumps(caught.value.to_dict())
+
+
+def _counting(real, cursor):
+    """Plan in one instance and read in another, with nothing between them but JSON."""
+    config = _source("counts")
+    config["source"]["incremental"] = {"strategy": "incremental", "state_path": str(real)}
+    library = native.load_library(c_library("old"))
+    with library.reader("create_reader", config) as reader:
+        window = Window.loads(reader.split(STREAM, cursor).dumps())
+    with library.reader("create_reader", config) as reader:
+        (batch,) = reader.read(STREAM, window.units[0])
+        return batch.column("n").to_pylist(), reader.reached(window)
+
+
+def test_the_state_of_a_library_is_a_copy_until_its_rows_are_committed(tmp_path):
+    real = tmp_path / "old.state.json"
+    assert _counting(real, None) == ([0], Cursor(value={"state": {"next": 1}}))
+    assert _counting(real, Cursor(value={"state": {"next": 4}})) == ([4], Cursor(value={"state": {"next": 5}}))
+    assert not real.exists()
+
+    real.write_text('{"next": 7}')
+    assert _counting(real, None)[0] == [7]
+    assert real.read_text() == '{"next": 7}'
+
+
+def test_a_state_that_was_cut_short_never_reaches_a_library(tmp_path):
+    real = tmp_path / "old.state.json"
+    real.write_text('{"next"')
+    with pytest.raises(e.ConfigurationError) as caught:
+        _counting(real, None)
+    assert caught.value.error_code == "STATE_CORRUPT"
