@@ -10,6 +10,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,8 @@ from datetime import datetime, timedelta, timezone
 from functools import wraps
 from pathlib import Path
 from typing import Any
+
+from tests.reliability.extent import FULL
 
 PRELOAD = [
     "tests.reliability.child",
@@ -32,7 +35,7 @@ PRELOAD = [
     "pyiceberg.catalog.sql",
 ]
 STAGING = "/_dativo/staging/"
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 1800 if FULL else 120
 
 
 def die(*_: object) -> None:
@@ -189,6 +192,39 @@ def run(desk: Path, step: str = "never", job: str = "job.yaml") -> tuple[int | N
     return _child(_materialize if STEPS[step].dagster else _run, desk, step, job)
 
 
+def run_within(desk: Path, limit: int) -> tuple[int | None, Any, int, bool]:
+    """Run the job of a desk with ``limit`` bytes of memory, where this system lets us limit it.
+
+    Gives the exit code, the result, the most bytes of memory that the process had, and whether it was limited.
+    """
+    with _limited(desk.name, limit) as group:
+        code, answer = _child(_run_measured, desk, group)
+        result, peak = answer or (None, 0)
+        return code, result, peak, group is not None
+
+
+@contextlib.contextmanager
+def _limited(name: str, limit: int) -> Iterator[Path | None]:
+    """Make a control group, of version 1 or 2; None where we may not."""
+    for root, setting in (("memory", "memory.limit_in_bytes"), ("", "memory.max")):
+        group = Path("/sys/fs/cgroup", root, f"dativo-{os.getpid()}-{name}")
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            (group / setting).write_text(str(limit))
+        except OSError:
+            group.rmdir()
+            continue
+        try:
+            yield group
+        finally:
+            group.rmdir()
+        return
+    yield None
+
+
 def at_once(desk: Path, count: int, jobs: Sequence[str] = ("job.yaml",)) -> list[Any]:
     """Run jobs in ``count`` processes, each of which has written all of its files before the first one commits."""
     together = _context().Barrier(count)
@@ -247,6 +283,13 @@ def _run(step: str, job: str) -> dict[str, Any]:
 
     STEPS[step].stop()
     return run.run_job(load_job(Path(job))).streams[0].to_json()
+
+
+def _run_measured(group: Path | None) -> tuple[dict[str, Any], int]:
+    if group is not None:
+        (group / "cgroup.procs").write_text(str(os.getpid()))
+    result = _run("never", "job.yaml")
+    return result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _run_together(job: str, together: Any) -> dict[str, Any]:
