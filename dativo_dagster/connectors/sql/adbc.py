@@ -87,8 +87,7 @@ class AdbcConnection:
                 found: pa.Schema = cursor.adbc_execute_schema(sql)
                 return found
             cursor.execute(sql)
-            found = cursor.fetch_record_batch().schema
-            return found
+            return cast("pa.Schema", cursor.fetch_record_batch().schema)
 
     def table_schema(self, relation: Relation) -> pa.Schema:
         """Give the columns of a table."""

@@ -1,4 +1,4 @@
-"""Errors of any driver below SQLAlchemy as ours: by SQLSTATE or MySQL's number, else by the words that drivers share."""
+"""Errors of any driver below SQLAlchemy as ours: by SQLSTATE or MySQL's number, else by words that drivers share."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from dativo_ingest.exceptions import (
     DativoError,
 )
 
-_WORDS: tuple[tuple[str, type[DativoError], str, bool], ...] = (
-    (r"^28|password authentication failed|access denied|login failed|ORA-01017", AuthenticationError, "AUTHENTICATION_FAILED", False),
-    (r"^42501|permission denied|insufficient privileges", AuthenticationError, "PERMISSION_DENIED", False),
-    (r"^3D|database .* does not exist|unable to open database|unknown database", ConfigurationError, "DATABASE_NOT_FOUND", False),
-    (r"^42P01|no such table|relation .* does not exist|ORA-00942|invalid object name", ConfigurationError, "TABLE_NOT_FOUND", False),
-    (r"^42|syntax error|no such column|ORA-009", ConfigurationError, "BAD_QUERY", False),
-    (r"^57014|interrupted|canceling statement due to user", ConnectionError, "CANCELLED", False),
-    (r"^08|could not connect|connection refused|could not translate|timed? ?out|unreachable", ConnectionError, "CONNECTION_FAILED", True),
-)  # fmt: skip
+_WORDS: tuple[tuple[str, type[DativoError], str], ...] = (
+    # a pattern fits the SQLSTATE where there is one, else the text
+    (r"^28|password authentication failed|access denied|ORA-01017", AuthenticationError, "AUTHENTICATION_FAILED"),
+    (r"^42501|permission denied|insufficient privileges", AuthenticationError, "PERMISSION_DENIED"),
+    (r"^3D|database .* does not exist|unable to open database", ConfigurationError, "DATABASE_NOT_FOUND"),
+    (r"^42P01|no such table|relation .* does not exist|ORA-00942", ConfigurationError, "TABLE_NOT_FOUND"),
+    (r"^42|syntax error|no such column|ORA-009", ConfigurationError, "BAD_QUERY"),
+    (r"^57014|interrupted|canceling statement due to user", ConnectionError, "CANCELLED"),
+    (r"^08|refused|could not (connect|translate)|time(d |-)?out|unreachable", ConnectionError, "CONNECTION_FAILED"),
+)
 
 
 def translate(error: BaseException, where: str, url: str | None) -> DativoError:
@@ -36,7 +37,7 @@ def translate(error: BaseException, where: str, url: str | None) -> DativoError:
     if type(said).__module__.startswith("pymysql"):
         return my_errors.translate(said, where)
     state = str(getattr(said, "pgcode", None) or getattr(said, "sqlstate", None) or "")
-    for pattern, kind, code, retryable in _WORDS:
-        if re.search(pattern, state) if state else re.search(pattern, text, re.I):
-            return kind(f"{where}: {text}", code, retryable=retryable)
+    for pattern, kind, code in _WORDS:
+        if re.search(pattern, state or text, re.IGNORECASE):
+            return kind(f"{where}: {text}", code, retryable=False if code == "CANCELLED" else None)
     return ConnectionError(f"{where}: {text}", "CONNECTION_LOST")

@@ -33,7 +33,8 @@ _LOGICAL: tuple[tuple[type, str], ...] = (
 def logical(kind: st.TypeEngine[Any]) -> str:
     """Give the logical type that holds a column, string where there is no better one."""
     if isinstance(kind, st.DateTime):
-        return "timestamptz" if kind.timezone else "timestamp"
+        # SQLite's TIMESTAMP(6) is reflected with 6 as its zone.
+        return "timestamptz" if kind.timezone is True else "timestamp"
     if isinstance(kind, st.Numeric) and not isinstance(kind, st.Float):
         precision, scale = kind.precision, kind.scale or 0
         return f"decimal({precision},{scale})" if precision and precision <= MAX_PRECISION else "string"
@@ -52,12 +53,16 @@ def _column(values: list[Any]) -> pa.Array:
     first = next((v for v in values if v is not None), None)
     make = next((make for kind, make in _MADE if isinstance(first, kind)), None)
     try:
-        return pa.array([v if v is None or make is None else make(v) for v in values])
+        found = pa.array([v if v is None or make is None else make(v) for v in values])
+        if not pa.types.is_decimal256(found.type):
+            return found
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, TypeError, AttributeError):
-        return pa.array([None if v is None else _text(v) for v in values], pa.string())
+        pass  # the values are of several kinds, or larger than any type
+    return pa.array([None if v is None else _text(v) for v in values], pa.string())
 
 
 def _text(value: Any) -> str:
+    """Write a value so that it can be read back exactly."""
     make = next((make for kind, make in _MADE if isinstance(value, kind)), str)
     return str(make(value))
 

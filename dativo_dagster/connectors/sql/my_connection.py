@@ -94,29 +94,38 @@ class MyConnection:
 
     def batches(self, sql: str) -> Iterator[pa.RecordBatch]:
         """Stream a query, each column as text, or as bytes where the server has bytes."""
+        from pymysql.err import MySQLError, raise_mysql_exception
+
         from dativo_dagster.connectors.sql.my_wire import ServerSaidError, blocks
 
-        self._link.query(sql, unbuffered=True)
-        result, self._running = self._link._result, True  # noqa: SLF001 - the rows come by its socket from here on
-        result.unbuffered_active = False  # else PyMySQL reads all of the rows when it lets go of them
+        self._running = True  # the server may take long before it sends a first word
         try:
-            for arrays in blocks(self._link._rfile.read1, len(result.fields)):  # noqa: SLF001
-                yield _batch(result.fields, arrays)
+            yield from self._answers(sql, blocks)
             self._running = False
         except ServerSaidError as said:
-            from pymysql.err import raise_mysql_exception
-
             self._running = False
             raise_mysql_exception(said.packet)
+        except MySQLError:
+            self._running = False
+            raise
         finally:
             if self._running:  # the rest is not wanted: end it there too
                 self.cancel()
                 self._link._force_close()  # noqa: SLF001 - closing politely would read the rest
 
+    def _answers(self, sql: str, blocks: Any) -> Iterator[pa.RecordBatch]:
+        """Ask, and make batches of what comes by PyMySQL's socket."""
+        self._link.query(sql, unbuffered=True)
+        result = self._link._result  # noqa: SLF001 - PyMySQL's own cursor would read the rows one by one
+        result.unbuffered_active = False  # else it reads all of the rows when it lets go of them
+        for arrays in blocks(self._link._rfile.read1, len(result.fields)):  # noqa: SLF001
+            yield _batch(result.fields, arrays)
+
     def cancel(self) -> None:
         """End the query that runs, by a session of its own since this one is busy."""
         if self._running:
-            with suppress(Exception), closing(_linked(self._config)) as other:  # it may have ended, and its server too
+            # It may have ended, and its server too.
+            with suppress(Exception), closing(_dial(self._config, self._link.host)) as other:
                 other.query(f"KILL QUERY {self._link.thread_id()}")
 
     @property

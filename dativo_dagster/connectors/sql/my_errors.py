@@ -16,7 +16,13 @@ from dativo_ingest.exceptions import (
     DativoError,
     TransientError,
     ValidationError,
+    wrap_exception,
 )
+
+
+class BrokenProtocolError(Exception):
+    """The server sent what is no row, or stopped in the middle of one."""
+
 
 Made = Callable[[str], DativoError]
 
@@ -63,11 +69,13 @@ def translate(error: BaseException, where: str) -> DativoError:
     if isinstance(error, ssl.SSLError) or re.search(r"certificate|\[SSL", text):
         return _TLS(f"{where}: {text}")
     made = _BY_NUMBER.get(number)
-    if made is None and isinstance(error, ModuleNotFoundError | RuntimeError):
-        made = _AUTHENTICATION if "cryptography" in text or "nacl" in text.lower() else None
+    if made is None and re.search(r"cryptography|nacl", text, re.IGNORECASE):
+        made = _AUTHENTICATION  # a package that a way to sign in needs
+    if made is None and not number and not isinstance(error, OSError | BrokenProtocolError):
+        return wrap_exception(error, message=f"{where}: {type(error).__name__}: {text}")
     if made is _DATA:
         text = re.sub(r"'(?:[^'\\]|\\.|'')*'", "'...'", text)
-    return (made or (_LOST if isinstance(error, OSError) or not number else _QUERY))(f"{where}: {text}")
+    return (made or (_QUERY if number else _LOST))(f"{where}: {text}")
 
 
 def _said(error: BaseException) -> tuple[int, str]:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from dativo_dagster.connectors.sql.my_errors import BrokenProtocolError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -25,10 +27,6 @@ _LONGEST_PACKET = 0xFFFFFF  # a longer row goes on in the next packet
 _NULL, _ERROR, _END = 0xFB, 0xFF, 0xFE
 _END_BYTES = 9  # an end is shorter; a row that starts like one is longer than a packet
 _WIDE = {0xFC: 2, 0xFD: 3, 0xFE: 8}  # bytes of a length that does not fit into one
-
-
-class BrokenProtocolError(Exception):
-    """The server sent what is no row, or stopped in the middle of one."""
 
 
 class ServerSaidError(Exception):

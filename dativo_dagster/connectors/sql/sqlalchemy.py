@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
-from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import Field
@@ -15,8 +15,9 @@ from dativo_dagster.connectors.sql.plain import PlainConfig, PlainDialect, deriv
 from dativo_dagster.connectors.sql.reader import SqlReader
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pyarrow as pa
-    from pydantic import JsonValue
 
     from dativo_dagster.config.job import SourceContext
     from dativo_ingest.exceptions import DativoError
@@ -42,7 +43,7 @@ _BACKSLASHES = frozenset({"mysql", "mariadb"})
 class Config(PlainConfig):
     """Options of the source; ``options`` go to SQLAlchemy's create_engine."""
 
-    options: dict[str, JsonValue] = Field(default_factory=dict, description="keyword arguments of create_engine")  # type: ignore[assignment]
+    options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of create_engine")
 
 
 class Reader(SqlReader):
@@ -111,11 +112,17 @@ class AlchemyDialect(PlainDialect):
     name = "SQLAlchemy"
 
     def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @cached_property
+    def _backend(self) -> str:
+        return str(self._dialect.name)
+
+    @cached_property
+    def _dialect(self) -> Any:
         from sqlalchemy.engine import make_url
 
-        self.config = config
-        self._backend = make_url(config.secret_url() or "").get_backend_name()
-        self._preparer = make_url(config.secret_url() or "").get_dialect()().identifier_preparer
+        return make_url(self.config.secret_url() or "").get_dialect()()
 
     def connect(self) -> AlchemyConnection:
         """Open a session."""
@@ -129,7 +136,7 @@ class AlchemyDialect(PlainDialect):
 
     def quote(self, name: str) -> str:
         """Write one identifier."""
-        return str(self._preparer.quote_identifier(name))
+        return str(self._dialect.identifier_preparer.quote_identifier(name))
 
     def schemas(self, connection: Connection) -> Sequence[str]:
         """Give the schema that names without one mean."""
