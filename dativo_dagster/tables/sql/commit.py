@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dativo_dagster.state.patience import tries
-from dativo_dagster.tables.sql import rows, shape
+from dativo_dagster.tables.sql import merge, rows, shape
 from dativo_dagster.tables.sql.ledger import Ledger
+from dativo_dagster.tables.sql.session import listed
 from dativo_dagster.validation import evolution
 from dativo_ingest.exceptions import CommitError, DativoError
 from dativo_ingest.model import Snapshot
@@ -97,9 +98,19 @@ class Commit:
         else:  # what takes long is done before the table is held
             session.load(batches, shape.loaded(self.spec, new))
             columns = self._shaped(session, ledger, new)
-            replaced = rows.put(session, self.name, self.spec, self.staged, new)
+            replaced = self._replace(session, new)
         ledger.put_columns(columns, self.spec.properties)
         ledger.finish(self.staged, replaced, session.total(self.name))
+
+    def _replace(self, session: Session, columns: Sequence[Column]) -> int:
+        """Bring in rows that others make room for; gives how many that were there are gone."""
+        if self.spec.mode == "scd2":
+            from dativo_dagster.tables.sql import history
+
+            return history.put(session, self.name, self.spec, self.staged, columns, self.staging)
+        if self.spec.mode == "merge":
+            return merge.put(session, self.name, self.spec, self.staged, columns)
+        return rows.put(session, self.name, self.spec, columns)
 
     def _shaped(self, session: Session, ledger: Ledger, new: Sequence[Column]) -> tuple[Column, ...]:
         """Wait for the table, make or change it, and give its columns.
@@ -115,8 +126,9 @@ class Commit:
         if not alone and (not have or self._changing(new, have)):
             raise CommitError(f"table {self.name}: it was changed meanwhile", "COMMIT_CONFLICT", retryable=True)
         if not have:
-            key = self.spec.merge.key if self.spec.mode == "merge" and self.spec.merge else ()
-            session.execute(shape.create(self.name, new, self.dialect, key))
+            session.execute(shape.create(self.name, new, self.dialect))
+            if self.dialect.indexes and self.spec.merge is not None:
+                session.execute(f"CREATE INDEX ON {self.name} ({listed(self.spec.merge.key)})")
         for statement in shape.alter(self.name, asked, new, have, self.dialect):
             session.execute(statement)
         return evolution.promised(new, have)

@@ -68,6 +68,7 @@ class File:
     default_schema = "main"
     longest_name: int | None = None
     folds_case = True
+    indexes = False
 
     def __init__(self, path: Path, memory_limit: str | None) -> None:
         self.path = path
@@ -173,7 +174,7 @@ class Connection:
         from dativo_dagster.tables.sql.fitting import fitted, schema_of
 
         schema = schema_of(columns)
-        sql = f"SELECT {listed(c.name for c in columns)} FROM {name} {tail}"
+        sql = f"SELECT {listed(c.name for c in columns)} FROM {name} AS t {tail}"
         with _telling(self.path):
             for batch in self.connection.sql(sql).to_arrow_reader(BATCH_ROWS):
                 yield fitted(batch, schema)
@@ -202,9 +203,9 @@ class Connection:
         """Count the rows; DuckDB knows without reading them."""
         return int(self.rows(f"SELECT count(*) FROM {name}")[0][0])
 
-    def load(self, batches: Iterable[pa.RecordBatch], columns: Sequence[Column]) -> None:
+    def load(self, batches: Iterable[pa.RecordBatch], columns: Sequence[Column], into: str = INCOMING) -> None:
         """Put rows into a temporary table, which DuckDB keeps on disk when it is large."""
-        self._put(f"CREATE TEMP TABLE {INCOMING} AS", batches, columns)
+        self._put(f"CREATE TEMP TABLE {into} AS", batches, columns)
 
     def insert(self, name: Name, batches: Iterable[pa.RecordBatch], columns: Sequence[Column]) -> None:
         """Put rows into the table itself."""

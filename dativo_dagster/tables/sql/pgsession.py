@@ -105,14 +105,14 @@ class PgSession:
         """Give nothing: counting costs a scan."""
         return None
 
-    def load(self, batches: Iterable[pa.RecordBatch], columns: Sequence[Column]) -> None:
+    def load(self, batches: Iterable[pa.RecordBatch], columns: Sequence[Column], into: str = INCOMING) -> None:
         """Put rows into a temporary table, by binary COPY."""
         from dativo_dagster.config.types import parse_type
 
         typed = ", ".join(f"{quoted(c.name)} {pgtypes.native(parse_type(c.type))}" for c in columns)
-        self.execute(f"CREATE TEMPORARY TABLE {INCOMING} ({typed}) ON COMMIT DROP")
-        self._copy(batches, columns, INCOMING, temporary=True)
-        self.execute(f"ANALYZE {INCOMING}")
+        self.execute(f"CREATE TEMPORARY TABLE {into} ({typed}) ON COMMIT DROP")
+        self._copy(batches, columns, into, temporary=True)
+        self.execute(f"ANALYZE {into}")
 
     def insert(self, name: Name, batches: Iterable[pa.RecordBatch], columns: Sequence[Column]) -> None:
         """Put rows into the table itself, by binary COPY."""

@@ -138,6 +138,7 @@ class Server:
     default_schema = "public"
     longest_name: int | None = 63
     folds_case = False
+    indexes = True
 
     def __init__(self, config: Config) -> None:
         self.config = config

@@ -8,7 +8,6 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from dativo_dagster.config import types as lt
-from dativo_dagster.tables.sql import merge
 from dativo_dagster.tables.sql.session import INCOMING, listed, quoted
 from dativo_ingest.exceptions import ConfigurationError
 
@@ -17,15 +16,14 @@ if TYPE_CHECKING:
 
     from dativo_dagster.config.job import Partition, Slice, TableSpec
     from dativo_dagster.tables.sql.session import Name, Session
-    from dativo_ingest.model import Column, Staged
+    from dativo_ingest.model import Column
 
 
-def put(session: Session, name: Name, spec: TableSpec, staged: Staged, columns: Sequence[Column]) -> int:
+def put(session: Session, name: Name, spec: TableSpec, columns: Sequence[Column]) -> int:
     """Bring the rows into the table and give how many that were there are gone."""
-    if spec.mode in merge.MODES:
-        return merge.put(session, name, spec, staged, columns)
     replaced = 0
-    if spec.slice is not None and spec.mode != "append":
+    if spec.slice is not None:
+        _refuse_outside(session, spec.slice, columns)
         replaced = session.execute(f"DELETE FROM {name} WHERE {sliced(spec.slice, columns)}")
     elif spec.mode == "overwrite":
         replaced = session.execute(f"DELETE FROM {name}")
@@ -34,6 +32,23 @@ def put(session: Session, name: Name, spec: TableSpec, staged: Staged, columns: 
     names = [c.name for c in columns]
     session.execute(f"INSERT INTO {name} ({listed(names)}) SELECT {listed(names)} FROM {INCOMING}")
     return replaced
+
+
+def _refuse_outside(session: Session, part: Slice, columns: Sequence[Column]) -> None:
+    """Refuse rows that a repeated run of the slice would leave there and add once more.
+
+    Raises:
+        ConfigurationError: ``OUTSIDE_SLICE``.
+    """
+    inside = f"coalesce({sliced(part, columns)}, false)"
+    if session.rows(f"SELECT count(*) FROM {INCOMING} WHERE NOT {inside}")[0][0]:
+        raise ConfigurationError(
+            f"the run of partition {part.key!r} has rows whose {part.column!r} is not in it; running it again would "
+            "leave them there and add them once more. Does the source keep times of another zone? Say `timezone` of "
+            "the partitions as it has them",
+            "OUTSIDE_SLICE",
+            {"partition": part.key, "column": part.column},
+        )
 
 
 def sliced(part: Slice, columns: Sequence[Column]) -> str:

@@ -103,8 +103,8 @@ class Session(Protocol):
         """Count the rows of a table where that costs little."""
         ...
 
-    def load(self, batches: Iterable[pa.RecordBatch], columns: Sequence[Column]) -> None:
-        """Put rows into `INCOMING`, whose columns have the types of the table's."""
+    def load(self, batches: Iterable[pa.RecordBatch], columns: Sequence[Column], into: str = INCOMING) -> None:
+        """Put rows into a new temporary table, whose columns have the types of the table's."""
         ...
 
     def insert(self, name: Name, batches: Iterable[pa.RecordBatch], columns: Sequence[Column]) -> None:
@@ -115,13 +115,15 @@ class Session(Protocol):
 class Dialect(Protocol):
     """How a database calls things, decided without a connection.
 
-    ``longest_name`` is the most bytes that a name may have, ``folds_case`` says that names differ only in case are one.
+    ``longest_name`` is the most bytes that a name may have, ``folds_case`` says that names that differ only in case
+    are one, ``indexes`` that a merge is faster with an index on its key.
     """
 
     label: str
     default_schema: str
     longest_name: int | None
     folds_case: bool
+    indexes: bool
 
     def open(self) -> AbstractContextManager[Session]:
         """Connect."""

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from dativo_dagster.config.job import TableSpec
 
-MERGED = ("merge", "scd2")
-
 
 def wanted(spec: TableSpec, dialect: Dialect) -> tuple[Column, ...]:
     """Give the columns that the contract asks for, those that the mode or the partitioning adds included.
@@ -41,12 +39,13 @@ def wanted(spec: TableSpec, dialect: Dialect) -> tuple[Column, ...]:
         )
     if partition.virtual(spec.partitioning, [f.name for f in fields]):
         columns.append(Column(name=partition.INGEST_DATE, type="date", description="UTC date of the run"))
-    return (*columns, *history(spec))
+    return tuple(columns)
 
 
 def loaded(spec: TableSpec, columns: Sequence[Column]) -> tuple[Column, ...]:
-    """Give those of the wanted columns that the rows of a run bring."""
-    added = {c.name for c in history(spec)}
+    """Give those of the wanted columns that the rows of a run bring; history adds the others."""
+    merge = spec.merge if spec.mode == "scd2" else None
+    added = {merge.valid_from, merge.valid_to, merge.is_current} if merge else set()
     return tuple(c for c in columns if c.name not in added)
 
 
@@ -69,20 +68,6 @@ def _names(spec: TableSpec, dialect: Dialect) -> None:
             "BAD_COLUMN_NAME",
             {"names": long or twins},
         )
-
-
-def history(spec: TableSpec) -> tuple[Column, ...]:
-    """Give the columns that ``scd2`` adds."""
-    if spec.mode != "scd2" or spec.merge is None:
-        return ()
-    of, merge = {f.name: f.type for f in spec.contract.fields}, spec.merge
-    ordered = of.get(merge.order_by or "")
-    moment = str(ordered) if isinstance(ordered, lt.Timestamp) else "timestamptz"
-    return (
-        Column(name=merge.valid_from, type=moment, nullable=False),
-        Column(name=merge.valid_to, type=moment),
-        Column(name=merge.is_current, type="boolean", nullable=False),
-    )
 
 
 def standing(session: Session, dialect: Dialect, name: Name, remembered: dict[str, Column]) -> tuple[Column, ...]:
@@ -114,11 +99,9 @@ def changes(spec: TableSpec, new: Sequence[Column], have: Sequence[Column]) -> t
     return evolution.diff(new, have, spec.evolution)
 
 
-def create(name: Name, columns: Sequence[Column], dialect: Dialect, key: Sequence[str]) -> str:
-    """Give the statement that makes the table; ``key`` becomes its primary key."""
+def create(name: Name, columns: Sequence[Column], dialect: Dialect) -> str:
+    """Give the statement that makes the table."""
     parts = [f"{quoted(c.name)} {_native(dialect, c)}{'' if c.nullable else ' NOT NULL'}" for c in columns]
-    if key:
-        parts.append(f"PRIMARY KEY ({', '.join(map(quoted, key))})")
     return f"CREATE TABLE {name} ({', '.join(parts)})"
 
 

@@ -56,6 +56,8 @@ class Staging:
         from dativo_dagster.validation.typemap import arrow_schema
 
         schema = arrow_schema(self.spec.contract)
+        for name in self._added():
+            schema = schema.remove(schema.get_field_index(name))
         layout = Layout(
             storage=self.storage,
             base=f"{self.location}/",
@@ -67,6 +69,12 @@ class Staging:
         )
         dated = virtual(self.spec.partitioning, schema.names)
         return Writer(Units(layout, token, self.spec.plugin), self.spec.run_date if dated else None)
+
+    def _added(self) -> list[str]:
+        """Name the columns of the contract that only the commit fills."""
+        from dativo_dagster.merging.moments import added
+
+        return list(added(self.spec.merge)) if self.spec.mode == "scd2" and self.spec.merge else []
 
     def read(self, files: Sequence[DataFile], columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of staged files in the Arrow types of ``columns``."""
