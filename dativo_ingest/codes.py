@@ -282,6 +282,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A CSV file is empty, it has not even a header.",
         "Fetch it again if it was cut short; say `header: false` if such files have none.",
     ),
+    "NO_DRIVER": (
+        "The driver of a database is not installed, or cannot be loaded.",
+        "Install the package that `driver` or `url` names, and check the spelling.",
+    ),
     "NO_LOGICAL_TYPE": (
         "The source has a column of a type that no contract can say.",
         "Convert the column at the source, or leave it out.",

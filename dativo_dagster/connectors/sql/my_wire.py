@@ -26,6 +26,7 @@ _HEADER_BYTES = 4
 _LONGEST_PACKET = 0xFFFFFF  # a longer row goes on in the next packet
 _NULL, _ERROR, _END = 0xFB, 0xFF, 0xFE
 _END_BYTES = 9  # an end is shorter; a row that starts like one is longer than a packet
+_LENGTH_BYTES = 8  # behind the data, so that a length that is cut off is found to be too long, not beyond all memory
 _WIDE = {0xFC: 2, 0xFD: 3, 0xFE: 8}  # bytes of a length that does not fit into one
 
 
@@ -70,7 +71,7 @@ def split(data: bytes, starts: Sequence[int], columns: int) -> list[pa.Array]:
     Raises:
         BrokenProtocolError: A row has fewer or more values.
     """
-    raw, at = np.frombuffer(data, np.uint8), np.array(starts, np.int64)
+    raw, at = np.frombuffer(data + bytes(_LENGTH_BYTES), np.uint8), np.array(starts, np.int64)
     ends = np.append(at[1:] - _HEADER_BYTES, len(data))
     found = []
     for _ in range(columns):
@@ -78,6 +79,8 @@ def split(data: bytes, starts: Sequence[int], columns: int) -> list[pa.Array]:
             raise BrokenProtocolError("a row has fewer values than there are columns")
         size, head, null = _sizes(raw, at)
         start, at = at + head, at + head + size
+        if (at > ends).any() or (at < start).any():
+            raise BrokenProtocolError("a value is longer than its row")
         found.append(_column(data, start, at, null))
     if (at != ends).any():
         raise BrokenProtocolError("a row has more values than there are columns")
