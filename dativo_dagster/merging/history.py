@@ -20,12 +20,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dativo_dagster.merging.compare import compare
 from dativo_dagster.merging.moments import ALWAYS, NEVER, is_moment, micros, moments
 from dativo_dagster.merging.prune import Ranges
-from dativo_dagster.merging.rows import Decision, Fate, Positions, Rows, by_file, pick
+from dativo_dagster.merging.rows import Decision, Fate, Positions, Rows, by_file
 from dativo_dagster.merging.slices import inside
-from dativo_dagster.merging.source import chosen, rank
+from dativo_dagster.merging.source import rank
 from dativo_dagster.merging.timeline import END, Events, until, versions
 from dativo_dagster.merging.versions import Search, Versions
 from dativo_ingest.exceptions import ConfigurationError, ValidationError
@@ -147,16 +146,7 @@ class History:
 
     def _same(self, target: Sequence[Rows], old: Versions, one: Positions, other: Positions) -> NDArray[np.bool_]:
         """Compare rows, those of the table numbered before those of the run."""
-        rows = np.unique(np.concatenate((one, other)))
-        theirs, ours = rows[rows < len(old)], rows[rows >= len(old)] - len(old)
-        old_at = [old.position[theirs[old.file[theirs] == at]] for at in range(len(target))]
-        new_at = by_file(ours, [file.rows for file in self.source.files])
-
-        def read(names: Sequence[str]) -> pa.Table:
-            schema = chosen(self.source.schema, names)
-            return pa.concat_tables([pick(target, old_at, schema), pick(self.source.files, new_at, schema)])
-
-        return compare(read, self.source.schema.names, np.searchsorted(rows, one), np.searchsorted(rows, other))
+        return self.source.equal(target, (old.file, old.position), one, other)
 
     def _fates(self, target: Sequence[Rows], old: Versions, missed: Versions, left: Events) -> Decision:
         """Turn the versions that are left into what becomes of each file."""

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from dativo_dagster.merging.compare import compare
 from dativo_dagster.merging.keys import Keys, refuse_nulls
-from dativo_dagster.merging.rows import Positions, Rows, by_file, load, pick
+from dativo_dagster.merging.rows import NONE, Positions, Rows, by_file, load, pick
 from dativo_ingest.exceptions import ValidationError
 
 if TYPE_CHECKING:
@@ -93,17 +93,34 @@ class Source:
         self._refuse_differing(ordered[:-1][ties], ordered[1:][ties])
         return ordered
 
+    def equal(
+        self, target: Sequence[Rows], places: tuple[Positions, Positions], one: Positions, other: Positions
+    ) -> NDArray[np.bool_]:
+        """Say for each pair whether its rows are equal in every column.
+
+        Args:
+            target: The files of the table.
+            places: File and position of some of their rows, in order; these rows are numbered from 0, and the run's
+                rows behind them.
+            one: The one row of each pair.
+            other: The other.
+        """
+        file, position = places
+        rows = np.unique(np.concatenate((one, other)))
+        theirs, ours = rows[rows < len(file)], rows[rows >= len(file)] - len(file)
+        old = [position[theirs[file[theirs] == at]] for at in range(len(target))]
+        new = by_file(ours, [file.rows for file in self.files])
+
+        def read(names: Sequence[str]) -> pa.Table:
+            schema = chosen(self.schema, names)
+            return pa.concat_tables([pick(target, old, schema), pick(self.files, new, schema)])
+
+        return compare(read, self.schema.names, np.searchsorted(rows, one), np.searchsorted(rows, other))
+
     def _refuse_differing(self, one: Positions, other: Positions) -> None:
         if not len(one):
             return
-        rows = np.unique(np.concatenate((one, other)))
-        picked = by_file(rows, [file.rows for file in self.files])
-        same = compare(
-            lambda names: pick(self.files, picked, chosen(self.schema, names)),
-            self.schema.names,
-            np.searchsorted(rows, one),
-            np.searchsorted(rows, other),
-        )
+        same = self.equal((), (NONE, NONE), one, other)
         keys = len(np.unique(self.keys.numbers[one[~same]]))
         if keys:
             why = f"and the same {self.merge.order_by!r}" if self.merge.order_by else "and there is no `order_by`"

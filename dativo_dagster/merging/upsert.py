@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dativo_dagster.merging.prune import Ranges
-from dativo_dagster.merging.rows import Decision, Fate, Positions, Rows, by_file
+from dativo_dagster.merging.rows import NONE, Decision, Fate, Positions, Rows, by_file
 from dativo_dagster.merging.slices import inside
 
 if TYPE_CHECKING:
@@ -20,6 +20,23 @@ if TYPE_CHECKING:
 
     from dativo_dagster.config.job import Slice
     from dativo_dagster.merging.source import Source
+
+
+class _Met(NamedTuple):
+    """Rows of one file that a run meets, by position: the number of the run's key, -1 for none.
+
+    ``tied`` says which may equal the run's row, and ``goes`` which give way.
+    """
+
+    position: Positions
+    key: Positions
+    goes: NDArray[np.bool_]
+    tied: NDArray[np.bool_]
+
+    @classmethod
+    def nothing(cls) -> _Met:
+        """Give no rows."""
+        return cls(NONE, NONE, NONE.astype(bool), NONE.astype(bool))
 
 
 @dataclass
@@ -45,44 +62,66 @@ class Upsert:
         """Decide which rows of the run and of the table stay.
 
         A row of the table that is higher in `order_by` stays, and the run's goes: an older window that comes late does
-        no harm. A tie goes to the run.
+        no harm. A tie goes to the run, unless the rows are equal: then the table's stays where it is.
 
         Raises:
             ValidationError: ``MERGE_DUPLICATE_KEYS``.
         """
         source = self.source
         beaten = np.zeros(source.keys.count, bool)
-        gone = [self._gone(file, beaten) for file in target]
+        met = [self._meet(file, beaten) for file in target]
+        self._keep_equal(target, met, beaten)
         stays = np.zeros(source.rows, bool)
         stays[source.winners[~beaten]] = True
         stays &= ~source.deleted
         lost = by_file(np.flatnonzero(~stays), [file.rows for file in source.files])
+        gone = [m.position[m.goes] for m in met]
         return Decision(source=[Fate(gone=g) for g in lost], target=[Fate(gone=g) for g in gone])
 
-    def _gone(self, file: Rows, beaten: NDArray[np.bool_]) -> Positions:
-        """Find the rows of a file that give way, and note the keys of the run that do."""
+    def _meet(self, file: Rows, beaten: NDArray[np.bool_]) -> _Met:
+        """Find the rows of a file that have a key of the run or are missing in it; note the keys that are beaten."""
         merge = self.source.merge
         part = self.part.column if self.part and self.missing else None
         columns = [*merge.key, *filter(None, (merge.order_by, part))]
-        parts = [np.zeros(0, np.int64)]
+        parts = [_Met.nothing()]
         for start, batch in file.read(list(dict.fromkeys(columns)), self.near):
             keys = self.source.keys.find([batch.column(name) for name in merge.key])
-            goes = keys >= 0
-            if merge.order_by is not None:
-                goes[goes] = self._yields(batch.column(merge.order_by), keys, np.flatnonzero(goes), beaten)
-            if self.missing:
-                goes |= (keys < 0) & self._in_part(batch)
-            parts.append(start + np.flatnonzero(goes))
-        return np.concatenate(parts)
+            missed = (keys < 0) & self._in_part(batch) if self.missing else np.zeros(len(keys), bool)
+            rows = np.flatnonzero((keys >= 0) | missed)
+            goes, tied = np.ones(len(rows), bool), keys[rows] >= 0
+            if merge.order_by is None:
+                tied &= self.missing  # a full read is mostly what is there; of news it is hardly worth looking
+            else:
+                known = keys[rows] >= 0
+                goes[known], tied[known] = self._against(batch.column(merge.order_by), keys, rows[known])
+                beaten[keys[rows[~goes]]] = True
+            parts.append(_Met(start + rows, keys[rows], goes, tied))
+        return _Met(*(np.concatenate([part[at] for part in parts]) for at in range(len(_Met._fields))))
 
-    def _yields(
-        self, order: pa.Array, keys: Positions, rows: Positions, beaten: NDArray[np.bool_]
-    ) -> NDArray[np.bool_]:
-        """Say which rows of the table are not higher than the run's row with their key."""
-        theirs = self.source.order.take(pa.array(self.source.winners[keys[rows]]))  # type: ignore[union-attr]
-        higher = above(order.take(pa.array(rows)), theirs)
-        beaten[keys[rows[higher]]] = True
-        return ~higher
+    def _against(
+        self, order: pa.Array, keys: Positions, rows: Positions
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Say which rows of the table are not higher than the run's row with their key, and which are as high."""
+        ours, theirs = order.take(pa.array(rows)), self.source.order.take(pa.array(self.source.winners[keys[rows]]))  # type: ignore[union-attr]
+        goes = ~above(ours, theirs)
+        return goes, goes & ~above(theirs, ours)
+
+    def _keep_equal(self, target: Sequence[Rows], met: Sequence[_Met], beaten: NDArray[np.bool_]) -> None:
+        """Leave rows that the run only repeats where they are, so that their files are not written again."""
+        source = self.source
+        keys = np.concatenate([NONE, *(m.key[m.key >= 0] for m in met)])
+        once = np.bincount(keys, minlength=source.keys.count) == 1
+        once = np.append(once & ~source.deleted[source.winners], False)  # the last one is that of no key
+        tied = [m.tied & once[m.key] for m in met]
+        found = np.concatenate([NONE, *(m.key[t] for m, t in zip(met, tied, strict=True))])
+        if not len(found):
+            return
+        file = np.repeat(np.arange(len(met)), [int(t.sum()) for t in tied])
+        position = np.concatenate([m.position[t] for m, t in zip(met, tied, strict=True)])
+        same = source.equal(target, (file, position), np.arange(len(found)), source.winners[found] + len(found))
+        beaten[found[same]] = True
+        for at, (one, chosen) in enumerate(zip(met, tied, strict=True)):
+            one.goes[np.flatnonzero(chosen)[same[file == at]]] = False
 
     def _in_part(self, batch: pa.RecordBatch) -> NDArray[np.bool_]:
         if self.part is None:

@@ -81,7 +81,7 @@ class Oracle:
 
 
 @st.composite
-def windows(draw, deletions=True):
+def windows(draw, *, deletions=True):
     """Give runs of rows of few keys at few moments, each key and moment once in a run."""
     cell = st.tuples(st.integers(0, 3), st.integers(0, 8), st.sampled_from(["a", "b", "c"]), st.integers(0, 4))
     runs = draw(st.lists(st.lists(cell, max_size=8, unique_by=lambda c: c[:2]), min_size=1, max_size=6))
@@ -91,7 +91,7 @@ def windows(draw, deletions=True):
 
 
 @given(windows(), st.randoms(use_true_random=False))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=70, deadline=None)
 def test_runs_leave_the_history_that_a_dict_of_moments_would(runs, rng):
     """Late rows, corrections, deletions and returns, windows again, several files a run."""
     table, oracle = world(), Oracle()
@@ -103,7 +103,7 @@ def test_runs_leave_the_history_that_a_dict_of_moments_would(runs, rng):
 
 
 @given(windows(deletions=False), st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_the_order_of_windows_is_no_matter(runs, rng):
     """Each key has one row a moment at the source; windows overlap, come in any order and several times."""
     source = {(r["id"], r["at"]): r for run in runs for r in run}

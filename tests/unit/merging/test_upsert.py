@@ -59,7 +59,7 @@ def windows(draw):
 
 
 @given(windows(), st.randoms(use_true_random=False))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_runs_in_any_order_leave_what_a_dict_by_key_would(runs, rng):
     """Composite keys, versions out of order, deletions, runs repeated, several files a run."""
     merge = Merge(key=("id", "shop"), order_by="v", deleted_column="gone")
@@ -155,6 +155,22 @@ def test_a_full_read_of_nothing_deletes_all():
     table.run([row(1)], whole=True)
     table.run(whole=True)
     assert table.rows() == []
+
+
+@pytest.mark.parametrize("merge", [LAST, Merge(key=("id",), delete_missing=True)], ids=["in order", "full read"])
+def test_rows_that_come_again_as_they_are_change_no_file(merge):
+    table = world(merge)
+    for first in (0, 5):
+        table.run([row(n, 1, "same") for n in range(first, first + 5)], whole=first == 0)
+        table.merge = LAST if merge is LAST else Merge(key=("id",))
+    table.merge = merge
+    before = [file.table for file in table.files]
+    table.run([row(n, 1, "same") for n in range(10)], whole=True)
+    assert [file.table for file in table.files] == before
+    table.run([row(n, 1, "same" if n != 7 else "new") for n in range(10)], whole=True)
+    after = [file.table for file in table.files]
+    assert [any(one.equals(other) for other in after) for one in before] == [True, False]
+    assert len(told(table)) == 10
 
 
 def test_a_run_about_a_slice_deletes_only_what_is_missing_in_the_slice():
