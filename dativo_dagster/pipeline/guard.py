@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from dativo_dagster.state import keys
 from dativo_ingest.exceptions import ConfigurationError, DativoError, ValidationError
 from dativo_ingest.protocols import Audited
 
@@ -37,6 +38,14 @@ def first_cursor(job: Job, stream: JobStream, table: Table, reader: Reader) -> C
             "cursor of the table) or `read_all` in `incremental`",
             "STATE_MISSING",
             {"key": job.key(stream), "rows": rows},
+        )
+    if others := sorted(key for key in table.states() if keys.base(key) != keys.base(job.key(stream))):
+        raise ConfigurationError(
+            f"stream {stream.name!r}: table {table.identifier} is written by other streams as well ({others[0]}), and "
+            "its highest cursor may be theirs: to go on after it could leave rows out; put the cursor back with "
+            "`dativo state set`",
+            "STATE_NOT_RECOVERABLE",
+            {"key": job.key(stream), "others": others},
         )
     resume = getattr(reader, "resume", None)
     highest = table.highest(rule.cursor_field) if resume and rule.cursor_field else None

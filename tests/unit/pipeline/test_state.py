@@ -215,6 +215,19 @@ def test_a_lost_cursor_is_recovered_from_the_table(job, target, database):
     assert ids(job()) == [1, 2, 3]
 
 
+def test_a_cursor_is_not_recovered_from_the_rows_of_another_stream(job, target, database):
+    database((1, 10))
+    run_database(job(), database)
+    write("others1", 99)
+    assert run(job(name="others")).status == "committed"
+    forget(job(), target)
+    database((3, 30))
+    with pytest.raises(ConfigurationError) as caught:
+        run_database(job(), database, "recover")
+    assert caught.value.error_code == "STATE_NOT_RECOVERABLE"
+    assert ids(job()) == [1, 99]
+
+
 def test_a_value_of_the_cursor_column_is_where_the_next_run_starts(job, database):
     database((1, 10), (2, 20), (3, 30))
     run_database(job(), database)
