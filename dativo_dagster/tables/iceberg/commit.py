@@ -155,6 +155,7 @@ class Commit:
             added=change.added,
             summary=self._summary(),
             branch=MAIN_BRANCH if self.branch == MAIN_BRANCH else None,
+            read=self.staged.mode != "append",
         )
         self.sent[made] = change
         if self.branch == MAIN_BRANCH:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MERGED = {"commit.manifest-merge.enabled": "true"}
 """What keeps the number of manifests small: a hundred of them become one, up to 8 MB."""
+MERGED_BY_READERS = 10
+"""So many become one where a commit has read them all to decide: each that is left costs the next two milliseconds."""
 
 
 def produce(
@@ -33,6 +35,7 @@ def produce(
     summary: Mapping[str, str],
     branch: str | None = "main",
     same_rows: bool = False,
+    read: bool = True,
 ) -> int:
     """Put a snapshot into a transaction and give its id. One without any file still carries its summary.
 
@@ -43,10 +46,13 @@ def produce(
         summary: What the snapshot says of itself beside the counts.
         branch: Where it is the newest from then on; None for nowhere yet: it stands on main.
         same_rows: The rows stay what they are, only the files change.
+        read: What comes and goes was decided by reading the manifests.
     """
     gone = list(removed)
     kind = Operation.REPLACE if same_rows else Operation.OVERWRITE if gone else Operation.APPEND
     made = Producer(kind, transaction, transaction._table.io, branch, snapshot_properties=dict(summary))  # noqa: SLF001
+    if read:
+        made._min_count_to_merge = min(made._min_count_to_merge, MERGED_BY_READERS)  # noqa: SLF001 - ours
     for file in gone:
         made.delete_data_file(file)
     for file in added:

@@ -18,6 +18,7 @@ from pyiceberg.types import DateType, NestedField
 
 from dativo_dagster.formats import partition
 from dativo_dagster.formats.partition import INGEST_DATE
+from dativo_dagster.tables.iceberg.attempts import begin
 from dativo_dagster.validation import evolution
 from dativo_dagster.validation.icebergmap import columns_of_iceberg, iceberg_schema
 from dativo_ingest.exceptions import CommitError, ConfigurationError
@@ -112,7 +113,9 @@ def _apply(update: UpdateSchema, change: SchemaChange, target: Schema, current: 
 
 def predicted(table: IcebergTable, planned: Sequence[SchemaChange], target: Schema) -> Schema:
     """Give the schema that the table will have once the changes are carried out; nothing is sent."""
-    transaction = table.transaction()
+    if not planned:
+        return table.schema()
+    transaction = begin(table)
     evolve(transaction, planned, target)
     return transaction.table_metadata.schema()
 
