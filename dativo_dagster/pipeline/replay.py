@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.config.job import Validation
 from dativo_dagster.pipeline.assemble import OURS, Openers, open_quarantine
+from dativo_dagster.pipeline.late import as_replayed
 from dativo_dagster.state.keys import REPLAY
 from dativo_dagster.state.patience import tries
-from dativo_ingest.exceptions import CommitError, ConfigurationError, DativoError, ValidationError
+from dativo_ingest.exceptions import CommitError, DativoError, ValidationError
 from dativo_ingest.model import Counts, Cursor, DataFile, Replay, Snapshot, Staged, State, Value, Violation
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def replay(
         ValidationError: ``UNKNOWN_FIX``: an id is not in the quarantine.
         CommitError: Others are always faster: run again.
     """
-    stream, finished = _as_replayed(stream), False
+    stream, finished = as_replayed(stream), False
     for _ in tries():
         attempt = _begin(job, stream, by, fixes, openers)
         finished = _finish(attempt.quarantine, attempt.state) or finished
@@ -172,37 +173,6 @@ def export(job: Job, stream: JobStream, path: Path, openers: Openers = OURS) -> 
 
     quarantine = open_quarantine(job, stream, openers.table(job, stream))
     return write(quarantine.rows(quarantine.kept(job.key(stream))), path)
-
-
-def _as_replayed(stream: JobStream) -> JobStream:
-    """Give the stream as a replay writes it: all of its parts at once, and what is not there is not deleted.
-
-    Raises:
-        ConfigurationError: ``REPLAY_REFUSED``.
-    """
-    target = stream.target
-    if target.mode in ("overwrite", "overwrite_partitions"):
-        raise ConfigurationError(
-            f"stream {stream.name!r}: mode {target.mode} makes what is in the table from what a run reads, and the "
-            "next run would take replayed rows out again; mend the contract or the source, and run the job",
-            "REPLAY_REFUSED",
-        )
-    if target.mode != "append" and not _ordered(stream):
-        wanted = "a column of times in `order_by`" if target.mode == "scd2" else "`order_by`"
-        raise ConfigurationError(
-            f"stream {stream.name!r}: without {wanted} nobody can tell whether a quarantined row is older than the one "
-            "in the table; name one, or mend the source and run the job",
-            "REPLAY_REFUSED",
-        )
-    merge = dataclasses.replace(target.merge, delete_missing=False) if target.merge else None
-    return dataclasses.replace(stream, slice=None, target=dataclasses.replace(target, merge=merge))
-
-
-def _ordered(stream: JobStream) -> bool:
-    """Say whether rows tell which of two is the newer; history goes by times."""
-    order = stream.target.merge.order_by if stream.target.merge else None
-    kinds = [str(f.type) for f in stream.contract.fields if f.name == order]
-    return bool(kinds) and (stream.target.mode == "merge" or kinds[0].startswith(("timestamp", "date")))
 
 
 def _begin(job: Job, stream: JobStream, by: str, fixes: Mapping[str, Fix] | None, openers: Openers) -> Attempt:
@@ -321,9 +291,7 @@ def _commit(attempt: Attempt, noted: str, files: Sequence[DataFile], now: str) -
         },
         at=now,
     )
-    snapshot = attempt.table.commit(staged)
-    # Each row was held against the contract: there is nothing left for an audit to find.
-    return attempt.table.publish(staged, snapshot) if snapshot.branch else snapshot
+    return attempt.table.commit(staged)
 
 
 def _all_used(judge: Judge, stream: JobStream) -> None:

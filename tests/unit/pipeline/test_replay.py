@@ -331,6 +331,18 @@ def test_an_older_row_does_not_come_over_a_newer_one_of_a_merge(tmp_path, monkey
     assert desk.kept() == []
 
 
+def test_replayed_rows_of_an_audited_table_are_public_at_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATIVO_WAREHOUSE", str(tmp_path / "warehouse"))
+    desk = Desk(tmp_path, "iceberg")
+    desk.run()
+    desk.write(pattern=".", more=", publish: audited")
+    result = desk.replay()
+    assert (result.landed, result.snapshot.branch) == (2, "")
+    assert desk.ids() == [1, 2, 3]
+    assert len(desk.kept()) == 1
+
+
 @pytest.mark.parametrize(
     ("mode", "order", "fine"),
     [

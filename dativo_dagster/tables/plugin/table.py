@@ -1,8 +1,4 @@
-"""A target that a custom writer makes visible by itself, and the ledger in which we keep what was committed.
-
-The ledger is ``_dativo/ledger.json`` below the writer's ``output_base``: the tokens that were committed, and the last
-cursor of each stream. It is written right after the writer's own commit, so a crash between the two repeats that
-commit with the same token: exactly once only where the writer's commit may be repeated (docs/guarantees.md).
+"""The target of a custom writer as the pipeline sees it.
 
 The earlier system called ``commit_files`` on the very object that had written; a writer may hold a transaction open
 between the two. So the opened writer stays, in this process, from the first write to the commit.
@@ -16,8 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from dativo_dagster.config.forplugins import columns
 from dativo_dagster.config.location import location
 from dativo_dagster.state.keys import may_share
-from dativo_dagster.state.trail import kept, moved, of_json, shown
+from dativo_dagster.state.trail import moved, of_json, shown
+from dativo_dagster.tables.plugin.ledger import LEDGER, Ledger
 from dativo_ingest.exceptions import CommitError, ConfigurationError, DativoError
-from dativo_ingest.model import CheckResult, Column, DataFile, SchemaChange, Snapshot, Staged, State, StateChange, Value
+from dativo_ingest.model import CheckResult, Column, DataFile, SchemaChange, Snapshot, Staged, State, StateChange
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,8 +33,6 @@ if TYPE_CHECKING:
     from dativo_dagster.storage import Storage
     from dativo_ingest.protocols import WriterPlugin
 
-LEDGER = "_dativo/ledger.json"
-TOKENS_KEPT = 10_000
 TRIES = 20
 
 _log = logging.getLogger(__name__)
@@ -55,45 +49,6 @@ class Config(BaseModel):
     output_base: str | None = Field(default=None, description="The same, by its older name.")
     warehouse: str | None = Field(default=None, description="A folder with one of these for each table.")
     connection: dict[str, Any] = Field(default_factory=dict, description="How to reach the target.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ledger(Value):
-    """What was committed.
-
-    ``tokens`` holds snapshots by token, oldest first; ``streams`` states by key, and ``changes`` their audit trails.
-    ``rows`` is the sum of all commits, ``rows_of`` that of each key's.
-    """
-
-    tokens: Mapping[str, Any] = field(default_factory=dict)
-    streams: Mapping[str, Any] = field(default_factory=dict)
-    rows: int = 0
-    rows_of: Mapping[str, int] = field(default_factory=dict)
-    changes: Mapping[str, Any] = field(default_factory=dict)
-
-    def with_commit(self, staged: Staged, snapshot: Snapshot) -> Ledger:
-        """Give the ledger once ``staged`` is committed."""
-        state = State(
-            token=staged.token,
-            cursor=staged.cursor,
-            committed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        )
-        tokens = {**self.tokens, staged.token: snapshot.to_json()}
-        return dataclasses.replace(
-            self,
-            tokens=dict(list(tokens.items())[-TOKENS_KEPT:]),
-            streams={**self.streams, staged.key: state.to_json()},
-            rows=self.rows + snapshot.rows,
-            rows_of={**self.rows_of, staged.key: self.rows_of.get(staged.key, 0) + snapshot.rows},
-        )
-
-    def with_change(self, change: StateChange) -> Ledger:
-        """Give the ledger once a person changed a state."""
-        trail = [*self.changes.get(change.key, ()), change.to_json()]
-        streams = {key: value for key, value in self.streams.items() if key != change.key}
-        if change.after is not None:
-            streams[change.key] = change.after.to_json()
-        return dataclasses.replace(self, streams=streams, changes={**self.changes, change.key: kept(trail)})
 
 
 class Table:
