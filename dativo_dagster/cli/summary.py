@@ -23,6 +23,9 @@ def show_result(result: JobResult, console: Console, *, debug: bool = False) -> 
     word, style = {0: ("ok", "green"), 1: ("rows rejected", "yellow")}.get(result.exit_code, ("failed", "red"))
     head = console.style(word, style)
     console.line(f"{console.style(result.job, 'bold')} ({result.tenant}): {head} in {duration(result.seconds)}")
+    if not result.streams:
+        console.line("  no partition is missing")
+        return
     console.table(_COLUMNS, [_row(s) for s in result.streams], indent=2)
     for stream in result.streams:
         for text in _failure(stream.error, debug=debug) if stream.error else _remarks(stream):

@@ -28,7 +28,6 @@ def result_metadata(result: StreamResult) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "status": result.status,
         "reason": result.reason,
-        **{f"window_{name}": text for name, text in result.bounds.items()},
         "rows_read": result.counts.read,
         "rows_written": result.counts.written,
         "rows_rejected": result.counts.rejected,
@@ -47,6 +46,11 @@ def result_metadata(result: StreamResult) -> dict[str, Any]:
         facts["rows_replaced"] = snapshot.replaced_rows or None
         facts["location"] = dg.MetadataValue.path(snapshot.location) if snapshot.location else None
     return {name: value for name, value in facts.items() if value is not None and value != ""}
+
+
+def bounds_metadata(result: StreamResult) -> dict[str, str]:
+    """Say what lay in the window, as the reader tells it."""
+    return {f"window_{name}": text for name, text in result.bounds.items()}
 
 
 def speed(size: int, seconds: float) -> float | None:

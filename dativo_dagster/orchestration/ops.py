@@ -18,6 +18,7 @@ import dagster as dg
 from dativo_dagster.config.job import Job, JobStream
 from dativo_dagster.orchestration.checks import failed_checks
 from dativo_dagster.orchestration.events import (
+    bounds_metadata,
     check_evaluation,
     checks_metadata,
     checks_of,
@@ -175,7 +176,14 @@ def commit(step: Step, plan: dict[str, Any], staged: dict[str, Any]) -> dg.Outpu
     )
     checks = _last_checks(step, result) if decided.empty else result.checks
     part = slice_metadata(step.stream.slice)
-    metadata = {**result_metadata(result), **part, **_first_rows(step, result), "checks": checks_metadata(checks)}
+    bounds = {} if part else bounds_metadata(result)
+    metadata = {
+        **result_metadata(result),
+        **bounds,
+        **part,
+        **_first_rows(step, result),
+        "checks": checks_metadata(checks),
+    }
     return dg.Output(None, metadata=metadata)
 
 

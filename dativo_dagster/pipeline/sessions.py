@@ -65,16 +65,14 @@ class Sessions:
         source = stream.source
         module = registry.load("connectors", source.connector)
         if not hasattr(module, "open_session"):
-            raise ConfigurationError(
-                f"{job.path}: stream {stream.name!r}: {source.connector} cannot read several streams at one moment; "
-                "drop `snapshot: job`",
-                "SNAPSHOT_NOT_SHARED",
-            )
+            raise _refused(job, stream, f"{source.connector} cannot read several streams at one moment")
         config = module.Config.model_validate(dict(source.options))
         key = repr((source.connector, sorted(config.address().items(), key=repr)))
         with self._lock:
             if key not in self._open:
                 self._open[key] = self._exits.enter_context(module.open_session(config))
+            if getattr(self._open[key], "shared", True) is None:
+                raise _refused(job, stream, f"this {source.connector} server shares no snapshot between connections")
             return self._open[key]
 
     def reader(self, job: Job, stream: JobStream) -> AbstractContextManager[Reader]:
@@ -84,6 +82,10 @@ class Sessions:
     def openers(self, table: Callable[[Job, JobStream], Table] = open_table) -> Openers:
         """Give openers whose readers share these sessions."""
         return Openers(reader=self.reader, table=table)
+
+
+def _refused(job: Job, stream: JobStream, why: str) -> ConfigurationError:
+    return ConfigurationError(f"{job.path}: stream {stream.name!r}: {why}; drop `snapshot: job`", "SNAPSHOT_NOT_SHARED")
 
 
 def shares(stream: JobStream) -> bool:

@@ -44,6 +44,7 @@ def test_parts_are_run_by_name_by_span_or_because_they_are_missing(parts):
     assert outcomes(rest) == [("2026-01-01", "committed", 2), ("2026-01-04", "committed", 2)]
     none = parts("run", "orders", "--missing", "--json")
     assert (none.code, none.json["streams"]) == (0, [])
+    assert "no partition is missing" in parts("run", "orders", "--missing").out
 
 
 def test_a_summary_and_the_events_name_the_parts(parts):

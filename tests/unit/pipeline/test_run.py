@@ -222,6 +222,13 @@ def test_a_connector_that_cannot_share_says_so(write, monkeypatch):
     assert result.error["error_code"] == "SNAPSHOT_NOT_SHARED"
 
 
+def test_a_server_that_cannot_share_says_so(write, monkeypatch):
+    job = write("first", source=", snapshot: job")
+    monkeypatch.setattr(parted.Session, "shared", None, raising=False)
+    (result,) = run_job(job).streams
+    assert "shares no snapshot between connections" in result.error["message"]
+
+
 def test_an_interrupt_ends_parts_that_run_and_starts_no_other(write, monkeypatch):
     job = write("orders", more=DAYS)
     started, over = [], threading.Event()
