@@ -80,7 +80,8 @@ def main() -> None:
     options = parser.parse_args()
     with _server(options.folder, options.rows) as server:
         figures = _measured(options, server)
-    print(f"{options.rows:,} rows; {versions('adbc-driver-postgresql', 'pyarrow', 'pyiceberg')}; {_peers(options.peers)}")
+    print(f"{options.rows:,} rows")
+    print(versions("adbc-driver-postgresql", "pyarrow", "pyiceberg"), _peers(options.peers))
     floor = next(iter(figures.values()))
     for name, found in figures.items():
         print(found.line(name), f"  {ratio(found, floor):5.2f}x")
@@ -134,7 +135,8 @@ def _server(folder: Path, rows: int) -> Iterator[PostgresServer]:
 
 
 def _peers(python: str) -> str:
-    code = "from importlib.metadata import version as v; print(*(f'{n} {v(n)}' for n in ('psycopg','connectorx','dlt')))"
+    names = "psycopg", "connectorx", "dlt"
+    code = f"from importlib.metadata import version as v; print(*(n + ' ' + v(n) for n in {names}))"
     return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.config.contract import Contract, Field
 from dativo_dagster.config.job import Incremental, SourceContext, Validation
@@ -14,7 +14,9 @@ from dativo_dagster.connectors.sql.postgres import Config, Reader
 from dativo_dagster.validation.compile import compile_contract
 from dativo_dagster.validation.enforce import Enforcer
 from dativo_ingest.model import Cursor, Stream, Window
-from tests.servers.postgres import PostgresServer
+
+if TYPE_CHECKING:
+    from tests.servers.postgres import PostgresServer
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """PostgreSQL is found, described, cut and read; what can go wrong there has a name."""
 
+# ruff: noqa: DTZ001 - clocks without a zone are what some columns have
+
 from __future__ import annotations
 
 import contextlib
@@ -46,7 +48,7 @@ def ids(reader, window):
 def test_tables_views_and_their_facts_are_found(database):
     database.run(
         "CREATE SCHEMA sales",
-        "CREATE TABLE sales.orders (id int8, part int2, note text, total numeric(8,2) NOT NULL, PRIMARY KEY (part, id))",
+        "CREATE TABLE sales.orders (id int8, part int2, t text, total numeric(8,2) NOT NULL, PRIMARY KEY (part, id))",
         "COMMENT ON TABLE sales.orders IS 'what was bought'",
         "COMMENT ON COLUMN sales.orders.total IS 'in euros'",
         "INSERT INTO sales.orders SELECT n, 1, '', 1 FROM generate_series(1, 500) n",
@@ -378,7 +380,7 @@ def test_windows_over_times_split_neighbours(database, kind):
 @pytest.mark.parametrize("kind", ["float8", "bool", "jsonb", "uuid", "interval"])
 def test_a_column_without_a_fitting_order_is_no_cursor(database, kind):
     database.run(f"CREATE TABLE t (id int8, c {kind})")
-    with pytest.raises(ConfigurationError, match="CURSOR_UNUSABLE.*'c' is "):
+    with pytest.raises(ConfigurationError, match=r"CURSOR_UNUSABLE.*'c' is "):
         planned(database.reader(incremental=by("c")))
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,27 +51,40 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def serve() -> Iterator[PostgresServer]:
-    """Run PostgreSQL on a new data folder, which is removed at the end."""
+def serve(prepare: Callable[[Path], None] = lambda data: None, primary: int | None = None) -> Iterator[PostgresServer]:
+    """Run PostgreSQL on a new data folder, which is removed at the end.
+
+    Args:
+        prepare: Changes the settings in the data folder before the server starts.
+        primary: The port of a server that this one is a replica of.
+    """
     server = PostgresServer(free_port())
     user = "postgres" if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="dativo-postgres-") as name:
         folder = Path(name)
-        _make_cluster(folder / "data", server.port, user)
+        _make_cluster(folder / "data", server.port, user, primary)
+        prepare(folder / "data")
+        if user:
+            for file in (folder / "data").iterdir():
+                shutil.chown(file, user, user)
         command = [_binary("postgres"), "-D", str(folder / "data")]
         ready = server.connect
         with running(command, folder / "log", ready=lambda: ready().close(), stop=signal.SIGQUIT, user=user):
             yield server
 
 
-def _make_cluster(data: Path, port: int, user: str | None) -> None:
+def _make_cluster(data: Path, port: int, user: str | None, primary: int | None) -> None:
     data.mkdir()
     data.parent.chmod(0o755)
     if user:
         shutil.chown(data, user, user)
-    options = ["-U", "postgres", "-A", "trust", "--no-sync", "--locale=C.UTF-8", "-E", "UTF8"]
+    if primary is None:
+        options = ["-U", "postgres", "-A", "trust", "--no-sync", "--locale=C.UTF-8", "-E", "UTF8"]
+    else:
+        options = ["-U", "postgres", "-h", "127.0.0.1", "-p", str(primary), "-R", "--no-sync", "--checkpoint=fast"]
+    data.chmod(0o700)
     subprocess.run(
-        [_binary("initdb"), "-D", data, *options],
+        [_binary("initdb" if primary is None else "pg_basebackup"), "-D", data, *options],
         check=True,
         capture_output=True,
         user=user,

@@ -57,7 +57,7 @@ def find(name: str, relations: Sequence[Relation], schemas: Sequence[str], where
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Say whether ``schema.table`` fits a pattern: ``*`` is any text within a part, a pattern without schema fits any."""
+    """Say whether ``schema.table`` fits a pattern: ``*`` is any text, and a pattern without schema fits any."""
     text = name if "." in pattern else last(name)
     regex = ".*".join(re.escape(part) for part in pattern.split("*"))
     return re.fullmatch(regex, text) is not None

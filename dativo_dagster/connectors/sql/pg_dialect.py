@@ -1,5 +1,7 @@
 """PostgreSQL as a `base.Dialect`."""
 
+# ruff: noqa: S608 - names are quoted, and so are values
+
 from __future__ import annotations
 
 from collections.abc import Sequence

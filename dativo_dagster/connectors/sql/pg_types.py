@@ -115,24 +115,29 @@ def expression(quoted: str, column: SqlColumn, field: Field) -> str:
     Raises:
         ConfigurationError: ``TYPE_NOT_HELD``.
     """
-    want, base = field.type, str(column.facts["base"])
+    want = field.type
     if column.facts["element"] and isinstance(want, lt.List):
         return _array(quoted, column, want)
     if isinstance(want, (lt.List, lt.Struct, lt.Map)) or (column.facts["element"] and want not in (_STRING, _JSON)):
         raise _not_held(column, want, "json or string")
-    if want == _STRING:
-        return quoted if base in TEXTS else f"{quoted}::text"
-    if base in JSON or base in TEXTS:
+    base = str(column.facts["base"])
+    if base in TEXTS or (base in JSON and want != _STRING):
         return quoted
-    if want == _JSON:
-        return f"to_jsonb({quoted})::text"
+    if want in (_STRING, _JSON):
+        return f"{quoted}::text" if want == _STRING else f"to_jsonb({quoted})::text"
+    return _number(quoted, column, field) or (quoted if base in BINARY else f"{quoted}::text")
+
+
+def _number(quoted: str, column: SqlColumn, field: Field) -> str | None:
+    """Select what is a number with digits after its point, or one that the driver knows by another type."""
+    base, digits = str(column.facts["base"]), packed(column, field)
     if base in CAST:
         return f"{quoted}::{CAST[base][0]}"
-    if packed(column, field):
-        return f"CASE WHEN {quoted} = 'NaN' THEN {NAN} ELSE ({quoted} * {10 ** packed(column, field)[1]})::int8 END"
+    if digits:
+        return f"CASE WHEN {quoted} = 'NaN' THEN {NAN} ELSE ({quoted} * {10 ** digits[1]})::int8 END"
     if base == "numeric":
-        return f"trim_scale({quoted})" if "int" in str(want) else quoted
-    return quoted if base in BINARY else f"{quoted}::text"
+        return f"trim_scale({quoted})" if "int" in str(field.type) else quoted
+    return None
 
 
 def packed(column: SqlColumn, field: Field) -> tuple[int, int] | None:

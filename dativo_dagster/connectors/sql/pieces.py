@@ -1,9 +1,12 @@
 """A relation cut into ranges without a gap: the first is open below and the last above, so late rows fall into one."""
 
+# ruff: noqa: S608 - names are quoted
+
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dativo_dagster.connectors.sql.base import Piece
@@ -26,7 +29,7 @@ def ranges(name: str, low: int, high: int, parts: int, literal: Callable[[int], 
     cuts = [low + (high - low) * n // parts for n in range(1, parts)]
     if not cuts:
         return [Piece(id="")]
-    inner = [f"{name} >= {literal(a)} AND {name} < {literal(b)}" for a, b in zip(cuts, cuts[1:], strict=False)]
+    inner = [f"{name} >= {literal(a)} AND {name} < {literal(b)}" for a, b in pairwise(cuts)]
     conditions = [f"{name} < {literal(cuts[0])}", *inner, f"{name} >= {literal(cuts[-1])}"]
     return [Piece(id=f"{n + 1}of{parts}", condition=each) for n, each in enumerate(conditions)]
 

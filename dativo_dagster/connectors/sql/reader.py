@@ -13,18 +13,22 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dativo_dagster.connectors.sql.base import Connection, Dialect, Relation
 from dativo_dagster.connectors.sql.choice import find, item_of, last, tables_of
 from dativo_dagster.connectors.sql.columns import Selected, selected
 from dativo_dagster.connectors.sql.session import Session
 from dativo_dagster.connectors.sql.windows import Windows
-from dativo_ingest.exceptions import ConfigurationError, ConnectionError, DativoError
+from dativo_ingest.exceptions import (
+    ConfigurationError,
+    ConnectionError,  # noqa: A004 - ours
+    DativoError,
+)
 from dativo_ingest.model import CheckResult, Column, Cursor, Stream, Unit, Window
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from dativo_dagster.config.job import SourceContext
+    from dativo_dagster.connectors.sql.base import Connection, Dialect, Relation
     from dativo_dagster.connectors.sql.config import SqlConfig
 
 LARGE_ROWS = 1_000_000
@@ -50,7 +54,7 @@ class SqlReader:
             with self._connected("check") as connection:
                 found = self._named(connection)
                 for relation in found:
-                    connection.rows(f"SELECT 1 AS one FROM {relation.source} WHERE 1 = 0")
+                    connection.rows(f"SELECT 1 AS one FROM {relation.source} WHERE 1 = 0")  # noqa: S608 - quoted
         except DativoError as error:
             return CheckResult.failed("connection", error)
         return CheckResult(
@@ -77,7 +81,7 @@ class SqlReader:
             selected(self.dialect, relation, self.context.contract)
             windows = Windows(self.config, self.context, self.dialect, connection, relation)
             planned = windows.plan(self._cursor_field(stream), since)
-            parts = self._parts(relation, whole=planned.whole or since is None)
+            parts = self._parts(relation, whole=since is None and self.context.slice is None)
             pieces = self.dialect.pieces(connection, relation, parts, self.config.partition_by) if planned.any else ()
         units = tuple(
             Unit(
@@ -127,8 +131,7 @@ class SqlReader:
 
     def resume(self, value: object) -> Cursor:
         """Give the cursor just behind the highest value of the cursor column that a table has."""
-        name = self.context.contract.object or self.context.contract.name
-        stream = Stream(name=name)
+        stream = Stream(name=self.context.object)
         with self._connected("resume") as connection:
             relation = self._relation(connection, stream)
             windows = Windows(self.config, self.context, self.dialect, connection, relation)
@@ -160,10 +163,7 @@ class SqlReader:
         except Exception as error:
             raise self.dialect.translate(error, where) from error
         try:
-            with self._lock:
-                self._open.add(connection)
-                if self._cancelled:
-                    raise ConnectionError(f"{where}: the run was cancelled", "CANCELLED", retryable=False)
+            self._known(connection, where)
             yield connection
         except (DativoError, GeneratorExit):
             raise
@@ -173,6 +173,12 @@ class SqlReader:
             with self._lock:
                 self._open.discard(connection)
             connection.close()
+
+    def _known(self, connection: Connection, where: str) -> None:
+        with self._lock:
+            self._open.add(connection)
+            if self._cancelled:
+                raise ConnectionError(f"{where}: the run was cancelled", "CANCELLED", retryable=False)
 
     def _named(self, connection: Connection) -> list[Relation]:
         """Give the relations that the configuration or the job names, described."""
@@ -230,12 +236,11 @@ class SqlReader:
 
     def _join(self, connection: Connection, relation: Relation, *, alone: bool) -> None:
         """See what the other units see, or what the whole job sees."""
-        session = self.context.session
+        session: Session | None = self.context.session
         if not alone:
             with self._lock:
-                if session is None and self._session is None:
-                    self._session = Session.open(self.dialect)
-                session = session or self._session
+                session = session or self._session or Session.open(self.dialect)
+                self._session = None if session is self.context.session else session
                 session.pin(self.dialect, relation)
         if session is not None and session.shared is not None:
             self.dialect.join(connection, session.shared)

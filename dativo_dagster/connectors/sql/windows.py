@@ -120,7 +120,8 @@ class Windows:
         assert rule is not None  # noqa: S101 - `plan` looked
         if not self._column(name).nullable or rule.null_cursor == "include":
             return 0
-        sql = f"SELECT count(*) AS n FROM {self.relation.source} WHERE {self.dialect.quote(name)} IS NULL"  # noqa: S608 - quoted
+        quoted = self.dialect.quote(name)
+        sql = f"SELECT count(*) AS n FROM {self.relation.source} WHERE {quoted} IS NULL"  # noqa: S608 - quoted
         missing = int(self.connection.rows(sql)[0]["n"])
         if missing and rule.null_cursor == "fail":
             raise ConfigurationError(
@@ -137,8 +138,8 @@ class Windows:
         kind = self.dialect.kind(column)
         if kind is None:
             raise ConfigurationError(
-                f"{self.relation.name}: column {name!r} is {column.type}, which cannot tell what is new: it has to grow, "
-                "and to be a time, a date, a whole or a decimal number, or a text",
+                f"{self.relation.name}: column {name!r} is {column.type}, which cannot tell what is new: it has to "
+                "grow, and to be a time, a date, a whole or a decimal number, or a text",
                 "CURSOR_UNUSABLE",
                 {"table": self.relation.name, "column": name, "type": column.type},
             )

@@ -1,5 +1,7 @@
 """Windows one after another give each row once."""
 
+# ruff: noqa: DTZ001 - clocks without a zone are what some columns have
+
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dativo_dagster.state.window import Rule, normal, plan, resumed, slice_span, wall
+from dativo_dagster.state.window import Rule, plan, resumed, slice_span, wall
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.model import Cursor
 
