@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from dativo_ingest.exceptions import ValidationError
 
 BATCH_ROWS = 128 * 1024
-BATCH_BYTES = 32 * 1024 * 1024
+BATCH_NUMBERS = 1024 * 1024
+BATCH_BYTES = 16 * 1024 * 1024
 SAMPLE_ROWS = 10_000
 _ORDERED = {("INT32", "NONE"), ("INT64", "NONE"), ("INT32", "DATE"), ("BYTE_ARRAY", "STRING"), ("BYTE_ARRAY", "NONE")}
 
@@ -67,14 +68,20 @@ def _repetitive(path: str, values: pa.Array) -> list[str]:
 
 
 def rows_at_once(footer: pq.FileMetaData, columns: Sequence[str]) -> int:
-    """Say how many rows of some columns to read at once, so that a batch of a wide table is not a large one."""
-    wanted = set(columns)
-    size = rows = 0
-    for group in (footer.row_group(at) for at in range(min(footer.num_row_groups, 1))):
-        rows += group.num_rows
-        chunks = (group.column(at) for at in range(group.num_columns))
-        size += sum(c.total_uncompressed_size for c in chunks if c.path_in_schema.partition(".")[0] in wanted)
-    return max(1024, min(BATCH_ROWS, BATCH_BYTES * rows // max(size, 1)))
+    """Say how many rows of some columns to read at once, so that a batch of a wide table is not a large one.
+
+    A few columns of numbers are read many rows at once. Text may be far larger than its pages, which have repeated
+    values once.
+    """
+    if not footer.num_row_groups:
+        return BATCH_ROWS
+    group, wanted = footer.row_group(0), set(columns)
+    chunks = [group.column(at) for at in range(group.num_columns)]
+    chunks = [c for c in chunks if c.path_in_schema.partition(".")[0] in wanted]
+    size = sum(max(c.total_uncompressed_size, 8 * group.num_rows) for c in chunks)
+    plain = all(c.physical_type != "BYTE_ARRAY" and c.path_in_schema in wanted for c in chunks)
+    most = BATCH_NUMBERS if plain else BATCH_ROWS
+    return max(1024, min(most, int(BATCH_BYTES * group.num_rows // max(size, 1))))
 
 
 def near_groups(file: pq.ParquetFile, names: Mapping[str, str], near: Near | None) -> Iterator[tuple[int, int]]:
