@@ -358,6 +358,30 @@ def test_a_query_without_a_row_yet_is_ended_by_cancel(mariadb, reader):
     _gone(mariadb)
 
 
+def test_a_unit_that_waits_for_the_one_state_reads_nothing_once_the_run_is_cancelled(mariadb, database, sql, reader):
+    sql("CREATE TABLE t (n int)", "INSERT INTO t VALUES (1)")
+    config = Config(**mariadb.options(database), snapshot="job", splits=1)
+    with open_session(config) as session:
+        opened = Reader(config, context_of({"n": "int32"}, session=session))
+        [unit] = opened.split(STREAM, None).units
+        lent, caught = session.shared.take(), []
+
+        def read():
+            try:
+                list(opened.read(STREAM, unit))
+            except DativoError as error:
+                caught.append(error.error_code)
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        while not opened._open:
+            time.sleep(0.01)
+        opened.cancel()
+        session.shared.give_back(lent)
+        thread.join(20)
+    assert caught == ["CANCELLED"]
+
+
 def test_a_statement_that_takes_too_long_is_ended_and_may_be_tried_again(mariadb, reader):
     opened = reader({"n": "int64"}, query=SLOW, statement_timeout=0.2)
     [unit] = opened.split(STREAM, None).units

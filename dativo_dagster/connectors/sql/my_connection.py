@@ -38,7 +38,7 @@ class MyConnection:
     def __init__(self, config: SqlConfig) -> None:
         self._config = config
         self._link = _linked(config)
-        self._running = False
+        self._running = self._ended = False
         self._held: Snapshot | None = None
         self._lent: tuple[Snapshot, MyConnection] | None = None
         try:
@@ -115,6 +115,9 @@ class MyConnection:
 
     def _answers(self, sql: str, blocks: Any) -> Iterator[pa.RecordBatch]:
         """Ask, and make batches of what comes by PyMySQL's socket."""
+        if self._ended:
+            self._running = False
+            raise ConnectionError("the run was cancelled", "CANCELLED", retryable=False)
         self._link.query(sql, unbuffered=True)
         result = self._link._result  # noqa: SLF001 - PyMySQL's own cursor would read the rows one by one
         result.unbuffered_active = False  # else it reads all of the rows when it lets go of them
@@ -122,7 +125,8 @@ class MyConnection:
             yield _batch(result.fields, arrays)
 
     def cancel(self) -> None:
-        """End the query that runs, by a session of its own since this one is busy."""
+        """End the query that runs, by a session of its own since this one is busy; none is begun any more."""
+        self._ended = True
         if self._running:
             # It may have ended, and its server too.
             with suppress(Exception), closing(_dial(self._config, self._link.host)) as other:
