@@ -3,7 +3,9 @@
 import itertools
 import threading
 from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import duckdb
 import pyarrow as pa
@@ -371,3 +373,44 @@ def test_random_runs_leave_what_a_dict_would(kind, runs, data):
         table.put(rows[::2], rows[1::2])
         found = table.rows()
         assert found == sorted(oracle.values(), key=_first)
+
+
+LONG = "a text longer than the sixteen letters that bounds keep "
+KEYS = {
+    "string": [LONG + letter for letter in "abcdef"],
+    "string?": ["", "z", "ä", "\U0010ffff" * 17, "\U0010ffff" * 18, "a"],
+    "date": [
+        date(1, 1, 1),
+        date(1969, 12, 31),
+        date(2026, 1, 1),
+        date(9999, 12, 31),
+        date(1970, 1, 1),
+        date(2000, 2, 29),
+    ],
+    "decimal(38,9)": [Decimal(n) for n in ("-9e20", "-1.5", "0", "0.000000001", "1.5", "9e20")],
+    "timestamptz[us]": [START + timedelta(days=n, microseconds=n) for n in range(-3, 3)],
+    "uuid": [UUID(int=n << 100).bytes for n in (0, 1, 2**15, 2**26, 2**27, 2**27 + 1)],
+    "binary": [b"", b"\x00", b"\xff" * 20, b"\xff" * 21, b"a", b"\x80"],
+    "boolean": [True, False],
+    "int32": [-(2**31), -1, 0, 1, 7, 2**31 - 1],
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_no_file_with_a_key_of_the_run_is_passed_over(kind, name):
+    """One file a key, so that bounds rule out all but one, whatever the type and however bounds are cut."""
+    values = KEYS[name]
+    table = Lake(kind, {"id": name.rstrip("?"), "v": "int64"}, merge=Merge(key=("id",)), file_size_bytes=1)
+    for value in values:
+        table.put([{"id": value, "v": 0}])
+    done = table.put([{"id": value, "v": 1} for value in values[1:]])
+    assert done.replaced_rows == len(values) - 1
+    assert sorted(r["v"] for r in table.rows()) == [0] + [1] * (len(values) - 1)
+
+
+def test_a_bucket_that_no_key_falls_into_is_not_opened():
+    table = Lake(iceberg, partitioning=(Partition(column="id", transform="bucket[8]"),))
+    table.put([row(n) for n in range(100)])
+    done = table.put([row(42, 1, "new")])
+    assert 0 < done.replaced_rows < 30
+    assert len(table.rows()) == 100
