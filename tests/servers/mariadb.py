@@ -97,7 +97,7 @@ def _settings(folder: Path, port: int) -> list[str]:
 
 
 def _make_data(folder: Path, user: str | None) -> None:
-    command = [
+    command: list[str | Path] = [
         _binary("mariadb-install-db"),
         "--no-defaults",
         f"--datadir={folder / 'data'}",
@@ -110,7 +110,7 @@ def _make_data(folder: Path, user: str | None) -> None:
 
 def _make_certificate(folder: Path, user: str | None) -> None:
     """Make a certificate for localhost that is its own authority."""
-    command = [
+    command: list[str | Path] = [
         _binary("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
         "-keyout", folder / "server.key", "-out", folder / "server.pem", "-days", "2", "-subj", "/CN=localhost",
         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
