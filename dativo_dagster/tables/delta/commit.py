@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.schema import Field
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from dativo_dagster.config.job import TableSpec
 
 Removed = list[tuple[str, int, dict[str, str | None]]]
+TRIES = 5
+"""How often what is no conflict is tried: an answer that was lost, or a store that is down."""
 ANEW = ("widen", "drop", "rename")
 """Changes of columns that Delta makes only where all rows are written anew."""
 
@@ -50,9 +52,10 @@ class Commit:
         """Commit, or find that it is done.
 
         Raises:
-            CommitError: ``COMMIT_CONFLICT`` after too many tries, retryable.
+            CommitError: ``COMMIT_CONFLICT`` or ``COMMIT_UNKNOWN`` after too many tries, both retryable.
         """
         last: Exception | None = None
+        unknown = 0
         for _ in tries():
             table = self.load()
             version = version_of(table, self.staged.token) if table is not None else None
@@ -60,13 +63,21 @@ class Commit:
                 self.folder.forget(self.staged.key, version)
                 return snapshot(table, self.folder, self.spec, self.staged.token, attempt=self.attempt)
             last = self._tried(table)
-        raise CommitError(
-            f"table {self.folder.location}: others keep committing to it, or it cannot be written; the files are "
-            "written, and running again repeats nothing that landed",
-            "COMMIT_CONFLICT",
+            unknown += last is not None and not isinstance(last, CommitFailedError)
+            if unknown == TRIES:
+                break
+        raise self._given_up(last) from last
+
+    def _given_up(self, last: Exception | None) -> CommitError:
+        busy = last is None or isinstance(last, CommitFailedError)
+        why = "others keep committing to it" if busy else f"it cannot be written ({str(last).splitlines()[0]})"
+        return CommitError(
+            f"table {self.folder.location}: {why}; the files are written, and running "
+            "again repeats nothing that landed",
+            "COMMIT_CONFLICT" if busy else "COMMIT_UNKNOWN",
             {"table": self.folder.location, "token": self.staged.token},
             retryable=True,
-        ) from last
+        )
 
     def _tried(self, table: DeltaTable | None) -> Exception | None:
         """Try once; an error that is given back may pass. Whether it landed is told by looking."""
@@ -87,7 +98,6 @@ class Commit:
             self._added(),
             mode="error",
             partition_by=[p.column for p in self.spec.partitioning],
-            configuration=dict(self.spec.properties) or None,
             storage_options=self.options,
             commit_properties=self._properties(0),
         )
@@ -121,6 +131,7 @@ class Commit:
     def _properties(self, version: int) -> CommitProperties:
         files = self.staged.files
         said = {
+            **dict(self.spec.properties),  # Delta takes no properties of a table but its own
             **dict(self.staged.properties),
             "dativo.commit-token": self.staged.token,
             "dativo.attempt": self.attempt,

@@ -138,6 +138,12 @@ def test_token_and_cursor_survive_a_checkpoint_and_a_cleaned_log(open_table, the
     assert not put(open_table(), spec(), ROWS, token("a")).fresh
 
 
+def test_what_is_said_of_a_table_is_said_with_each_commit(open_table, theirs):
+    a_spec = spec(properties={"governance.owner": "shop"})
+    put(open_table(a_spec), a_spec, ROWS, token("a"))
+    assert theirs().history(1)[0]["governance.owner"] == "shop"
+
+
 def test_a_cursor_of_a_commit_that_failed_is_none(open_table, tmp_path):
     put(open_table(), spec(), ROWS, token("a"), cursor="2026-01-01")
     (memory,) = (tmp_path / "orders").rglob("_dativo/state/*/*.json")
