@@ -6,7 +6,7 @@ a doubled and a stale row all show. A delivery makes many batches and many data 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,6 +103,7 @@ class Target:
     connector: str
     options: str
     lying: Callable[[Desk], Lying]
+    modes: tuple[str, ...] = tuple(MODES)
 
 
 def _iceberg(desk: Desk) -> Lying:
@@ -135,6 +136,11 @@ TARGETS = {
 """Targets that need no server."""
 EVERYWHERE = {**dict.fromkeys(TARGETS, ()), "postgres": (pytest.mark.integration,)}
 """The names of all targets, with the marks of tests that use them."""
+
+
+def modes_of(target: str) -> Sequence[str]:
+    """Give the modes that a target has."""
+    return TARGETS[target].modes if target in TARGETS else tuple(MODES)
 
 
 @dataclass(frozen=True)
