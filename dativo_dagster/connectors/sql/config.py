@@ -159,7 +159,7 @@ def split_url(text: str) -> dict[str, Any]:
         port = parts.port
     except ValueError:
         port, parts = None, urlsplit("")
-    if not parts.scheme:
+    if not parts.scheme or "://" not in text:
         raise ConfigurationError("`url` is no URL; write it as scheme://user:password@host:port/database", "BAD_OPTION")
     found = {
         "host": unquote(parts.hostname or "") or None,
