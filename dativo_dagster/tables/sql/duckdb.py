@@ -13,6 +13,7 @@ import os
 import threading
 from collections import defaultdict
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,12 +120,8 @@ class File:
 
     def native(self, kind: lt.LogicalType) -> str | None:
         """Give DuckDB's type; None for what the installed version has no type for."""
-        import duckdb
-
-        with duckdb.connect() as connection, suppress(duckdb.CatalogException):
-            connection.execute(f"SELECT CAST(NULL AS {native(kind)})")
-            return native(kind)
-        return None
+        name = native(kind)
+        return name if _has_type(name) else None
 
     def logical(self, native: str) -> lt.LogicalType | None:
         """Give the logical type of a column that somebody else made."""
@@ -222,6 +219,16 @@ class Connection:
             self.connection.register("_dativo_files", pa.RecordBatchReader.from_batches(schema_of(columns), batches))
             self.connection.execute(f"{statement} SELECT {cast} FROM _dativo_files")
             self.connection.unregister("_dativo_files")
+
+
+@cache
+def _has_type(name: str) -> bool:
+    import duckdb
+
+    with duckdb.connect() as connection, suppress(duckdb.CatalogException):
+        connection.execute(f"SELECT CAST(NULL AS {name})")
+        return True
+    return False
 
 
 @contextmanager
