@@ -65,6 +65,7 @@ class World:
             self.stored = pa.schema([*self.schema, *(pa.field(n, t) for n, t in added(merge).items())])
         self.fields = tuple(Field(name=n, type=parse_type(t)) for n, t in columns.items())
         self.files: list[InMemory] = []
+        self.touched = 0
 
     def run(
         self,
@@ -89,6 +90,7 @@ class World:
         )
         new = [InMemory(self._written(rows)) for rows in parts if rows]
         decision = begin(spec, staged, new, self.stored).decide(self.files)
+        self.touched = sum(fate.touched for fate in decision.target)
         fates = [*decision.target, *decision.source]
         names = self.stored.names
         self.files = [

@@ -124,6 +124,7 @@ def test_a_run_again_changes_no_file():
     files = [file.table for file in table.files]
     table.run(run)
     assert [file.table for file in table.files] == files
+    assert table.touched == 0
 
 
 def test_a_correction_of_a_moment_takes_the_place_of_what_was_there():
