@@ -64,7 +64,8 @@ class Partitions:
     """How a stream is cut into parts that are read and committed each by itself, in any order and side by side.
 
     Either ``every`` is set, a calendar from ``start`` to before ``end`` (ISO dates or times) in ``timezone``, or
-    ``keys``, which maps each part's name to the values of ``column`` that it has.
+    ``keys``, which maps each part's name to the values of ``column`` that it has. ``clocks`` is the zone of a column
+    that keeps times without one.
     """
 
     column: str
@@ -72,6 +73,7 @@ class Partitions:
     start: str = ""
     end: str | None = None
     timezone: str = "UTC"
+    clocks: str = "UTC"
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -79,13 +81,15 @@ class Partitions:
 class Slice:
     """One part of a partitioned stream, Dagster's partition ``key``: rows whose ``column`` lies in ``[lower, upper)``.
 
-    The bounds are ISO 8601 with an offset; a part of named ``values`` has none of them.
+    The bounds are ISO 8601 with an offset; a part of named ``values`` has none of them. ``clocks`` is the zone of a
+    column that keeps times without one.
     """
 
     key: str
     column: str
     lower: str | None = None
     upper: str | None = None
+    clocks: str = "UTC"
     values: tuple[str, ...] = ()
 
 

@@ -113,7 +113,13 @@ def slice_of(partitions: Partitions, key: str, now: datetime | None = None) -> S
     upper = _next(lower, partitions.every)
     if now is not None and _utc(upper) > _utc(now):
         raise _unknown(key, f"it ends at {upper.isoformat()}; it can be read after that")
-    return Slice(key=key, column=partitions.column, lower=lower.isoformat(), upper=upper.isoformat())
+    return Slice(
+        key=key,
+        column=partitions.column,
+        lower=lower.isoformat(),
+        upper=upper.isoformat(),
+        clocks=partitions.clocks,
+    )
 
 
 def unlike(streams: Sequence[JobStream]) -> tuple[int, str] | None:

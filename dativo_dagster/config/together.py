@@ -36,7 +36,7 @@ class Together:
         except ValueError as error:
             self._wrong("partitions", str(error))
             return None
-        columns = [f.name for f in contract.fields]
+        columns = {f.name: f for f in contract.fields}
         if made.column not in columns:
             self._wrong(
                 "partitions", f"the contract has no column {made.column!r}; {nearest(made.column, columns)}", "column"
@@ -48,7 +48,9 @@ class Together:
                 "partitions",
                 "a partitioned stream reads the window of its partition; drop `incremental`, or `partitions`",
             )
-        return made
+        # The same rule as the source's: the contract knows the zone of the column, or the source that of all of them.
+        said = columns[made.column].timezone if made.column in columns else None
+        return replace(made, clocks=said or str(read.options.get("timezone") or "UTC"))
 
     def read(self, read: Source, target: TargetFile, partitions: Partitions | None) -> Source:
         """Give the source as it is to be read, with what would lose or double rows noted."""

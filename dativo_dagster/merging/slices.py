@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,7 +34,7 @@ def inside(column: pa.Array, part: Slice) -> pa.Array:
 def bound(text: str, kind: pa.DataType, part: Slice) -> pa.Scalar:
     """Give a bound of a slice as a value of a column.
 
-    A column of times without a zone is taken as UTC. A date is a day of the calendar, wherever that is.
+    A column of times without a zone shows the slice's own clocks. A date is a day of the calendar, wherever that is.
 
     Raises:
         ConfigurationError: ``BAD_SLICE``.
@@ -43,10 +44,11 @@ def bound(text: str, kind: pa.DataType, part: Slice) -> pa.Scalar:
         return pa.scalar(moment.date(), kind)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
-    moment = moment.astimezone(timezone.utc)
     if pa.types.is_timestamp(kind):
-        plain = pa.scalar(moment, pa.timestamp("us", "UTC"))
-        return plain.cast(pa.timestamp(kind.unit, "UTC")).cast(kind) if kind.tz is None else plain.cast(kind)
+        if kind.tz is None:
+            wall = moment.astimezone(ZoneInfo(part.clocks)).replace(tzinfo=None)
+            return pa.scalar(wall, pa.timestamp("us")).cast(kind)
+        return pa.scalar(moment.astimezone(timezone.utc), pa.timestamp("us", "UTC")).cast(kind)
     raise ConfigurationError(
         f"column {part.column!r} is {kind}, and a slice of time needs a date or a timestamp; use `keys` instead of "
         "`every`, or another column",

@@ -67,7 +67,7 @@ def can_be_merged(stream: JobStream, window: Window) -> None:
         ConfigurationError: ``SOURCE_NOT_WHOLE``: the job deletes what is missing, and the window is not all there is.
     """
     merge = stream.target.merge
-    if merge and merge.delete_missing and window.units and not window.whole:
+    if merge and merge.delete_missing and window.units and not (window.whole or stream.slice):
         raise ConfigurationError(
             f"stream {stream.name!r}: delete_missing deletes the rows that a run did not read, and this source does "
             "not say that a run reads all of it; use `deleted_column`",

@@ -294,7 +294,7 @@ def _staged(
         table=parts.table.prepared(),
         properties={"dativo.job": job.name, "dativo.stream": stream.name, "dativo.run-id": run_id},
         at=datetime.now(timezone.utc).isoformat(timespec="microseconds"),
-        whole=plan.window.whole,
+        whole=plan.window.whole or stream.slice is not None,  # a run of a slice reads all of it
     )
 
 

@@ -94,8 +94,7 @@ class Windows:
         if part.lower is None or part.upper is None:
             span = Span(column=column.name, kind="value", values=part.values)
         else:
-            kind, zone = self._kind(column.name), self._zone(column.name)
-            span = window.slice_span(column.name, kind, part.lower, part.upper, zone)
+            span = window.slice_span(column.name, self._kind(column.name), part.lower, part.upper, part.clocks)
         # An append must not repeat a part that is there; what replaces it is read anew each time it is asked for.
         stable = self.context.mode == "append"
         name = window.digest(f"{self.relation.source}\0{span.fingerprint}") if stable else ""

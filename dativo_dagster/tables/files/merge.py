@@ -113,8 +113,8 @@ def _sliced(part: Slice, source: Sequence[File], target: Sequence[File]) -> Deci
     if any(len(found(file, [part.column], lambda b: pc.invert(inside(b.column(0), part)))) for file in source):
         raise ConfigurationError(
             f"the run of partition {part.key!r} has rows whose {part.column!r} is not in it; running it again would "
-            "leave them there and add them once more. Does the source keep times of another zone? Say `timezone` of the "
-            "partitions as it has them",
+            "leave them there and add them once more. If "
+            "the column keeps times of another zone, say its `timezone` in the contract",
             "OUTSIDE_SLICE",
             {"partition": part.key, "column": part.column},
         )

@@ -86,8 +86,8 @@ class Slicing:
                 span = ", ".join(self.part.values) or f"[{self.part.lower}, {self.part.upper})"
                 raise ConfigurationError(
                     f"the run of partition {self.part.key!r} has rows whose {column!r} is NULL or not in {span}; "
-                    "running it again would leave them there and add them once more. Does the source keep times of "
-                    "another zone? Say `timezone` of the partitions as it has them",
+                    "running it again would leave them there and add them once more. If "
+                    "the column keeps times of another zone, say its `timezone` in the contract",
                     "OUTSIDE_SLICE",
                     {"partition": self.part.key, "column": column},
                 )

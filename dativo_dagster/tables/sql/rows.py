@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from dativo_dagster.config import types as lt
 from dativo_dagster.tables.sql.session import INCOMING, listed, quoted
@@ -44,8 +45,8 @@ def _refuse_outside(session: Session, part: Slice, columns: Sequence[Column]) ->
     if session.rows(f"SELECT count(*) FROM {INCOMING} WHERE NOT {inside}")[0][0]:
         raise ConfigurationError(
             f"the run of partition {part.key!r} has rows whose {part.column!r} is not in it; running it again would "
-            "leave them there and add them once more. Does the source keep times of another zone? Say `timezone` of "
-            "the partitions as it has them",
+            "leave them there and add them once more. If "
+            "the column keeps times of another zone, say its `timezone` in the contract",
             "OUTSIDE_SLICE",
             {"partition": part.key, "column": part.column},
         )
@@ -58,7 +59,7 @@ def sliced(part: Slice, columns: Sequence[Column]) -> str:
     if part.values:
         return f"{column} IN ({', '.join(map(_text, part.values))})"
     bounds = [(">=", part.lower), ("<", part.upper)]
-    return " AND ".join(f"{column} {sign} {_bound(b, kind, part.column)}" for sign, b in bounds if b is not None)
+    return " AND ".join(f"{column} {sign} {_bound(b, kind, part)}" for sign, b in bounds if b is not None)
 
 
 def _text(value: str) -> str:
@@ -66,19 +67,21 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _bound(text: str, kind: lt.LogicalType, column: str) -> str:
-    """Give a bound as the column has it: UTC where it has no zone, and a date's midnight, as `merging.slices` does."""
+def _bound(text: str, kind: lt.LogicalType, part: Slice) -> str:
+    """Give a bound as the column has it: a day of the calendar, or a time, as `merging.slices` does."""
     moment = datetime.fromisoformat(text)
-    utc = moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
+    moment = moment.replace(tzinfo=moment.tzinfo or timezone.utc)
     if kind == lt.Primitive("date"):
-        return f"DATE '{utc:%Y-%m-%d}'"
+        return f"DATE '{moment:%Y-%m-%d}'"
+    if isinstance(kind, lt.Timestamp) and kind.zoned:
+        return f"TIMESTAMPTZ '{moment.astimezone(timezone.utc).isoformat()}'"
     if isinstance(kind, lt.Timestamp):
-        return f"TIMESTAMPTZ '{utc.isoformat()}'" if kind.zoned else f"TIMESTAMP '{utc.replace(tzinfo=None)}'"
+        return f"TIMESTAMP '{moment.astimezone(ZoneInfo(part.clocks)).replace(tzinfo=None)}'"
     raise ConfigurationError(
-        f"column {column!r} is {kind}, and a slice of time needs a date or a timestamp; use `keys` instead of `every`, "
-        "or another column",
+        f"column {part.column!r} is {kind}, and a slice of time needs a date or a timestamp; use `keys` instead of "
+        "`every`, or another column",
         "BAD_SLICE",
-        {"column": column, "type": str(kind)},
+        {"column": part.column, "type": str(kind)},
     )
 
 
