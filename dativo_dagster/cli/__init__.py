@@ -21,7 +21,7 @@ from dativo_dagster.cli.console import Console
 from dativo_ingest.exceptions import wrap_exception
 
 COMMANDS = {
-    "init": "write a new job and its contract from files, by looking at them",
+    "init": "write a new job and its contracts by looking at files or a database",
     "validate": "find what is wrong in job files, without connecting to anything",
     "plan": "say what a run would read, write and change; writes nothing",
     "run": "run jobs: read, validate, write, commit",

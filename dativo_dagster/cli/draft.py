@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dativo_ingest.model import Stream
+
 if TYPE_CHECKING:
     from dativo_ingest.model import Column
 
@@ -52,19 +54,28 @@ class Draft:
 
     def contract_text(self) -> str:
         """Write the contract file."""
-        return (
-            f"$schema: {scalar(self.contract_schema)}\n\n"
-            "# A draft, told from a sample. Add what must hold: required, primary_key, unique, enum, pattern.\n"
-            f"name: {scalar(self.name)}\n"
-            'version: "1.0.0"\n'
-            "schema:\n" + "".join(f"  - {_column(column)}\n" for column in self.columns)
-        )
+        told = "# A draft, told from a sample. Add what must hold: required, primary_key, unique, enum, pattern."
+        return contract_text(self.name, Stream(name=self.name, columns=tuple(self.columns)), self.contract_schema, told)
 
 
-def _column(column: Column) -> str:
+def contract_text(name: str, found: Stream, schema: str, comment: str) -> str:
+    """Write a contract for what a source has, with ``comment`` above it."""
+    description = f"description: {scalar(found.description)}\n" if found.description else ""
+    return (
+        f"$schema: {scalar(schema)}\n\n{comment}\n"
+        f'name: {scalar(name)}\n{description}version: "1.0.0"\n'
+        "schema:\n" + "".join(f"  - {_column(c, key=c.name in found.primary_key)}\n" for c in found.columns)
+    )
+
+
+def _column(column: Column, *, key: bool) -> str:
     facts = [f"name: {scalar(column.name)}", f"type: {scalar(column.type)}"]
-    if not column.nullable:
+    if key or not column.nullable:
         facts.append("required: true")
+    if key:
+        facts.append("primary_key: true")
+    if column.description:
+        facts.append(f"description: {scalar(column.description)}")
     return "{" + ", ".join(facts) + "}"
 
 

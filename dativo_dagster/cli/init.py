@@ -1,16 +1,17 @@
-"""``dativo init``: look at files and write a job and a contract that fit them."""
+"""``dativo init``: look at files, or at a database, and write a job and contracts that fit."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dativo_dagster.cli import init_database
+from dativo_dagster.cli.address import VARIABLES, is_database
 from dativo_dagster.cli.console import counted
 from dativo_dagster.cli.discover import bare_job, list_streams
 from dativo_dagster.cli.draft import Draft, identifier
+from dativo_dagster.cli.drafted import refuse_existing, save, schema_link, show_next
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -19,15 +20,23 @@ if TYPE_CHECKING:
     from dativo_dagster.cli.console import Console
     from dativo_ingest.model import Stream
 
-SCHEMAS = Path(__file__).parents[1] / "schemas"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``init`` takes."""
     parser.add_argument(
-        "files", nargs="+", metavar="FILE_OR_URI", help="CSV, JSON Lines or Parquet files with the same columns"
+        "files",
+        nargs="+",
+        metavar="FILE_OR_URI",
+        help="CSV, JSON Lines or Parquet files with the same columns, or one postgres://, mysql:// or mariadb:// URL",
     )
-    parser.add_argument("--name", help="name of the job (made from the first file's)")
+    parser.add_argument("--connector", choices=["sqlalchemy", *VARIABLES], help="what reads a URL of another kind")
+    parser.add_argument(
+        "--tables",
+        action="append",
+        metavar="PATTERN",
+        help="tables of the database to read, such as 'sales.*' (all); may be repeated",
+    )
+    parser.add_argument("--name", help="name of the job (made from the first file's, the table's or the database's)")
     parser.add_argument("--tenant", default="default", help="whose data it is (%(default)s)")
     parser.add_argument("--table", help="table to write, with its namespace (TENANT.NAME)")
     parser.add_argument("--target", default="iceberg", help="kind of table (%(default)s)")
@@ -35,14 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace, console: Console) -> int:
-    """Write the two files, and prove that they load."""
-    from dativo_dagster.config.load import load_job
-
+    """Write the files, and prove that they load."""
+    if args.connector or is_database(args.files[0]):
+        return init_database.main(args, console)
+    if args.tables:
+        raise ConfigurationError("--tables needs the URL of a database; --table names the table to write", "BAD_OPTION")
     name = args.name or identifier(args.files[0])
     job, contract = args.folder / f"{name}.yaml", args.folder / "contracts" / f"{name}.yaml"
-    for path in (job, contract):
-        if path.exists():
-            raise ConfigurationError(f"{path} exists; choose another --name or --folder", "FILE_EXISTS")
+    refuse_existing(job, contract)
     stream = look_at(args.files)
     draft = Draft(
         name=name,
@@ -55,10 +64,7 @@ def main(args: argparse.Namespace, console: Console) -> int:
         job_schema=schema_link("job", job),
         contract_schema=schema_link("contract", contract),
     )
-    contract.parent.mkdir(parents=True, exist_ok=True)
-    contract.write_text(draft.contract_text(), encoding="utf-8")
-    job.write_text(draft.job_text(), encoding="utf-8")
-    load_job(job)
+    save(job, {contract: draft.contract_text(), job: draft.job_text()})
     _show(job, contract, stream, console)
     return 0
 
@@ -81,26 +87,7 @@ def look_at(files: Sequence[str]) -> Stream:
     return found[0]
 
 
-def schema_link(kind: str, file: Path) -> str:
-    """Give the schema of a kind of file as ``file`` can name it: relative, and as a copy when ours lies elsewhere."""
-    schema = SCHEMAS / f"{kind}.schema.json"
-    if not schema.is_relative_to(Path.cwd()):
-        copy = Path(".dativo") / "schemas" / schema.name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(schema, copy)
-        schema = copy.absolute()
-    return Path(os.path.relpath(schema, file.parent.absolute())).as_posix()
-
-
 def _show(job: Path, contract: Path, stream: Stream, console: Console) -> None:
     console.line(f"wrote {job}")
     console.line(f"wrote {contract}: {counted(len(stream.columns), 'column')}, told from a sample; look through them")
-    console.line("next:")
-    commands = {
-        f"dativo validate {job}": "find mistakes",
-        f"dativo plan {job}": "see what a run would do",
-        f"dativo run {job}": "run it",
-    }
-    width = max(map(len, commands))
-    for command, does in commands.items():
-        console.line(f"  {command.ljust(width)}  # {does}")
+    show_next(job, console)

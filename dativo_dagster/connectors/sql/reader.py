@@ -255,7 +255,8 @@ def _stream(relation: Relation) -> Stream:
     columns = tuple(
         Column(name=c.name, type=c.logical, nullable=c.nullable, description=c.comment) for c in relation.columns
     )
-    facts = {"kind": relation.kind, "rows": relation.rows, "bytes": relation.bytes}
+    types = {c.name: c.type for c in relation.columns}
+    facts = {"kind": relation.kind, "rows": relation.rows, "bytes": relation.bytes, "types": types}
     return Stream(
         name=relation.name,
         columns=columns,
