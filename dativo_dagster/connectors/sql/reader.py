@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dativo_dagster.connectors.sql.choice import find, item_of, last, tables_of
+from dativo_dagster.connectors.sql.choice import all_found, find, item_of, last, tables_of
 from dativo_dagster.connectors.sql.columns import Selected, selected
 from dativo_dagster.connectors.sql.session import Session
 from dativo_dagster.connectors.sql.windows import Windows
@@ -51,7 +51,7 @@ class SqlReader:
     def check(self) -> CheckResult:
         """Connect, look whether the tables are there, and read nothing of each."""
         try:
-            with self._connected("check") as connection:
+            with self._connected(_about(self.context.object)) as connection:
                 found = self._named(connection)
                 for relation in found:
                     connection.rows(f"SELECT 1 AS one FROM {relation.source} WHERE 1 = 0")  # noqa: S608 - quoted
@@ -69,14 +69,14 @@ class SqlReader:
         with self._connected("discover") as connection:
             if self.config.query:
                 return [_stream(self.dialect.query(connection, "query", self.config.query))]
-            found = tables_of(self.config, self.dialect.relations(connection))
+            found = all_found(self.config, self.dialect.relations(connection), self.dialect.name)
             named = {t.name: t.object for t in self.config.tables if t.object}
             streams = [_stream(r) for r in self.dialect.describe(connection, found)]
             return [replace(s, name=named.get(s.name) or named.get(last(s.name)) or s.name) for s in streams]
 
     def split(self, stream: Stream, since: Cursor | None) -> Window:
         """Freeze the window by the server's clock and cut it where the table is large. Reads no rows."""
-        with self._connected(stream.name) as connection:
+        with self._connected(_about(stream.name)) as connection:
             relation = self._relation(connection, stream)
             selected(self.dialect, relation, self.context.contract)
             windows = Windows(self.config, self.context, self.dialect, connection, relation)
@@ -108,7 +108,7 @@ class SqlReader:
         """Stream one part of a window."""
         from dativo_dagster.state.window import Span
 
-        where = f"stream {stream.name!r}, {unit.id}"
+        where = f"{_about(stream.name)}, {unit.id}"
         with self._connected(where) as connection:
             relation = self._relation(connection, stream)
             self._join(connection, relation, alone=not unit.spec.get("shared"))
@@ -132,7 +132,7 @@ class SqlReader:
     def resume(self, value: object) -> Cursor:
         """Give the cursor just behind the highest value of the cursor column that a table has."""
         stream = Stream(name=self.context.object)
-        with self._connected("resume") as connection:
+        with self._connected(_about(stream.name)) as connection:
             relation = self._relation(connection, stream)
             windows = Windows(self.config, self.context, self.dialect, connection, relation)
             return windows.resumed(self._cursor_field(stream), value)
@@ -155,18 +155,20 @@ class SqlReader:
 
     @contextmanager
     def _connected(self, where: str) -> Iterator[Connection]:
-        """Hold a session, known to `cancel`; give its errors as ours."""
+        """Hold a session, known to `cancel`; give its errors as ours, and each with ``where`` in it."""
         try:
             connection = self.dialect.connect()
-        except DativoError:
-            raise
+        except DativoError as error:
+            raise _told(error, where) from error.__cause__
         except Exception as error:
             raise self.dialect.translate(error, where) from error
         try:
             self._known(connection, where)
             yield connection
-        except (DativoError, GeneratorExit):
+        except GeneratorExit:
             raise
+        except DativoError as error:
+            raise _told(error, where) from error.__cause__
         except Exception as error:
             raise self.dialect.translate(error, where) from error
         finally:
@@ -208,9 +210,11 @@ class SqlReader:
         if self.config.query:
             return self.dialect.query(connection, name, self.config.query)
         item = item_of(self.config, name)
-        wanted = item.name if item and "*" not in item.name else name
-        relations = tables_of(self.config, self.dialect.relations(connection))
-        found = find(wanted, relations, self.dialect.schemas(connection), self.dialect.name)
+        said = item is not None and "*" not in item.name
+        wanted = item.name if item and said else name
+        every = self.dialect.relations(connection)
+        relations = every if said else tables_of(self.config, every)
+        found = find(wanted, relations, self.dialect.schemas(connection), self.dialect.name, said=said)
         return self.dialect.describe(connection, [found])[0]
 
     def _cursor_field(self, stream: Stream) -> str | None:
@@ -249,6 +253,19 @@ class SqlReader:
         with self._lock:
             self._rows += batch.num_rows
             self._bytes[unit.id] = self._bytes.get(unit.id, 0) + batch.nbytes
+
+
+def _about(stream: str) -> str:
+    """Name a stream, for errors; a reader that is opened only to look around is of none."""
+    return f"stream {stream!r}" if stream else "database"
+
+
+def _told(error: DativoError, where: str) -> DativoError:
+    """Say in an error which stream it is about."""
+    if where not in error.message:
+        error.message = f"{where}: {error.message}"
+        error.args = (error.message,)
+    return error
 
 
 def _stream(relation: Relation) -> Stream:

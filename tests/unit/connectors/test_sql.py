@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dativo_dagster.connectors.sql.base import Relation
-from dativo_dagster.connectors.sql.choice import find, item_of, matches
+from dativo_dagster.connectors.sql.choice import all_found, find, item_of, matches
 from dativo_dagster.connectors.sql.pieces import ranges
 from dativo_dagster.connectors.sql.postgres import Config
 from dativo_ingest.exceptions import ConfigurationError
@@ -75,6 +75,32 @@ def test_a_table_that_is_not_there_is_told_with_its_neighbour():
     assert find("orders", relations, ["sales", "public"], "here").name == "public.orders"
     with pytest.raises(ConfigurationError, match=r"TABLE_NOT_FOUND.*did you mean 'public.orders'"):
         find("Order", relations, ["public"], "here")
+
+
+def test_a_stream_without_a_line_of_its_own_is_told_how_to_name_its_table():
+    relations = [Relation(name=f"public.{name}", source="") for name in ("customers", "customer_notes", "orders")]
+    with pytest.raises(ConfigurationError) as caught:
+        find("customer", relations, ["public"], "here", said=False)
+    assert "near are public.customers, public.customer_notes." in caught.value.message
+    assert "the stream's name is taken for the table's" in caught.value.message
+    assert "`tables: public.customers`" in caught.value.message
+    with pytest.raises(ConfigurationError) as caught:
+        find("customer", relations, ["public"], "here")
+    assert "taken" not in caught.value.message
+
+
+def test_no_more_than_five_tables_are_named_and_none_of_the_system():
+    relations = [Relation(name=f"s.{letter * 9}", source="") for letter in "gfedcba"]
+    relations.append(Relation(name="pg_catalog.pg_class", source=""))
+    with pytest.raises(ConfigurationError, match=r"it has s\.a{9}, s\.b{9}, .*, s\.e{9} and 2 more"):
+        find("pg_class", relations, ["s"], "here")
+
+
+def test_a_line_that_names_nothing_is_not_passed_over():
+    relations = [Relation(name="public.orders", source="")]
+    lines = Config.model_validate({"tables": ["public.*", "sales.*"]})
+    with pytest.raises(ConfigurationError, match=r"TABLE_NOT_FOUND.*'sales\.\*'"):
+        all_found(lines, relations, "here")
 
 
 @given(st.integers(-100, 100), st.integers(0, 100), st.integers(1, 20), st.integers(-300, 300))
