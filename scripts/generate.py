@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ VALUE = {"`null`", "true, false", "integer", "number", "text"}
 FILES = registry.load("connectors", "files")
 ICEBERG = registry.load("tables", "iceberg")
 LAKE = registry.load("tables", "files")
+SQL = sys.modules[registry.load("connectors", "postgres").Config.__base__.__module__]
 
 PARTS: tuple[tuple[str, tuple[tuple[str, type[BaseModel]], ...]], ...] = (
     (
@@ -53,13 +54,28 @@ PARTS: tuple[tuple[str, tuple[tuple[str, type[BaseModel]], ...]], ...] = (
             ("`catalog`", jobfile.CatalogFile),
         ),
     ),
-    ("Options of sources", (("files, csv, json, parquet", FILES.Config), ("`files`, one item", FILES.FileSpec))),
+    (
+        "Options of sources",
+        (
+            ("files, csv, json, parquet", FILES.Config),
+            ("`files`, one item", FILES.FileSpec),
+            ("postgres, mysql, mariadb, adbc, sqlalchemy", SQL.SqlConfig),
+            ("mysql, mariadb, besides", registry.load("connectors", "mysql").Config),
+            ("adbc, besides", registry.load("connectors", "adbc").Config),
+            ("sqlalchemy, besides", registry.load("connectors", "sqlalchemy").Config),
+            ("`tables` of a database, one item", SQL.TableItem),
+            ("`tls` of a database", SQL.Tls),
+        ),
+    ),
     (
         "Options of targets",
         (
             ("iceberg", ICEBERG.Config),
             ("`catalog` of an iceberg target", sys.modules[ICEBERG.Config.__module__].Catalog),
             ("parquet, files, s3, minio, gcs", LAKE.Config),
+            ("postgres, as a target", registry.load("tables", "postgres").Config),
+            ("duckdb", registry.load("tables", "duckdb").Config),
+            ("delta", registry.load("tables", "delta").Config),
         ),
     ),
     (
@@ -119,19 +135,25 @@ def reference_page() -> str:
     ]
     for part, models in PARTS:
         lines += [f"## {part}", ""]
+        shown = [model for _, model in models]
         for heading, model in models:
-            lines += [f"### {heading}", "", _sentence(model.__doc__ or ""), *_keys(model), ""]
+            bases = [other for other in shown if other in model.__mro__[1:]]
+            lines += [f"### {heading}", "", _sentence(model.__doc__ or ""), *_keys(model, bases), ""]
     lines += ["## Names", "", *_names(), ""]
     lines += ["## Other names of types", "", "| Written | Means |", "|---|---|"]
     lines += [f"| `{alias}` | `{kind}` |" for alias, kind in sorted(ALIASES.items())]
     return "\n".join(lines) + "\n"
 
 
-def _keys(model: type[BaseModel]) -> list[str]:
+def _keys(model: type[BaseModel], bases: Sequence[type[BaseModel]]) -> list[str]:
+    """Give the rows of a model's keys; those that it has of ``bases`` stand there already."""
     schema = model.model_json_schema()
     defs: Mapping[str, Any] = schema.get("$defs", {})
+    told = [pair for base in bases for pair in base.model_json_schema().get("properties", {}).items()]
     rows = []
     for key, said in schema.get("properties", {}).items():
+        if (key, said) in told:
+            continue
         default = _default(said, required=key in schema.get("required", []))
         means = said.get("description") or _of_parts(said, defs)
         rows.append(f"| `{key}` | {_type(said, defs)} | {default} | {_cell(_sentence(means))}{_others(model, key)} |")
