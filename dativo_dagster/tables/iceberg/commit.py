@@ -55,6 +55,7 @@ class Commit:
         rewriting: Writes files again for ``decide``.
         branch: Where the commit goes.
         audited: The snapshot that is to be published, of an audited commit whose audit is over.
+        sending: Whether something was sent of which nobody knows yet that it did not land.
     """
 
     spec: TableSpec
@@ -70,6 +71,7 @@ class Commit:
     sent: dict[int, Change] = field(default_factory=dict)
     conflicts: list[Exception] = field(default_factory=list)
     unclear: list[Exception] = field(default_factory=list)
+    sending: bool = False
 
     def run(self) -> Snapshot:
         """Commit, or find that it is done.
@@ -81,7 +83,7 @@ class Commit:
         try:
             done = self._run()
         except BaseException:
-            if not self.unclear:
+            if not (self.unclear or self.sending):  # an interrupt while the catalog answers: it may have landed
                 self.rewriting.forget(())
             raise
         landed = self.sent.get(int(done.id)) if done.id.isdigit() else None
@@ -126,12 +128,15 @@ class Commit:
     def _send(self) -> Snapshot | None:
         """Send the commit; None when it did not land, when nobody knows, or when it must be looked at once more."""
         transaction, snapshot_id = self._prepare(self.table)
+        self.sending = True
         try:
             made = transaction.commit_transaction()
         except CONFLICTS as error:
+            self.sending = False
             self.conflicts.append(error)
             return None
         except REFUSED as error:
+            self.sending = False
             raise self._error("the catalog refuses the commit", "COMMIT_REFUSED", error, retryable=False) from error
         except Exception as error:  # noqa: BLE001 - it may have landed; the next look at the table tells
             self.unclear.append(error)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dativo_dagster.config.job import Partition
 from dativo_dagster.formats.units import Units
 from dativo_dagster.tables.iceberg.attempts import begin, until_done
-from dativo_dagster.tables.iceberg.change import comparable_partition, live_files
+from dativo_dagster.tables.iceberg.change import comparable_partition
 from dativo_dagster.tables.iceberg.producer import produce
 from dativo_dagster.tables.iceberg.rows import File, View, bounds
 from dativo_dagster.tables.iceberg.schema import arrow
@@ -183,13 +183,15 @@ def partitions(name_of: Callable[[int], str | None], fields: Iterable[Any]) -> l
 def _commit(
     spec: TableSpec, load: Callable[[], IcebergTable | None], done: Sequence[Rewritten], mark: str
 ) -> list[Rewritten]:
-    """Put the bins into the table whose files are all still there; gives those."""
+    """Put the bins into the table whose files are all still there with all of their rows; gives those."""
     landed: list[Rewritten] = []
 
     def act(table: IcebergTable) -> Transaction | None:
         if any(s.summary is not None and s.summary.get(MARK) == mark for s in table.metadata.snapshots):
             return None  # an earlier try that had no answer
-        there = {file.file_path for file in live_files(table)}
+        there = {
+            t.file.file_path for t in table.scan().plan_files() if not t.delete_files
+        }  # a new file would revive rows
         landed[:] = [each for each in done if all(file.file_path in there for file in each.old)]
         if not landed:
             return None

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dativo_dagster.formats.units import Units
-from dativo_dagster.merging.again import Again, Touched
+from dativo_dagster.merging.again import Again
 from dativo_dagster.tables.iceberg.schema import arrow
 from dativo_dagster.tables.iceberg.write import Shape, Writer, committed_file, layout
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
 
     from dativo_dagster.config.job import TableSpec
+    from dativo_dagster.merging.rows import Fate
     from dativo_dagster.storage import Storage
+    from dativo_dagster.tables.iceberg.rows import File
     from dativo_ingest.model import DataFile
 
 
@@ -42,7 +44,7 @@ class Rewriting:
     def _again(self) -> Again:
         return Again(self.spec.file_size_bytes, lambda path: self.storage(path).delete(path))
 
-    def write(self, touched: Sequence[Touched], metadata: TableMetadata) -> list[IcebergFile]:
+    def write(self, touched: Sequence[tuple[File, Fate]], metadata: TableMetadata) -> list[IcebergFile]:
         """Write what stays of some files, and give the files that take their place."""
         shape = Shape(schema=metadata.schema(), spec=metadata.spec(), properties=metadata.properties)
         location = metadata.location.rstrip("/")
@@ -58,7 +60,9 @@ class Rewriting:
         def make(rows: Iterator[pa.RecordBatch], name: str) -> list[DataFile]:
             return Writer(Units(made, self.token, None), shape, None).write(rows, name)
 
-        files = self._again.write(touched, arrow(shape.schema).names, make, f"{shape.schema}{shape.spec}")
+        deletes = sorted({path for file, _ in touched for path in file.deletes})  # they say which position is which row
+        stamp = f"{shape.schema}{shape.spec}{deletes}"
+        files = self._again.write(touched, arrow(shape.schema).names, make, stamp)
         return [committed_file(file, shape, metadata.default_spec_id) for file in files]
 
     def forget(self, kept: Iterable[str]) -> None:

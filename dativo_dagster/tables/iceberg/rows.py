@@ -58,9 +58,9 @@ class File:
     task: FileScanTask | None = None
 
     @property
-    def deletes(self) -> bool:
-        """Say whether another engine deleted rows of it without writing it again."""
-        return self.task is not None and bool(self.task.delete_files)
+    def deletes(self) -> tuple[str, ...]:
+        """Name the files in which another engine deleted rows of it without writing it again."""
+        return tuple(sorted(d.file_path for d in self.task.delete_files)) if self.task is not None else ()
 
     def read(self, columns: Sequence[str], near: Ranges | None = None) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Yield batches of some columns, each with the position of its first row."""

@@ -10,6 +10,7 @@ from dativo_dagster.config.job import Evolution, Merge, Partition
 from dativo_dagster.tables.iceberg import Config, Table
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.protocols import Maintained
+from tests.fakes.deletes import delete_positions
 from tests.fakes.flaky import Flaky
 from tests.fakes.lake import KEY, ROWS, ids, put, spec, stage, token
 
@@ -252,3 +253,21 @@ def test_there_is_nothing_to_do_for_a_table_that_is_not_there():
     assert open_table().compact().reason
     assert open_table().expire(later(), keep=1).names == ()
     assert open_table().drop_branches(later()).names == ()
+
+
+def test_rows_that_another_engine_deletes_during_a_compaction_stay_deleted(monkeypatch):
+    put(open_table(), spec(), [row(0), row(1)], token("a"))
+    put(open_table(), spec(), [row(2)], token("b"))
+    table = open_table()
+    load, loads = table._load, []
+
+    def meddled():
+        loads.append(1)
+        if len(loads) == 2:  # it has read the files, and is about to commit
+            (path,) = [f.file_path for f in files() if f.record_count == 2]
+            delete_positions(load(), path, [0])
+        return load()
+
+    monkeypatch.setattr(table, "_load", meddled)
+    table.compact()
+    assert ids(open_table()) == [1, 2]

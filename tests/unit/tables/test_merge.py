@@ -19,6 +19,7 @@ from dativo_dagster.tables import files, iceberg
 from dativo_dagster.validation.typemap import arrow_schema
 from dativo_ingest.exceptions import ValidationError
 from dativo_ingest.model import Counts, Staged
+from tests.fakes.deletes import delete_positions
 from tests.fakes.lake import spec as lake_spec
 
 COLUMNS = {"id": "int64!", "v": "int64", "name": "string", "day": "date"}
@@ -300,6 +301,33 @@ def test_what_was_written_for_an_attempt_that_lost_is_used_again_or_removed():
     opened.commit(staged)
     assert not {p for p in table.nobodys() if staged.token in p.name}
     assert len(table.told()) == 11
+
+
+def test_a_merge_sees_rows_that_another_engine_deletes_between_two_attempts():
+    table = Lake(iceberg)
+    table.put([row(n) for n in range(10)])
+    (path,) = [task.file.file_path for task in table.open()._load().scan().plan_files()]
+    delete_positions(table.open()._load(), path, [8])
+    opened, staged = table.open(), table.stage([row(3, 1, "new")])
+    opened._catalog = Meddled(opened._catalog, [lambda: delete_positions(table.open()._load(), path, [9])])
+    opened.commit(staged)
+    assert [r[0] for r in table.told()] == [0, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_an_interrupt_while_the_catalog_answers_takes_no_file_of_a_merge_that_landed():
+    class Interrupted(Meddled):
+        def commit_table(self, *said):
+            self.catalog.commit_table(*said)
+            raise KeyboardInterrupt
+
+    table = Lake(iceberg)
+    table.put([row(n) for n in range(10)])
+    opened, staged = table.open(), table.stage([row(3, 1, "new")])
+    opened._catalog = Interrupted(opened._catalog, [])
+    with pytest.raises(KeyboardInterrupt):
+        opened.commit(staged)
+    assert [r for r in table.told() if r[1]] == [(3, 1, "new")]
+    assert len(table.told()) == 10
 
 
 def test_what_was_written_for_a_merge_that_is_refused_is_removed():
