@@ -15,8 +15,6 @@ CELLS = [
     for target, marks in EVERYWHERE.items()
     for mode in modes_of(target)
 ]
-AT_ONCE = [cell for cell in CELLS if "duckdb" not in cell.id]
-"""One process at a time has a DuckDB file; another one fails, and is tried again by whoever started it."""
 MERGING = [pytest.param(name, marks=marks) for name, marks in EVERYWHERE.items() if "merge" in modes_of(name)]
 
 
@@ -50,7 +48,7 @@ def test_a_plan_that_is_carried_out_twice_is_one_commit(desk):
     holds_both_once(desk)
 
 
-@pytest.mark.parametrize("desk", AT_ONCE, indirect=True)
+@pytest.mark.parametrize("desk", CELLS, indirect=True)
 def test_runs_of_one_window_at_once_are_one_commit(desk):
     results = child.at_once(desk.place, 6 if FULL else 3)
     assert sorted(r["status"] for r in results) == ["already_committed"] * (len(results) - 1) + ["committed"]

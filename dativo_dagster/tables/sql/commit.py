@@ -58,6 +58,7 @@ class Commit:
         """Commit once; an error that is given back may pass."""
         try:
             with self.dialect.serial(), self.dialect.open() as session:
+                self.name = session.full(self.name)
                 return self._done(session)
         except DativoError as error:
             if not error.retryable:

@@ -13,6 +13,7 @@ import os
 import threading
 from collections import defaultdict
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dativo_dagster.config import types as lt
 from dativo_dagster.config.location import EMBEDDED_ENV, EMBEDDED_FOLDER
+from dativo_dagster.state.patience import tries
 from dativo_dagster.tables.sql.ducktypes import native
 from dativo_dagster.tables.sql.session import INCOMING, Name, Native, listed, quoted
 from dativo_dagster.tables.sql.staging import Staging
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from dativo_ingest.model import Column
 
 BATCH_ROWS = 64 * 1024
+WAIT_SECONDS = 10.0
 _locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 
 
@@ -96,17 +99,38 @@ class File:
 
     @contextmanager
     def open(self) -> Iterator[Connection]:
-        """Connect. Connections of one process share the file; another process is told to try again."""
-        import duckdb
+        """Connect. Connections of one process share the file; another one waits a little and is told to come again.
 
+        Raises:
+            TransientError: ``DATABASE_LOCKED``.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with _telling(str(self.path)):
-            connection = duckdb.connect(str(self.path))
+        connection = self._connected()
         try:
             self._set(connection)
             yield Connection(connection, str(self.path))
         finally:
             connection.close()
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        """Connect once no other process has the file; runs beside us have it for moments."""
+        for _ in tries(WAIT_SECONDS):
+            last = self._connect()
+            if not isinstance(last, TransientError):
+                return last
+        raise last
+
+    def _connect(self) -> duckdb.DuckDBPyConnection | TransientError:
+        """Connect, or say that another process has the file."""
+        import duckdb
+
+        try:
+            with _telling(str(self.path)):
+                return duckdb.connect(str(self.path))
+        except TransientError as error:
+            if error.error_code != "DATABASE_LOCKED":
+                raise
+            return error
 
     def _set(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Settings go by statement: with others at its opening, who has the file open in this process is refused."""
@@ -176,6 +200,11 @@ class Connection:
         with _telling(self.path):
             for batch in self.connection.sql(sql).to_arrow_reader(BATCH_ROWS):
                 yield fitted(batch, schema)
+
+    def full(self, name: Name) -> Name:
+        """Name the database too: ``shop.orders`` in ``shop.duckdb`` could be of the database or of a schema."""
+        (database,) = self.rows("SELECT current_database()")[0]
+        return replace(name, database=database)
 
     def schema_exists(self, schema: str) -> bool:
         """Say whether a schema is there."""

@@ -54,7 +54,7 @@ class Ledger:
     def make(self) -> None:
         """Make what is missing."""
         if not self.session.schema_exists(self.name.schema):
-            self.session.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self.name.schema)}")
+            self.session.execute(f"CREATE SCHEMA IF NOT EXISTS {self.name.place}")
         for table, columns in _MADE.items():
             self.session.execute(f"CREATE TABLE IF NOT EXISTS {self.name.beside(table)} ({columns})")
 

@@ -65,6 +65,8 @@ def _unreachable(message: str) -> DativoError:
 
 def _line(text: str) -> str:
     """Keep the server's own line: what follows shows the query, and DETAIL may show a value."""
-    text = re.split(r"\n(?:DETAIL|CONTEXT|LINE|HINT)|Query was:", text, maxsplit=1)[0]
+    text = re.split(
+        r"\n(?:DETAIL|CONTEXT|LINE|HINT)|Query was:|\s*\.? SQLSTATE:|\s+Is the server running", text, maxsplit=1
+    )[0]
     text = re.sub(r"^.*?(?:ERROR|FATAL):\s*|^[A-Z_]+: \[libpq\] ", "", text, flags=re.DOTALL)
     return re.sub(r"\s+", " ", text).strip().rstrip(".") or "the server gave no reason"

@@ -76,6 +76,10 @@ class PgSession:
             for batch in cursor.fetch_record_batch():
                 yield pgwire.received(batch, columns, schema)
 
+    def full(self, name: Name) -> Name:
+        """Give the name as it is: a connection is to one database."""
+        return name
+
     def schema_exists(self, schema: str) -> bool:
         """Say whether a schema is there."""
         return bool(self.rows("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", (schema,)))

@@ -22,10 +22,11 @@ INCOMING = "_dativo_incoming"
 
 @dataclass(frozen=True)
 class Name:
-    """A table in a schema."""
+    """A table in a schema; ``database`` is named where a schema alone could be taken for something else."""
 
     schema: str
     table: str
+    database: str = ""
 
     @classmethod
     def parse(cls, identifier: str, default_schema: str) -> Name:
@@ -44,11 +45,16 @@ class Name:
         return cls(schema or default_schema, table)
 
     def __str__(self) -> str:
-        return f"{quoted(self.schema)}.{quoted(self.table)}"
+        return f"{self.place}.{quoted(self.table)}"
+
+    @property
+    def place(self) -> str:
+        """Give the schema as SQL has it."""
+        return ".".join(quoted(part) for part in (self.database, self.schema) if part)
 
     def beside(self, table: str) -> Name:
         """Give another table of the same schema."""
-        return Name(self.schema, table)
+        return Name(self.schema, table, self.database)
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,10 @@ class Session(Protocol):
 
     def stream(self, name: Name, columns: Sequence[Column], tail: str = "") -> Iterator[pa.RecordBatch]:
         """Yield the rows of a table in the Arrow types of its columns; ``tail`` is what follows FROM."""
+        ...
+
+    def full(self, name: Name) -> Name:
+        """Give the name with all that this connection needs to find the table."""
         ...
 
     def schema_exists(self, schema: str) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dativo_dagster.config.job import TableSpec
-    from dativo_dagster.tables.sql.session import Dialect
+    from dativo_dagster.tables.sql.session import Dialect, Session
     from dativo_dagster.tables.sql.staging import Staging, Writer
 
 
@@ -77,8 +77,9 @@ class SqlTable:
                 "NO_TABLE",
             )
         with self.dialect.serial(), self.dialect.open() as session, session.transaction():
-            session.lock(self.name, alone=True)
-            ledger = Ledger(session, self.name)
+            name = session.full(self.name)
+            session.lock(name, alone=True)
+            ledger = Ledger(session, name)
             ledger.make()
             ledger.change_state(change)
 
@@ -92,7 +93,7 @@ class SqlTable:
         if not self.columns():
             return 0
         with self.dialect.open() as session:
-            total = int(session.rows(f"SELECT count(*) FROM {self.name}")[0][0])  # noqa: S608 - quoted
+            total = int(session.rows(f"SELECT count(*) FROM {session.full(self.name)}")[0][0])  # noqa: S608 - quoted
             ledger = self._of(session)
             others = ledger.rows_of_others(key) if ledger else None
             return 0 if others is not None and others >= total else total
@@ -155,7 +156,7 @@ class SqlTable:
             return ()
         with self.dialect.open() as session:
             ledger = self._of(session)
-            return shape.standing(session, self.dialect, self.name, ledger.columns() if ledger else {})
+            return shape.standing(session, self.dialect, session.full(self.name), ledger.columns() if ledger else {})
 
     def preview(self, limit: int) -> pa.Table:
         """Give the first rows of the table."""
@@ -181,7 +182,7 @@ class SqlTable:
     def _stream(self, columns: Sequence[Column], tail: str = "") -> Iterator[pa.RecordBatch]:
         if columns:
             with self.dialect.open() as session:
-                yield from session.stream(self.name, columns, tail)
+                yield from session.stream(session.full(self.name), columns, tail)
 
     @contextmanager
     def _ledger(self) -> Iterator[Ledger | None]:
@@ -192,6 +193,6 @@ class SqlTable:
         with self.dialect.open() as session:
             yield self._of(session)
 
-    def _of(self, session: Any) -> Ledger | None:
-        ledger = Ledger(session, self.name)
+    def _of(self, session: Session) -> Ledger | None:
+        ledger = Ledger(session, session.full(self.name))
         return ledger if ledger.exists() else None
