@@ -5,6 +5,7 @@ Statistics come from the Parquet footer while it is still in memory, so that a c
 
 from __future__ import annotations
 
+import sys
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyiceberg.conversions import from_bytes, to_bytes
 from pyiceberg.io.pyarrow import (
+    StatsAggregator,
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
     parquet_path_to_id_mapping,
@@ -91,7 +93,10 @@ class Writer:
         return batch if self.run_date is None else partition.dated(batch, self.run_date)
 
     def _described(self, file: Finished) -> DataFile:
-        found = data_file_statistics_from_parquet_metadata(file.footer, self.plan, self.ids).to_serialized_dict()
+        known = data_file_statistics_from_parquet_metadata(file.footer, self.plan, self.ids)
+        for aggregate in known.column_aggregates.values():
+            _bound(aggregate)
+        found = known.to_serialized_dict()
         nans = {self.shape.schema.find_field(name).field_id: count for name, count in file.nans.items()}
         counts = {key: found[key] or {} for key in COUNTS} | {"nan_value_counts": nans}
         return DataFile(
@@ -112,6 +117,15 @@ class Writer:
         plain = partition_record_value(field, value, self.shape.schema)
         kind = field.transform.result_type(self.shape.schema.find_type(field.source_id))
         return None if plain is None else b64encode(to_bytes(kind, plain)).decode()  # type: ignore[arg-type]
+
+
+def _bound(aggregate: StatsAggregator) -> None:
+    """Give a text that will be cut the bound that pyiceberg cannot: after U+D7FF comes U+E000, not a surrogate."""
+    text, length = aggregate.current_max, aggregate.trunc_length
+    if isinstance(text, str) and length is not None and len(text) > length:
+        stem = text[:length].rstrip(chr(sys.maxunicode))  # of which nothing follows
+        if stem.endswith("\ud7ff"):
+            aggregate.current_max = stem[:-1] + "\ue000"
 
 
 def layout(storage: Storage, location: str, shape: Shape, partitioning: Sequence[Partition], **sizes: Any) -> Layout:

@@ -166,6 +166,17 @@ def test_files_are_pruned_by_their_statistics_and_partitions():
     assert len(list(theirs.scan(row_filter="id = 1").plan_files())) == 1
 
 
+@pytest.mark.parametrize("end", ["\ud7ff", "\ud7ff\U0010ffff", "\ud7ff" * 16, "\U0010ffff" * 16, "\ue000", "\ud7fe"])
+def test_a_text_that_no_plain_next_one_follows_is_written_and_found(end):
+    long = end.rjust(16, "a") + "tail"
+    put(open_table(), spec(), [{"id": 1, "name": long, "day": None}], token("a"))
+    found = open_table()._load()
+    assert found.scan(row_filter=EqualTo("name", long)).to_arrow().column("id").to_pylist() == [1]
+    file = next(iter(found.scan().plan_files())).file
+    bound = (file.upper_bounds or {}).get(found.schema().find_field("name").field_id)
+    assert bound is None if set(end) == {"\U0010ffff"} else bound.decode() > long
+
+
 def test_data_files_are_zstd_parquet_with_field_ids(lake):
     put(open_table(), spec(), ROWS, token("a"))
     file = pq.ParquetFile(next(lake.rglob("*.parquet")))
