@@ -115,10 +115,11 @@ class File:
     def _connected(self) -> duckdb.DuckDBPyConnection:
         """Connect once no other process has the file; runs beside us have it for moments."""
         for _ in tries(WAIT_SECONDS):
-            last = self._connect()
-            if not isinstance(last, TransientError):
-                return last
-        raise last
+            found = self._connect()
+            if not isinstance(found, TransientError):
+                return found
+            locked = found
+        raise locked
 
     def _connect(self) -> duckdb.DuckDBPyConnection | TransientError:
         """Connect, or say that another process has the file."""
