@@ -111,7 +111,8 @@ def _query(text: str) -> dict[str, Any]:
 
 
 def _no_url(connector: str) -> ConfigurationError:
+    scheme = connector if connector in VARIABLES else "dialect+driver"
     return ConfigurationError(
-        f"that is no address of a database; write it as {connector or 'postgres'}://user@host:port/database",
+        f"that is no address of a database; write it as {scheme}://user@host:port/database",
         "BAD_OPTION",
     )
