@@ -6,7 +6,7 @@ windows one after another give each row once. What its ends mean depends on the 
 =================== ============= =====================================================================================
 kind                rows          upper end
 =================== ============= =====================================================================================
-timestamptz         [lo, hi)      the server's clock less `safe_lag`
+timestamptz         [lo, hi)      the server's clock less `safe_lag`, in the digits that the column keeps
 timestamp           [lo, hi)      what a clock in the source's zone shows then; see `wall`
 date                [lo, hi)      that day, which is not over yet: its rows wait for the next day
 integer             [lo, hi)      the highest value there is, plus one
@@ -63,7 +63,8 @@ class Span(Value):
 class Rule:
     """How windows over one cursor column are cut: `Incremental`, and what its column is.
 
-    ``zone`` is where the clocks of a timestamp without a zone stand, and whose days a date counts.
+    ``zone`` is where the clocks of a timestamp without a zone stand, and whose days a date counts. ``places`` is how
+    many digits of a second the column keeps.
     """
 
     column: str
@@ -73,6 +74,7 @@ class Rule:
     safe_lag: float = 0.0
     start: str | None = None
     nulls: bool = False
+    places: int = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +131,12 @@ def digest(text: str) -> str:
 
 
 def upper_end(rule: Rule, *, now: datetime, highest: str | None) -> str | None:
-    """Give where a window ends that is planned now; None when a column has no value yet."""
+    """Give where a window ends that is planned now; None when a column has no value yet.
+
+    It never ends within the last digit of a column's times: a row that is written later may still get the same time.
+    """
     moment = now - timedelta(seconds=rule.safe_lag)
+    moment -= timedelta(microseconds=moment.microsecond % 10 ** (6 - rule.places))
     if rule.kind == "timestamptz":
         return _text(moment.astimezone(timezone.utc))
     if rule.kind == "timestamp":

@@ -77,12 +77,16 @@ _BY_CODE = {
     16: "bit", 245: "json", 255: "geometry",
 }  # fmt: skip
 _TIMESTAMP, _JSON = 7, 245
+_MICROSECONDS = 6  # digits of a second; more says that a result's are not known
 _BYTE_CODES = frozenset({16, 249, 250, 251, 252, 253, 254, 255})
 
 
 def column_of(name: str, data: str, written: str, **more: Any) -> SqlColumn:
     """Make a column of what the catalog says: its type alone, and as a table's definition has it."""
-    facts = {"data": data, "digits": _digits(written)}
+    digits = _digits(written)
+    facts: dict[str, Any] = {"data": data, "digits": digits}
+    if data in {"datetime", "timestamp"}:
+        facts["places"] = digits[0] if digits else 0
     return SqlColumn(name=name, type=written, logical=_logical(data, written), facts=facts, **more)
 
 
@@ -93,6 +97,8 @@ def column_of_result(field: Any) -> SqlColumn:
     written = data
     if data == "decimal":
         written = f"decimal({field.length - (field.scale > 0) - (not flags & _UNSIGNED)},{field.scale})"
+    elif data in {"datetime", "timestamp"} and 0 < field.scale <= _MICROSECONDS:
+        written = f"{data}({field.scale})"
     elif data in _INTEGERS or data == "bit":
         written = f"{data}({field.length})" + " unsigned" * bool(flags & _UNSIGNED)
     return column_of(field.name, data, written, nullable=not flags & 1)

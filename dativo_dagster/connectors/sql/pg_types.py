@@ -99,6 +99,7 @@ def column_of(
         "composite": base["kind"] == "c",
         "hstore": base["plain"] == "hstore",
         "digits": _digits(modifier) if base["plain"] == "numeric" else None,
+        "places": modifier if base["plain"] in {"timestamp", "timestamptz"} and modifier >= 0 else 6,
     }
     logical = _logical(facts, modifier, dimensions)
     return SqlColumn(name=name, type=written, logical=logical, nullable=nullable, comment=comment, facts=facts)

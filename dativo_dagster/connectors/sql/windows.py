@@ -111,6 +111,7 @@ class Windows:
             safe_lag=rule.safe_lag,
             start=None if rule.start is None else str(rule.start),
             nulls=rule.null_cursor == "include" and self._column(cursor_field).nullable,
+            places=self._column(cursor_field).facts.get("places", 6),
         )
 
     def _without_cursor(self, name: str) -> int:

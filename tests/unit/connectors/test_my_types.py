@@ -97,3 +97,8 @@ def test_options_of_the_earlier_system_s_recipe_are_taken():
     )
     assert found.address() == {"host": "h", "port": 3307, "database": "d", "user": "u", "password": "p"}
     assert found.tables[0].object == "o"
+
+
+@pytest.mark.parametrize(("written", "places"), [("datetime", 0), ("timestamp(3)", 3), ("datetime(6)", 6)])
+def test_a_time_says_how_many_digits_of_a_second_it_keeps(written, places):
+    assert my_types.column_of("at", written.partition("(")[0], written).facts["places"] == places

@@ -226,3 +226,12 @@ def test_a_day_of_berlin_is_what_the_column_has_of_it(kind, zone, lower, upper):
 def test_an_hour_needs_a_column_that_has_hours(kind):
     with pytest.raises(ConfigurationError, match="CURSOR_UNUSABLE"):
         slice_span("c", kind, "2024-03-31T05:00:00+00:00", "2024-03-31T06:00:00+00:00", "UTC")
+
+
+@pytest.mark.parametrize("kind", ["timestamptz", "timestamp"])
+@pytest.mark.parametrize(("places", "told"), [(0, 0), (1, 900_000), (3, 987_000), (6, 987_654)])
+def test_a_window_ends_where_no_later_row_can_get_a_time_before(kind, places, told):
+    """A row that is written right after the plan gets a time that the column cuts off; it is of the next window."""
+    planned = plan(Rule(column="at", kind=kind, places=places), None, now=NOON.replace(microsecond=987_654))
+    assert datetime.fromisoformat(planned.span.upper).microsecond == told
+    assert not holds(planned.span, datetime.fromisoformat(planned.span.upper))
