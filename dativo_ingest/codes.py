@@ -10,7 +10,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "AUDIT_UNSUPPORTED": (
         "A target has no branches, so that a run cannot be audited before it is seen.",
-        "Leave `audited` out, or write to Iceberg.",
+        "Leave `publish: audited` out, or write to Iceberg.",
     ),
     "AUTHENTICATION_FAILED": (
         "The other side refused the credentials.",
@@ -292,7 +292,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "NO_PARTITIONS": (
         "A part of a stream was named that has none, or none, or several in one run, of one that is cut into parts.",
-        "Leave `--partition` out, or name one of the parts; in Dagster launch a backfill to run several.",
+        "Say `--partition`, `--partitions` or `--missing` where there are parts; in Dagster launch a backfill.",
     ),
     "NO_REPLICA": (
         "`read_replica` is set, and none of the hosts is a replica.",

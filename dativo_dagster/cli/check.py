@@ -43,8 +43,12 @@ def main(args: argparse.Namespace, console: Console) -> int:
     if args.json:
         console.json(answer)
     else:
-        console.table(("side", "status", "message"), [(s, a["status"], a["message"]) for s, a in answer.items()])
+        console.table(("side", "status", "message"), [(s, a["status"], _said(a)) for s, a in answer.items()])
     return 0 if passed else 2
+
+
+def _said(side: Mapping[str, Any]) -> str:
+    return f"{side['message']} [{side['error_code']}]" if side.get("error_code") else str(side["message"])
 
 
 def one_side(found: Mapping[str, CheckResult]) -> dict[str, Any]:

@@ -79,6 +79,7 @@ class Console:
         if isinstance(error, DativoError):
             self.note(f"{head} {error.message}")
             todo = CODES.get(error.error_code, ("", ""))[1]
+            todo = "" if todo.rstrip(".") in error.message else todo
             self.note(self.style(f"  {error.error_code}{': ' if todo else ''}{todo}", "dim", self.err))
             return
         self.note(f"{head} {type(error).__name__}: {error} ({_origin(error)})")

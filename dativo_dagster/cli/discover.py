@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,18 +90,23 @@ def bare_job(connector: str, options: Mapping[str, Any]) -> Job:
 
 
 def options_of(texts: Sequence[str]) -> dict[str, Any]:
-    """Read ``NAME=YAML`` options.
+    """Read ``NAME=YAML`` options; ``${NAME}`` is a variable, so that no password need stand in a command.
 
     Raises:
-        ConfigurationError: One is not of that form.
+        ConfigurationError: One is not of that form, or a variable is not set.
     """
     from dativo_dagster.config.document import parse_document
+    from dativo_dagster.config.interpolate import interpolated
 
     options = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not name or not equals:
             raise ConfigurationError(f"--option {text!r} is not NAME=YAML", "BAD_OPTION")
+        try:
+            value = interpolated(value, os.environ)
+        except ValueError as error:
+            raise ConfigurationError(f"--option {name}: {error}", "UNSET_VARIABLE") from None
         options[name] = parse_document(value, Path(f"--option {name}")).data
     return options
 

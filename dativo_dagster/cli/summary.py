@@ -56,7 +56,7 @@ def _failure(error: Mapping[str, Any], *, debug: bool) -> list[str]:
     unforeseen = error["details"].get("traceback")
     if not unforeseen:
         advice = CODES.get(error["error_code"], ("", ""))[1]
-        return [said, f"what to do: {advice}"] if advice else [said]
+        return [said] if advice.rstrip(".") in said else [said, f"what to do: {advice}"]
     return [
         said,
         unforeseen if debug else "not a mistake of yours that we know; run again with --debug for the traceback",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PARTED = frozenset({"postgres", "mysql", "mariadb", "adbc", "sqlalchemy"})
 """Connectors that can read the rows of one partition."""
 FORMATS: dict[Every, str] = {"hour": "%Y-%m-%d-%H:%M", "day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m-%d"}
+_EXAMPLE = datetime(2026, 3, 1, tzinfo=timezone.utc)
 RANGE = ".."
 """Stands between the first and the last key of several, so that no key may have it."""
 _HOUR_SECONDS = 3_600
@@ -105,11 +106,12 @@ def slice_of(partitions: Partitions, key: str, now: datetime | None = None) -> S
         return Slice(key=key, column=partitions.column, values=partitions.keys[key])
     lower = _start(partitions, key)
     if lower is None:
-        raise _unknown(key, f"the key of a {partitions.every} has the form {FORMATS[partitions.every]}")
+        raise _unknown(key, f"write a {partitions.every} as {_EXAMPLE.strftime(FORMATS[partitions.every])}")
     first, end = _moment(partitions, partitions.start), partitions.end
     outside = _utc(lower) < _utc(first) or (end is not None and _utc(lower) >= _utc(_moment(partitions, end)))
     if outside or not _begins(lower, first, partitions.every):
-        raise _unknown(key, f"a part is a {partitions.every}, and they go from {partitions.start} to {end or 'now'}")
+        last = f"{end}, which is not one of them" if end else "now"
+        raise _unknown(key, f"a part is a {partitions.every}, and they go from {partitions.start} to {last}")
     upper = _next(lower, partitions.every)
     if now is not None and _utc(upper) > _utc(now):
         raise _unknown(key, f"it ends at {upper.isoformat()}; it can be read after that")

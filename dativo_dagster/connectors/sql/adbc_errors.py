@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -54,7 +55,9 @@ def translate(error: BaseException, where: str, url: str | None) -> DativoError:
     message = f"{where}: {text}"
     state, status = str(getattr(error, "sqlstate", None) or ""), _status(error)
     if "dlopen" in text or "could not load" in text.lower():
-        return _NO_DRIVER(message)
+        return _NO_DRIVER(message.partition(": dlopen()")[0])
+    if not state and re.search(r"(password|Access) .*(failed|denied)|authentication failed", text):
+        return _AUTHENTICATION(message)
     made = _STATES.get(state) or _STATES.get(state[:2]) or _STATUSES.get(status, _FAILED)
     return made(message)
 

@@ -38,9 +38,9 @@ def column_of(relation: Relation, name: str) -> SqlColumn:
         return by_name[name]
     folded = {n.casefold(): n for n in by_name}
     near = difflib.get_close_matches(name.casefold(), folded, n=1)
-    hint = f"did you mean {folded[near[0]]!r}?" if near else f"it has {', '.join(by_name)}"
+    hint = f"did you mean {folded[near[0]]!r}?" if near else f"it has {', '.join(by_name)}."
     raise ConfigurationError(
-        f"{relation.name} has no column {name!r}; {hint}. Mend the contract, or the column's name at the source",
+        f"{relation.name} has no column {name!r}; {hint} Mend the contract, or the column's name at the source",
         "COLUMN_NOT_FOUND",
         {"table": relation.name, "column": name},
     )

@@ -163,6 +163,8 @@ def test_discover_lists_what_a_job_or_a_connector_has(desk):
         (["--connector", "cvs"], "did you mean 'csv'?"),
         (["--connector", "csv"], "files"),
         (["--connector", "csv", "--option", "files"], "is not NAME=YAML"),
+        (["--connector", "csv", "--option", "files=${NO_SUCH_NAME}"], "NO_SUCH_NAME"),
+        (["--connector", "csv", "--option", "files=${NO_SUCH_NAME:-nowhere.csv}"], "there is no file nowhere.csv"),
         (["--connector", "csv", "--option", "fils=x"], "files"),
         (["--connector", "csv", "--option", "files=nowhere.csv"], "there is no file nowhere.csv"),
     ],

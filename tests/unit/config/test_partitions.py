@@ -180,13 +180,13 @@ def test_what_makes_no_parts_is_refused(said, why):
     ("partitions", "key", "why"),
     [
         (made("day", "2026-01-01"), "2025-12-31", "they go from 2026-01-01 to now"),
-        (made("day", "2026-01-01", end="2026-02-01"), "2026-02-01", "to 2026-02-01"),
-        (made("day", "2026-01-01"), "2026-1-2", "the form %Y-%m-%d"),
-        (made("day", "2026-01-01"), "2026-02-30", "the form %Y-%m-%d"),
+        (made("day", "2026-01-01", end="2026-02-01"), "2026-02-01", "to 2026-02-01, which is not"),
+        (made("day", "2026-01-01"), "2026-1-2", "write a day as 2026-03-01"),
+        (made("day", "2026-01-01"), "2026-02-30", "write a day as 2026-03-01"),
         (made("week", "2026-01-04"), "2026-01-05", "a part is a week"),
         (made("month", "2026-01-01"), "2026-01-02", "a part is a month"),
         (made("hour", "2026-01-01"), "2026-01-01-00:30", "a part is a hour"),
-        (made("hour", "2026-01-01"), "2026-01-01-05:00+0100", "the form"),
+        (made("hour", "2026-01-01"), "2026-01-01-05:00+0100", "write a hour as 2026-03-01-00:00"),
         (made(keys=["a", "b"]), "c", "the parts are a, b"),
     ],
 )
