@@ -16,7 +16,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dativo_dagster.config import types as lt
-from dativo_dagster.validation.converted import Converted, entries, flattened, integer_range, lost, only, within
+from dativo_dagster.validation.converted import (
+    Converted,
+    entries,
+    flattened,
+    integer_range,
+    lost,
+    only,
+    within,
+)
 from dativo_dagster.validation.moments import placed, shown
 from dativo_dagster.validation.text import parse
 from dativo_dagster.validation.typemap import arrow_type, is_list
@@ -236,9 +244,8 @@ def _struct(array: pa.StructArray, kind: lt.Struct, target: pa.DataType) -> Conv
 
 
 def _list(array: pa.Array, kind: lt.List, target: pa.DataType) -> Converted:
-    lists = array.cast(pa.list_(array.type.value_type))
-    found, offsets = convert(flattened(lists), kind.element), _offsets(lists)
-    values = pa.ListArray.from_arrays(offsets, found.values, type=target, mask=lists.is_null())
+    found, offsets = convert(flattened(array), kind.element), _offsets(array)
+    values = pa.ListArray.from_arrays(offsets, found.values, type=target, mask=array.is_null())
     return _without(values, [_rows(offsets, found.bad)] if found.bad is not None else [])
 
 

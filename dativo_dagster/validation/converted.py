@@ -67,18 +67,25 @@ def _as(number: int, like: pa.Array) -> pa.Scalar:
 
 
 def entries(maps: pa.MapArray) -> pa.ListArray:
-    """Give maps as lists of key and value, which more kernels know."""
-    entry = pa.struct([("key", maps.type.key_type), ("value", maps.type.item_type)])
-    return maps.cast(pa.list_(entry))
+    """Give maps as lists of key and value, which more kernels know.
+
+    Not by a cast, which in Arrow 26 breaks structs that have a field of the type null.
+    """
+    pairs = pa.StructArray.from_arrays([maps.keys, maps.items], ["key", "value"])
+    kind, buffers = pa.list_(pairs.type), maps.buffers()[:2]
+    return pa.ListArray.from_buffers(kind, len(maps), buffers, offset=maps.offset, children=[pairs])
 
 
 def flattened(lists: pa.Array) -> pa.Array:
-    """Give the elements of lists, without those behind a NULL list.
+    """Give the elements of lists of any kind, without those behind a NULL list.
 
     Not by ``flatten`` alone, which Arrow has not for extension types when there is nothing in the lists.
     """
     wanted = pc.sum(pc.list_value_length(lists), min_count=0).as_py()
-    first, last = (lists.offsets[0].as_py(), lists.offsets[-1].as_py()) if len(lists) else (0, 0)
-    if wanted in (0, last - first):
-        return lists.values[first : first + wanted]
+    if not wanted:
+        return lists.values[:0]
+    if pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type):
+        first, last = lists.offsets[0].as_py(), lists.offsets[-1].as_py()
+        if wanted == last - first:
+            return lists.values[first:last]
     return lists.flatten()

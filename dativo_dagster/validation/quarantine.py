@@ -163,7 +163,6 @@ def _nested_values(array: pa.Array) -> list[Any]:
         names, rows = [f.name for f in kind], zip(*map(json_values, array.flatten()), strict=True)
         return [dict(zip(names, row, strict=True)) if v else None for v, row in zip(_valid(array), rows, strict=True)]
     if is_list(kind):
-        array = array.cast(pa.large_list(kind.value_type))
         values = iter(json_values(flattened(array)))
         return [None if n is None else list(islice(values, n)) for n in pc.list_value_length(array).to_pylist()]
     return [str(v) if v.is_valid else None for v in array]

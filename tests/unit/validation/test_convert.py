@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dativo_dagster.config.types import Decimal, parse_type
 from dativo_dagster.validation.convert import convert
-from dativo_dagster.validation.quarantine import records
+from dativo_dagster.validation.quarantine import json_values, records
 from dativo_dagster.validation.typemap import arrow_type
 from tests.fakes.types import arrays, decimals, types
 
@@ -213,6 +213,34 @@ def test_maps_are_converted_key_by_key_and_value_by_value():
     expected = [[(1, 2)], "bad", None, "bad", []]
     assert to("map<int64,int8>", rows) == expected
     assert to("map<int64,int8>", rows[1:]) == expected[1:]
+
+
+HOLLOW = pa.struct({"a": pa.int64(), "x": pa.null()})
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.list_(pa.field("element", HOLLOW)), pa.large_list(HOLLOW), pa.list_(HOLLOW, 2), pa.list_view(HOLLOW),
+     pa.large_list_view(HOLLOW)],
+    ids=lambda kind: type(kind).__name__,
+)  # fmt: skip
+@pytest.mark.parametrize("cut", [slice(0, 4), slice(1, 4), slice(1, 3), slice(3, 4), slice(0, 0)], ids=str)
+def test_a_field_that_is_null_everywhere_breaks_no_list_of_structs(kind, cut):
+    rows = [[None, {"a": 1, "x": None}], None, [None, None], [{"a": 2, "x": None}, None]]
+    array = pa.array(rows, kind)[cut]
+    found = convert(array, parse_type("list<struct<a: int64, x: string>>"))
+    found.values.validate(full=True)
+    assert (found.values.to_pylist(), found.bad) == (rows[cut], None)
+    assert json_values(array) == rows[cut]
+
+
+def test_a_field_that_is_null_everywhere_breaks_no_map_of_structs():
+    rows = [[("k", None), ("l", {"a": 1, "x": None})], None, [], [("m", {"a": 2, "x": None})]]
+    array = pa.array(rows, pa.map_(pa.string(), HOLLOW))[1:]
+    found = convert(array, parse_type("map<string, struct<a: int64, x: string>>"))
+    found.values.validate(full=True)
+    assert (found.values.to_pylist(), found.bad) == (rows[1:], None)
+    assert json_values(array) == [None, [], [{"key": "m", "value": {"a": 2, "x": None}}]]
 
 
 def test_json_inside_a_list_is_checked_although_its_arrow_type_is_right():
