@@ -16,8 +16,8 @@ PluginLoader PluginRef PluginVersionError Progress RateLimitError Reader Sandbox
 Snapshot Staged State Stream StreamResult Table TransientError Unit ValidationError Violation Window Writer
 WriterPlugin __version__ get_error_code is_retryable_error wrap_exception
 """
-CONNECTORS = "csv files json parquet"
-TABLES = "files gcs iceberg minio parquet plugin s3"
+CONNECTORS = "adbc csv files json mariadb mysql parquet postgres sqlalchemy"
+TABLES = "delta duckdb files gcs iceberg minio parquet plugin postgres s3"
 
 
 def test_the_sdk_exports_these_names_and_no_others():

@@ -46,14 +46,11 @@ class Database:
 
     def reader(self, name: str = "t", fields: dict[str, str] | None = None, **more: Any) -> Reader:
         """Open a reader; what `SourceContext` knows goes there and the rest are options."""
-        known = {"incremental", "slice", "session", "mode", "parallelism", "timezones"}
+        known = {"incremental", "slice", "session", "mode", "parallelism"}
         context = {k: more.pop(k) for k in known & more.keys()}
-        zones = context.pop("timezones", {})
         contract = Contract(
             name=name,
-            fields=tuple(
-                Field(name=n, type=parse_type(t), timezone=zones.get(n)) for n, t in (fields or {"id": "int64"}).items()
-            ),
+            fields=tuple(Field(name=n, type=parse_type(t)) for n, t in (fields or {"id": "int64"}).items()),
         )
         config = Config.model_validate({**self.options, **more})
         return Reader(config, SourceContext(base=Path(), contract=contract, object=name, **context))

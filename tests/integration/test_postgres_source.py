@@ -439,8 +439,14 @@ def test_a_day_is_the_rows_of_that_day_as_its_zone_has_them(database, kind, zone
     """31 March 2024 is 23 hours long in Berlin and starts at 23:00 UTC."""
     rows = ", ".join(f"({n}, '{at}')" for n, at in enumerate(AROUND_MIDNIGHT, 1))
     database.run(f"CREATE TABLE t (id int8, at {kind})", f"INSERT INTO t VALUES {rows}")
-    part = Slice(key="2024-03-31", column="at", lower="2024-03-31T00:00:00+01:00", upper="2024-04-01T00:00:00+02:00")
-    reader = database.reader("t", {"id": "int64", "at": kind}, slice=part, timezones={"at": zone})
+    part = Slice(
+        key="2024-03-31",
+        column="at",
+        lower="2024-03-31T00:00:00+01:00",
+        upper="2024-04-01T00:00:00+02:00",
+        clocks=zone or "UTC",
+    )
+    reader = database.reader("t", {"id": "int64", "at": kind}, slice=part)
     window = planned(reader)
     assert ids(reader, window) == found
     assert window.bounds["partition"] == "2024-03-31"

@@ -64,7 +64,7 @@ impl Reader for CsvReader {
 
     fn split(&mut self, stream: &Stream, since: Option<&Cursor>) -> Result<Window> {
         let found = files::find(&self.config, &self.options, Some(&stream.name))?;
-        window::window(&found, since.filter(|_| self.options.incremental))
+        window::window(&found, since, self.options.incremental)
     }
 
     fn read(&mut self, stream: &Stream, unit: &Unit, progress: Progress) -> Result<Reading> {

@@ -43,8 +43,10 @@ impl Found {
     }
 }
 
-/// Make a unit of each file, or with a cursor of each that it does not know with this size and time.
-pub(crate) fn window(found: &[Found], since: Option<&Cursor>) -> Result<Window> {
+/// Make a unit of each file, or where only what is new counts of each that the cursor does not know with this size and
+/// time.
+pub(crate) fn window(found: &[Found], since: Option<&Cursor>, incremental: bool) -> Result<Window> {
+    let since = since.filter(|_| incremental);
     let mut known: Map<String, Value> =
         since.and_then(|cursor| cursor.value.get("files")?.as_object().cloned()).unwrap_or_default();
     let chosen: Vec<&Found> = found.iter().filter(|file| known.get(&file.id) != Some(&file.mark())).collect();
@@ -56,6 +58,8 @@ pub(crate) fn window(found: &[Found], since: Option<&Cursor>) -> Result<Window> 
         before: since.cloned(),
         after: Some(Cursor::new(&json!({"files": known}))?),
         skipped: (found.len() - chosen.len()) as u64,
+        whole: !incremental,
+        ..Window::default()
     })
 }
 

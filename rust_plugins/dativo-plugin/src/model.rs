@@ -118,6 +118,10 @@ pub struct Window {
     pub after: Option<Cursor>,
     /// How many parts of the source the cursor says are done already.
     pub skipped: u64,
+    /// What lies in it, for people, such as `from` and `to`.
+    pub bounds: BTreeMap<String, String>,
+    /// Whether it is all that the source has, not only what is new.
+    pub whole: bool,
 }
 
 /// A written file that is not visible until its commit.

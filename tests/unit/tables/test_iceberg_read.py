@@ -56,12 +56,12 @@ def test_the_first_rows_do_not_take_the_whole_file(monkeypatch):
     plain = spec({"id": "int64"})
     put(open_table(plain), plain, [{"id": n} for n in range(50_000)], token("a"))
     decoded = []
-    as_now = reading._as_now
+    as_now = reading.as_now
 
     def counting(batch, *rest):
         decoded.append(batch.num_rows)
         return as_now(batch, *rest)
 
-    monkeypatch.setattr(reading, "_as_now", counting)
+    monkeypatch.setattr(reading, "as_now", counting)
     assert open_table(plain).preview(5).num_rows == 5
     assert decoded == [5]
