@@ -267,7 +267,9 @@ def _committed(
     snapshot = _commit(attempt, noted, files, now)
     state = attempt.table.state(attempt.key)
     _finish(attempt.quarantine, state)
-    if state is None or state.cursor is None or state.cursor.value[PLAN] != noted:
+    # The state may be that of a replay that followed ours already: then our files are in the table all the same.
+    ours = snapshot.fresh or (state is not None and state.cursor is not None and state.cursor.value[PLAN] == noted)
+    if not ours:
         _abort(writer, files, aside, attempt.kept)
         attempt.quarantine.forget(noted)
         return None

@@ -17,7 +17,7 @@ import pytest
 
 from dativo_dagster.config.job import Merge
 from dativo_dagster.config.load import load_job
-from dativo_dagster.pipeline.assemble import open_quarantine, open_table
+from dativo_dagster.pipeline.assemble import OURS, open_quarantine, open_table
 from dativo_dagster.pipeline.replay import export, replay
 from dativo_dagster.pipeline.replayfile import fixes
 from dativo_dagster.pipeline.run import collect_garbage, run_job
@@ -447,3 +447,31 @@ def test_a_file_of_mended_rows_that_is_none_is_refused_with_its_line(tmp_path, l
     with pytest.raises(ConfigurationError, match="line") as caught:
         fixes(path)
     assert caught.value.error_code == "BAD_FIXED_FILE"
+
+
+def test_a_replay_that_another_follows_before_it_hears_that_it_landed_keeps_its_rows(desk):
+    desk.run()
+    desk.write(pattern="@|b")
+    job, done = desk.job, []
+
+    class Overtaken:
+        """A table whose answer comes after another whole replay."""
+
+        def __init__(self, table):
+            self.table = table
+
+        def __getattr__(self, name):
+            return getattr(self.table, name)
+
+        def commit(self, staged):
+            snapshot = self.table.commit(staged)
+            desk.write(pattern="@|b|c")
+            done.append(desk.replay())
+            return snapshot
+
+    openers = dataclasses.replace(OURS, table=lambda job, stream: Overtaken(open_table(job, stream)))
+    told = replay(job, job.streams[0], by="eva", openers=openers)
+
+    assert (told.status, told.landed, done[0].status, done[0].landed) == ("replayed", 1, "replayed", 1)
+    assert desk.ids() == [1, 2, 3]
+    assert len(desk.kept()) == 1
