@@ -154,8 +154,11 @@ def _tagged(job: Job, plan: Plan) -> Job:
 
 
 def _nothing_came(plan: Plan, staged: Staged) -> bool:
-    """Say whether a reader that only knows while it reads found nothing: no rows, and the cursor where it was."""
-    moved = not plan.known or plan.window.whole or staged.cursor != plan.window.before
+    """Say whether a reader that only knows while it reads found nothing new: no rows, and the cursor where it was.
+
+    Where all was read, of the source or of its part, nothing may mean that all was deleted.
+    """
+    moved = not plan.known or staged.whole or staged.cursor != plan.window.before
     return plan.mode in ADDING and not (staged.files or staged.quarantine or moved)
 
 

@@ -254,3 +254,18 @@ def test_an_interrupt_ends_parts_that_run_and_starts_no_other(write, monkeypatch
         run_job(job, streams=parts, parallel=2)
     assert sorted(started) == ["2026-01-01", "2026-01-02"]
     assert open_table(job, job.streams[0]).states() == {}
+
+
+def test_a_part_of_which_the_source_has_nothing_left_is_deleted_with_what_is_missing(write, tmp_path):
+    write("orders", more=DAYS)
+    path = tmp_path / "job.yaml"
+    merge = "connector: iceberg\n  mode: merge\n  key: [id]\n  delete_missing: true\n"
+    path.write_text(path.read_text().replace("connector: iceberg\n", merge))
+    job = load_job(path)
+    parts = chosen(job, job.streams, Choice(span="2026-01-01..2026-01-02"), now=NOW)
+    run_job(job, streams=parts)
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as db, db:
+        db.execute("DELETE FROM orders WHERE at < '2026-01-02'")
+    (result,) = run_job(job, streams=parts[:1]).streams
+    assert result.status == "committed"
+    assert ids(job, "orders") == [6, 7, 8]
