@@ -5,7 +5,6 @@ Only metadata changes here. The files of what has left are then nobody's, and `o
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from pyiceberg.table.update import SetPropertiesUpdate
 from dativo_dagster.tables.iceberg.attempts import NO_RETRY, until_done
 from dativo_dagster.tables.iceberg.audit import BRANCH, REASON, without_reason
 from dativo_dagster.tables.iceberg.refs import dropped, forgotten, is_at
-from dativo_dagster.tables.iceberg.tokens import EXPIRED, EXPIRED_KEPT, ancestors, carried, remembered
+from dativo_dagster.tables.iceberg.tokens import EXPIRED, EXPIRED_KEPT, ancestors, carried, last, remembered
 from dativo_ingest.model import Upkeep
 
 if TYPE_CHECKING:
@@ -56,9 +55,14 @@ def drop_branches(name: str, load: Load, older_than: datetime, *, dry_run: bool)
 
 
 def expired(metadata: TableMetadata, older_than: datetime, keep: int) -> list[int]:
-    """List the snapshots that may go: older, not among the last ``keep`` of main, and no branch or tag is at them."""
-    main = ancestors(metadata, metadata.current_snapshot_id)
-    kept = {s.snapshot_id for s in itertools.islice(main, keep)} | {r.snapshot_id for r in metadata.refs.values()}
+    """List the snapshots that may go: older, not among the last ``keep`` of main, and no branch or tag is at them.
+
+    One that a state names and that is not in the table stays: without it nobody sees that the table was rolled back.
+    """
+    main = [s.snapshot_id for s in ancestors(metadata, metadata.current_snapshot_id)]
+    states = last(metadata)
+    taken = {s.snapshot_id for s in metadata.snapshots if carried(s) in states}.difference(main)
+    kept = {*main[:keep], *taken, *(r.snapshot_id for r in metadata.refs.values())}
     before = older_than.timestamp() * 1000
     return [s.snapshot_id for s in metadata.snapshots if s.timestamp_ms < before and s.snapshot_id not in kept]
 

@@ -30,7 +30,7 @@ def find(metadata: TableMetadata, token: str) -> int | None:
         if carried(snapshot) == token:
             return snapshot.snapshot_id
     known = any(carried(s) == token for s in metadata.snapshots)
-    return 0 if not known and (token in remembered(metadata) or token in _last(metadata)) else None
+    return 0 if not known and (token in remembered(metadata) or token in last(metadata)) else None
 
 
 def ancestors(metadata: TableMetadata, snapshot_id: int | None) -> Iterator[IcebergSnapshot]:
@@ -51,7 +51,8 @@ def remembered(metadata: TableMetadata) -> list[str]:
     return metadata.properties.get(EXPIRED, "").split()
 
 
-def _last(metadata: TableMetadata) -> set[str]:
+def last(metadata: TableMetadata) -> set[str]:
+    """Give the tokens that the states name."""
     return {shown(value).token for key, value in metadata.properties.items() if key.startswith(STATE)}
 
 

@@ -271,3 +271,13 @@ def test_rows_that_another_engine_deletes_during_a_compaction_stay_deleted(monke
     monkeypatch.setattr(table, "_load", meddled)
     table.compact()
     assert ids(open_table()) == [1, 2]
+
+
+def test_a_roll_back_is_found_also_after_what_it_took_away_has_expired():
+    fill(3)
+    table = open_table()._load()
+    first, second, _ = [s.snapshot_id for s in table.snapshots()]
+    table.manage_snapshots().rollback_to_snapshot(first).commit()
+    assert open_table().expire(later(), keep=1).names == (str(second),)
+    with pytest.raises(ConfigurationError, match="rolled back"):
+        open_table().state(KEY)
