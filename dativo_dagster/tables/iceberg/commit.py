@@ -21,7 +21,7 @@ from dativo_dagster.tables.iceberg import audit
 from dativo_dagster.tables.iceberg.attempts import CONFLICTS, REFUSED, begin
 from dativo_dagster.tables.iceberg.change import Change
 from dativo_dagster.tables.iceberg.producer import produce
-from dativo_dagster.tables.iceberg.schema import agree, changes, evolve, wanted
+from dativo_dagster.tables.iceberg.schema import agree, changes, evolve, same_spec, wanted
 from dativo_dagster.tables.iceberg.tokens import STATE, TOKEN, describe, find
 from dativo_dagster.telemetry import event
 from dativo_dagster.validation import evolution
@@ -153,6 +153,7 @@ class Commit:
             return self._move(table, int(self.audited.id))
         transaction = self._begin(table)
         agree(self.shape.schema, transaction.table_metadata.schema(), self.spec.identifier)
+        same_spec(self.shape.spec, transaction.table_metadata.spec(), self.spec.identifier)
         change = self.decide(table, transaction.table_metadata)
         made = produce(
             transaction,

@@ -192,7 +192,8 @@ def _commit(
         there = {
             t.file.file_path for t in table.scan().plan_files() if not t.delete_files
         }  # a new file would revive rows
-        landed[:] = [each for each in done if all(file.file_path in there for file in each.old)]
+        fit = [each for each in done if each.shape.spec.compatible_with(table.spec())]
+        landed[:] = [each for each in fit if all(file.file_path in there for file in each.old)]
         if not landed:
             return None
         transaction = begin(table)

@@ -136,6 +136,16 @@ def agree(written: Schema, table: Schema, name: str) -> None:
             raise _moved(f"column {field.name!r} is required now", name)
 
 
+def same_spec(written: PartitionSpec, table: PartitionSpec, name: str) -> None:
+    """Check that files lie in the partitions that the table has now; their partition would be read as another one.
+
+    Raises:
+        CommitError: ``SCHEMA_MOVED``, retryable.
+    """
+    if not written.compatible_with(table):
+        raise _moved("it is partitioned in another way now", name)
+
+
 def _moved(why: str, name: str) -> CommitError:
     return CommitError(
         f"table {name}: somebody changed its schema while the run wrote its files ({why}); nothing was committed. Run "

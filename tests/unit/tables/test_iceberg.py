@@ -369,3 +369,13 @@ def test_a_partition_of_nan_is_replaced_like_any_other():
     put(open_table(keyed), keyed, [{"id": 1, "k": float("nan")}, {"id": 2, "k": 1.5}], token("a"))
     put(open_table(keyed), keyed, [{"id": 3, "k": float("nan")}], token("b"))
     assert ids(open_table(keyed)) == [2, 3]
+
+
+def test_a_partitioning_that_moved_while_files_were_written_plans_the_stream_again():
+    put(open_table(), spec(), ROWS, token("a"))
+    staged = stage(open_table(), spec(), ROWS, token("b"))
+    with open_table()._load().update_spec() as change:
+        change.add_identity("name")
+    with pytest.raises(CommitError, match="partition") as error:
+        open_table().commit(staged)
+    assert (error.value.error_code, error.value.retryable) == ("SCHEMA_MOVED", True)
