@@ -91,6 +91,7 @@ class Commit:
     columns: Sequence[Column]
     merging: Merging | None = None
     ours: set[str] = field(default_factory=set)
+    gone: list[DataFile] = field(default_factory=list)
 
     def run(self) -> Snapshot:
         """Commit, or find that it is done.
@@ -123,11 +124,15 @@ class Commit:
         try:
             head, etag = self.folder.head()
             if head is not None and token in head.tokens:
+                if self.gone:  # ours may have landed without an answer
+                    there = {file.path for file in self.folder.files(head.segments)}
+                    self._clean([file for file in self.gone if file.path not in there])
                 return head.snapshot(token, place, fresh=any(s.path in self.ours for s in head.segments)), None
             if head is not None:
                 self.refuse(head)
             after, gone = self._next(head or self.new)
             self.ours |= {s.path for s in after.segments if s.token == token}
+            self.gone += gone
             if not self._put(after, etag):
                 return None, None
             self._clean(gone)

@@ -253,3 +253,15 @@ def test_a_folder_has_no_branch_to_audit_a_run_on():
     with pytest.raises(ConfigurationError, match="no branches") as caught:
         Table(Config(), spec(audited=True))
     assert caught.value.error_code == "AUDIT_UNSUPPORTED"
+
+
+@pytest.mark.parametrize("lands", [True, False])
+def test_overwritten_files_are_gone_also_when_the_answer_was_lost(open_table, folder, lands):
+    put(open_table(), spec(), ROWS, token("a"))
+    whole = spec(mode="overwrite")
+    table = open_table(whole)
+    staged = stage(table, whole, ROWS[:1], token("b"))
+    table.__dict__["_storage"] = Flaky(Storage.open(table.location()), (lands, TransientError("lost")))
+    table.__dict__.pop("_folder", None)
+    assert table.commit(staged).fresh
+    assert ds.dataset(folder).to_table().num_rows == 1
