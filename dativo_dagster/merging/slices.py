@@ -19,16 +19,28 @@ def inside(column: pa.Array, part: Slice) -> pa.Array:
     """Say for each row whether it lies in a slice; NULL lies in none.
 
     Raises:
-        ConfigurationError: ``BAD_SLICE``: the column's type has no place in a slice of time.
+        ConfigurationError: ``BAD_SLICE``: the column's type has no place in a slice of time, or not such values.
     """
     if part.values:
-        return pc.fill_null(pc.is_in(column, pa.array(part.values).cast(column.type)), False)  # noqa: FBT003
+        return pc.fill_null(pc.is_in(column, _values(part, column.type)), False)  # noqa: FBT003
     found = pa.repeat(pa.scalar(True), len(column))  # noqa: FBT003
     if part.lower is not None:
         found = pc.and_(found, pc.greater_equal(column, bound(part.lower, column.type, part)))
     if part.upper is not None:
         found = pc.and_(found, pc.less(column, bound(part.upper, column.type, part)))
     return pc.fill_null(found, False)  # noqa: FBT003
+
+
+def _values(part: Slice, kind: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(part.values).cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ConfigurationError(
+            f"the values of partition {part.key!r} are none that column {part.column!r} can have, which is {kind}; "
+            "write them in `keys` as the column has them",
+            "BAD_SLICE",
+            {"partition": part.key, "column": part.column, "type": str(kind)},
+        ) from error
 
 
 def bound(text: str, kind: pa.DataType, part: Slice) -> pa.Scalar:

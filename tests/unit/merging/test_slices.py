@@ -57,3 +57,11 @@ def test_a_number_has_no_place_in_a_slice_of_time():
     with pytest.raises(ConfigurationError) as caught:
         bound(BERLIN.lower, pa.int64(), BERLIN)
     assert caught.value.error_code == "BAD_SLICE"
+
+
+def test_values_that_a_column_cannot_have_are_told():
+    part = Slice(key="de", column="country", values=("DE",))
+    with pytest.raises(ConfigurationError, match="are none that column 'country' can have, which is int64") as caught:
+        inside(pa.array([1, 2]), part)
+    assert caught.value.error_code == "BAD_SLICE"
+    assert inside(pa.array([1, 2]), Slice(key="two", column="country", values=("2",))).to_pylist() == [False, True]
