@@ -121,11 +121,13 @@ def before_commit() -> None:
 
 def _answer(*, before: bool) -> None:
     """Stand before or behind the one step that makes a commit visible, whatever the target."""
+    from deltalake import DeltaTable
     from pyiceberg.catalog.sql import SqlCatalog
 
     from dativo_dagster.tables.sql import duckdb, pgsession
 
     _instead(SqlCatalog, "commit_table", before=before)
+    _instead(DeltaTable, "create_write_transaction", before=before)
     for session in (duckdb.Connection, pgsession.PgSession):
         _instead(session, "execute", before=before, of=lambda _, sql, *more: sql == "COMMIT")
     for name in ("put_if_absent", "put_if_match"):

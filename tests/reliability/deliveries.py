@@ -114,6 +114,10 @@ def _files(desk: Desk) -> Lying:
     return oracle.folder(desk.place / "out", desk.mode.columns)
 
 
+def _delta(desk: Desk) -> Lying:
+    return oracle.delta(desk.place / "lake", desk.mode.columns)
+
+
 def _duckdb(desk: Desk) -> Lying:
     return oracle.duckdb_file(desk.place / "lake.duckdb", desk.table, desk.mode.columns, desk.place / "staged")
 
@@ -131,6 +135,7 @@ STAGED = ", staging: {place}/staged"
 TARGETS = {
     "iceberg": Target("iceberg", "", _iceberg),
     "parquet": Target("parquet", ", path: out", _files),
+    "delta": Target("delta", ", path: lake", _delta, modes=("append", "overwrite")),
     "duckdb": Target("duckdb", ", path: {place}/lake.duckdb" + STAGED, _duckdb),
 }
 """Targets that need no server."""

@@ -126,6 +126,21 @@ def folder(place: Path, columns: Sequence[str]) -> Lying:
     return Lying(rows_of(named, columns), [token for token, _ in commits], frozenset(named + segments), files)
 
 
+def delta(place: Path, columns: Sequence[str]) -> Lying:
+    """Read a Delta table that has no checkpoint yet; files that a version removed are its own until VACUUM."""
+    log = sorted(place.glob("_delta_log/*.json"))
+    actions = [json.loads(line) for version in log for line in version.read_text().splitlines()]
+    added = {action["add"]["path"] for action in actions if "add" in action}
+    live = added - {action["remove"]["path"] for action in actions if "remove" in action}
+    marks = [action["txn"]["appId"].partition("/") for action in actions if "txn" in action]
+    return Lying(
+        rows=rows_of([place / path for path in sorted(live)], columns),
+        tokens=[token for kind, _, token in marks if kind == "dativo.token"],
+        named=frozenset(place / path for path in added),
+        files=_on_disk(place.rglob("*.parquet")),
+    )
+
+
 def duckdb_file(file: Path, table: str, columns: Sequence[str], staged: Path) -> Lying:
     """Read a table of a DuckDB file: of a copy with its log, so that looking changes nothing."""
     if not file.exists():

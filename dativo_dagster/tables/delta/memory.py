@@ -64,7 +64,7 @@ class Folder:
         """Give what holds for a stream now.
 
         Raises:
-            ConfigurationError: ``STATE_CORRUPT``: the log names a commit whose file is gone.
+            ConfigurationError: ``STATE_CORRUPT``: the log names a commit whose file is gone or broken.
         """
         version = table.transaction_version(_KEY + key)
         if version is None:
@@ -72,7 +72,7 @@ class Folder:
         for file in self.storage.list(f"{self._of(key)}/"):
             number, _, token = file.path.rpartition("/")[2].removesuffix(".json").partition("-")
             if number == str(version) and version_of(table, token) == version:
-                return Memory.loads(self.storage.read(file.path).decode())
+                return self._loaded(file.path)
         raise ConfigurationError(
             f"table {self.location}: the log says that {key} was committed in version {version}, and its file below "
             f"{FOLDER} is gone; put a state there with `dativo state set` or `dativo state reset`",
@@ -80,10 +80,19 @@ class Folder:
             {"key": key, "version": version},
         )
 
+    def mendable(self, table: DeltaTable, key: str) -> Memory | None:
+        """Give what holds for a stream now, None where it is lost: for a person who puts something in its place."""
+        try:
+            return self.read(table, key)
+        except ConfigurationError as error:
+            if error.error_code != "STATE_CORRUPT":
+                raise
+            return None
+
     def keys(self) -> list[str]:
         """Give the keys of all streams that ever wrote here."""
         found = {f.path.rpartition("/")[0]: f.path for f in self.storage.list(f"{self.location}/{FOLDER}/")}
-        return sorted(Memory.loads(self.storage.read(path).decode()).key for path in found.values())
+        return sorted(self._loaded(path).key for path in found.values())
 
     def forget(self, key: str, before: int) -> None:
         """Delete the files of a stream that earlier versions left."""
@@ -91,6 +100,17 @@ class Folder:
             number = file.path.rpartition("/")[2].partition("-")[0]
             if number.isdigit() and int(number) < before:
                 self.storage.delete(file.path)
+
+    def _loaded(self, path: str) -> Memory:
+        try:
+            return Memory.loads(self.storage.read(path).decode())
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ConfigurationError(
+                f"{path} holds no state of a stream; delete it, then put a state in its place with `dativo state set` "
+                "or `dativo state reset`",
+                "STATE_CORRUPT",
+                {"path": path},
+            ) from error
 
     def _of(self, key: str) -> str:
         return f"{self.location}/{FOLDER}/{hashlib.sha256(key.encode()).hexdigest()[:24]}"

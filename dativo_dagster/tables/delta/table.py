@@ -82,14 +82,14 @@ class Table:
                 "cursor say `start` in `incremental`",
                 "NO_TABLE",
             )
-        there = self.states().get(change.key)
-        if there == change.after and change in self.state_changes(change.key):
+        there, memory = self.states().get(change.key), self._folder.mendable(table, change.key)
+        if there == change.after and memory and change.to_json() in memory.changes:
             return  # an earlier try that had no answer
         if there != change.before:
             raise moved(change, there, self._location)
         version = table.version() + 1
         token = f"by-hand-{secrets.token_hex(8)}"
-        self._folder.write(changed(self._memory(change.key), change), version, token)
+        self._folder.write(changed(memory, change), version, token)
         try:
             table.create_write_transaction(
                 [],

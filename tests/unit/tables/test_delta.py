@@ -12,6 +12,7 @@ from dativo_dagster.config.types import parse_type
 from dativo_dagster.tables.delta import Config, Table, types
 from dativo_dagster.validation.typemap import arrow_type, from_python
 from dativo_ingest.exceptions import ConfigurationError, ValidationError
+from dativo_ingest.model import BY_HAND, Cursor, State, StateChange
 from tests.fakes.lake import KEY, ROWS, ids, put, spec, stage, token
 
 FUTURE = datetime.now(timezone.utc) + timedelta(hours=1)
@@ -189,3 +190,23 @@ def test_what_delta_cannot_do_is_refused_when_the_table_is_opened(open_table, mo
     with pytest.raises(ConfigurationError) as caught:
         open_table(spec(**more))
     assert caught.value.error_code == code
+
+
+@pytest.mark.parametrize("broken", ["", "{half", "[]", '{"no": "key"}', None])
+@pytest.mark.parametrize(
+    "after", [None, State(token=f"{BY_HAND}1", cursor=Cursor(value={"at": 2}))], ids=["reset", "set"]
+)
+def test_a_memory_that_is_lost_or_broken_stops_the_stream_until_a_person_mends_it(broken, after, open_table, tmp_path):
+    put(open_table(), spec(), ROWS, token("a"), cursor=1)
+    (memory,) = tmp_path.rglob("_dativo/state/*/*.json")
+    memory.unlink() if broken is None else memory.write_text(broken)
+    with pytest.raises(ConfigurationError) as caught:
+        open_table().state(KEY)
+    assert caught.value.error_code == "STATE_CORRUPT"
+
+    memory.unlink(missing_ok=True)
+    change = StateChange(key=KEY, action="set", before=None, after=after, by="me", reason="lost", at="2026-01-01")
+    open_table().set_state(change)
+    open_table().set_state(change)
+    assert open_table().state(KEY) == after
+    assert open_table().state_changes(KEY) == [change]
