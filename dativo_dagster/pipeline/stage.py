@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
 from collections import Counter
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from dativo_dagster.pipeline.meter import Meter
 from dativo_dagster.validation.compile import Compiled, compile_contract
 from dativo_dagster.validation.enforce import Enforcer
 from dativo_ingest.exceptions import DativoError, ValidationError
 from dativo_ingest.model import Counts, DataFile, Staged, Stream, Unit, Violation
-from dativo_ingest.result import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from dativo_dagster.config.job import Job, JobStream
     from dativo_dagster.pipeline.plan import Plan
     from dativo_ingest.protocols import Reader, Table, Writer
+    from dativo_ingest.result import Progress
 
 STOP_SECONDS = 10.0
 REJECTED_BUFFER_BYTES = 32 * 1024 * 1024
@@ -35,61 +35,6 @@ SAMPLE = 10
 
 class Stopped(Exception):  # noqa: N818 - a signal between our threads, not an error of anybody's
     """Another unit failed; this one gives up."""
-
-
-@dataclass
-class Meter:
-    """Counts what all units of a stream have done together and tells ``report``."""
-
-    stream: str
-    reader: Reader
-    total_units: int
-    total_bytes: int
-    report: Callable[[Progress], None] | None
-    started: float = field(default_factory=time.monotonic)
-    rows: int = 0
-    units: int = 0
-    finished_bytes: int = 0
-    running: dict[str, Unit] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def start(self, unit: Unit) -> None:
-        """Count the bytes of a unit from now on."""
-        with self.lock:
-            self.running[unit.id] = unit
-
-    def add(self, rows: int) -> None:
-        """Add rows."""
-        with self.lock:
-            self.rows += rows
-            self._tell()
-
-    def finish(self, unit: Unit) -> None:
-        """Count a unit as done."""
-        with self.lock:
-            del self.running[unit.id]
-            self.units += 1
-            self.finished_bytes += unit.bytes or self.reader.position(unit)
-            self._tell()
-
-    def _tell(self) -> None:
-        if self.report is not None:
-            self.report(
-                Progress(
-                    stream=self.stream,
-                    rows=self.rows,
-                    bytes=self.finished_bytes + sum(map(self._read, self.running.values())),
-                    total_bytes=self.total_bytes,
-                    units=self.units,
-                    total_units=self.total_units,
-                    seconds=time.monotonic() - self.started,
-                )
-            )
-
-    def _read(self, unit: Unit) -> int:
-        """Give the bytes read of a unit, never more than it has: a reader may go over a part of a file twice."""
-        position = self.reader.position(unit)
-        return min(position, unit.bytes) if unit.bytes else position
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,5 +102,10 @@ def _words(text: str) -> str:
         text,
         flags=re.DOTALL,
     )
-    text = re.sub(r"^Failed to connect: |\s+Is the server running on .*\?", "", text, flags=re.DOTALL)
+    text = re.sub(
+        r"^\[libpq\] |^Failed to connect: |\s+(Is the server running on|This probably means) .*",
+        "",
+        text,
+        flags=re.DOTALL,
+    )
     return re.sub(r"\s+", " ", text).strip().rstrip(".") or "the server gave no reason"
