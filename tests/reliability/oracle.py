@@ -137,7 +137,7 @@ def delta(place: Path, columns: Sequence[str]) -> Lying:
         rows=rows_of([place / path for path in sorted(live)], columns),
         tokens=[token for kind, _, token in marks if kind == "dativo.token"],
         named=frozenset(place / path for path in added),
-        files=_on_disk(place.rglob("*.parquet")),
+        files=_on_disk(p for p in place.rglob("*") if not {"_delta_log", "_dativo"} & {*p.parts}),
     )
 
 
