@@ -28,7 +28,7 @@ class SqlTable:
     def __init__(self, dialect: Dialect, spec: TableSpec, staging: Staging) -> None:
         if spec.audited:
             raise ConfigurationError(
-                f"target.audited: a table in {dialect.label} has no branches; leave it out, or write to Iceberg",
+                f"target.publish: a table in {dialect.label} has no branches; leave it out, or write to Iceberg",
                 "AUDIT_UNSUPPORTED",
             )
         self.identifier = spec.identifier
