@@ -25,7 +25,7 @@ def can_be_written(spec: TableSpec) -> None:
     """
     if spec.audited:
         raise ConfigurationError(
-            "target.audited: a Delta table has no branches; leave it out, or write to Iceberg", "AUDIT_UNSUPPORTED"
+            "target.publish: a Delta table has no branches; leave it out, or write to Iceberg", "AUDIT_UNSUPPORTED"
         )
     if spec.mode not in MODES:
         raise ConfigurationError(
