@@ -90,8 +90,9 @@ def audit(stream: JobStream, result: StreamResult, table: Table) -> None:
         with suppress(DativoError):  # what follows says it as well
             table.reject(result.snapshot, "; ".join(line.strip() for line in lines.splitlines()))
     raise ValidationError(
-        f"stream {stream.name!r}: {len(failed)} of {len(result.checks)} checks failed, so that the rows are not published; they are on branch "
-        f"{branch!r} of {result.table}.\n{lines}\nLook at them there, mend the source or the contract, and run again",
+        f"stream {stream.name!r}: {len(failed)} of {len(result.checks)} checks failed, so that the rows are not "
+        f"published; they are on branch {branch!r} of {result.table}.\n{lines}\nLook at them there, mend the source or "
+        "the contract, and run again",
         "AUDIT_FAILED",
         {"branch": branch, "checks": [check.to_json() for check in failed]},
     )
