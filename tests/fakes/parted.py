@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -30,7 +31,7 @@ NAME = "sqlalchemy"
 def use(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have jobs read with this connector by the name `NAME`."""
     monkeypatch.setitem(registry.ENTRIES["connectors"], NAME, registry.Entry(module=__name__))
-    registry.entries.cache_clear()
+    monkeypatch.setattr(registry, "entries", cache(registry.entries.__wrapped__))  # what it remembers goes with it
     monkeypatch.setattr(Session, "opened", [])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import pickle
 import re
 from pathlib import Path
@@ -91,10 +92,19 @@ CODE = re.compile(r"^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$")
 RAISED = {n for n in vars(exceptions) if n.endswith("Error")}
 
 
+def tree(path: Path) -> ast.AST:
+    """Parse a module; CPython 3.11 loses count (SystemError) when the collector runs code while it makes a tree."""
+    gc.disable()
+    try:
+        return ast.parse(path.read_text())
+    finally:
+        gc.enable()
+
+
 def codes_in(path: Path) -> set[str]:
     """Give the codes that a module passes to a constructor of ours."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in RAISED:
             texts = [a for a in node.args[1:2] if isinstance(a, ast.Constant)]
             texts += [k.value for k in node.keywords if k.arg == "error_code" and isinstance(k.value, ast.Constant)]
