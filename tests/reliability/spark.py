@@ -1,4 +1,4 @@
-"""Apache Spark with Iceberg's runtime, in an environment of its own below the user's cache. Shares no code with us."""
+"""Apache Spark with Iceberg's runtime, in a folder of its own below the user's cache. Shares no code with us."""
 
 from __future__ import annotations
 
@@ -35,20 +35,26 @@ def read(catalog: Path, tables: Sequence[str]) -> dict[str, Seen]:
     """Read tables of a SQLite catalog; one start of Spark for all of them."""
     question = {"catalog": str(catalog), "jars": JARS, "ivy": str(CACHE / "ivy"), "tables": list(tables)}
     done = subprocess.run(
-        [_python(), READS], input=json.dumps(question), capture_output=True, text=True, timeout=280, check=False
+        [sys.executable, READS],
+        input=json.dumps(question),
+        env={**os.environ, "PYTHONPATH": str(_installed())},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-4_000:]
     return {name: Seen(**table) for name, table in json.loads(done.stdout.splitlines()[-1]).items()}
 
 
-def _python() -> Path:
-    """Give the interpreter of the environment, which is made when it is not there."""
-    place = CACHE / f"spark-{VERSION}-{sys.version_info.major}.{sys.version_info.minor}"
+def _installed() -> Path:
+    """Give the folder with PySpark, which is filled when it is not there."""
+    place = CACHE / f"pyspark-{VERSION}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "spark.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / "ready").exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
-            subprocess.run([place / "bin/pip", "install", "--quiet", f"pyspark=={VERSION}"], check=True)
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--target", place]
+            subprocess.run([*pip, f"pyspark=={VERSION}"], check=True)
             (place / "ready").touch()
-    return place / "bin/python"
+    return place

@@ -12,7 +12,11 @@ import pytest
 from tests.reliability import child, spark
 from tests.reliability.deliveries import CATALOG, MODES, TARGETS, Desk
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("spark")]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.xdist_group("spark"),
+    pytest.mark.timeout(1_200),  # Spark may have to be installed first
+]
 
 UTC = timezone.utc
 FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, UTC)
