@@ -51,7 +51,7 @@ def begin(spec: TableSpec, staged: Staged, files: Sequence[Rows], schema: pa.Sch
     merge = spec.merge
     assert merge is not None  # noqa: S101 - config gives every merging target one
     if merge.delete_missing:
-        _refuse_guesses(spec, staged)
+        refuse_guesses(spec, staged)
     added = {merge.valid_from, merge.valid_to, merge.is_current} if spec.mode == "scd2" else set()
     columns = [f.name for f in spec.contract.fields if f.name not in added]
     source = Source(files, merge, chosen(schema, columns), spec.identifier)
@@ -60,8 +60,13 @@ def begin(spec: TableSpec, staged: Staged, files: Sequence[Rows], schema: pa.Sch
     return History(source, at=datetime.fromisoformat(staged.at), missing=merge.delete_missing, part=spec.slice)
 
 
-def _refuse_guesses(spec: TableSpec, staged: Staged) -> None:
-    """Refuse to take rows for deleted that the source may well have."""
+def refuse_guesses(spec: TableSpec, staged: Staged) -> None:
+    """Refuse to take rows for deleted that the source may well have.
+
+    Raises:
+        ConfigurationError: ``MERGE_NOT_WHOLE``: the run read only what is new.
+        ValidationError: ``MERGE_REJECTED_ROWS``: some of what it read was rejected.
+    """
     if not staged.whole and spec.slice is None:
         raise ConfigurationError(
             f"table {spec.identifier}: `delete_missing` needs a run that reads all of the source, and this one read "

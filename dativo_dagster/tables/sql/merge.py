@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dativo_dagster.config import types as lt
 from dativo_dagster.tables.sql.rows import sliced
 from dativo_dagster.tables.sql.session import INCOMING, listed, quoted
-from dativo_ingest.exceptions import ConfigurationError, ValidationError
+from dativo_ingest.exceptions import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,10 +32,12 @@ def put(session: Session, name: Name, spec: TableSpec, staged: Staged, columns: 
         ConfigurationError: ``MERGE_NOT_WHOLE``.
         ValidationError: ``MERGE_REJECTED_ROWS``, ``MERGE_NULL_KEY``, ``MERGE_DUPLICATE_KEYS``.
     """
+    from dativo_dagster.merging.begin import refuse_guesses
+
     merge = spec.merge
     assert merge is not None  # noqa: S101 - config gives every merging target one
     if merge.delete_missing:
-        _refuse_guesses(spec, staged)
+        refuse_guesses(spec, staged)
     _refuse_nulls(session, merge, spec.identifier)
     _choose(session, merge, columns, spec.identifier)
     same = " AND ".join(f"w.{quoted(k)} = t.{quoted(k)}" for k in merge.key)
@@ -86,23 +88,6 @@ def _refuse_nulls(session: Session, merge: Merge, table: str) -> None:
             "contract, so that such rows are rejected, or choose another key",
             "MERGE_NULL_KEY",
             {"table": table, "rows": counts},
-        )
-
-
-def _refuse_guesses(spec: TableSpec, staged: Staged) -> None:
-    """Refuse to take rows for deleted that the source may well have."""
-    if not staged.whole and spec.slice is None:
-        raise ConfigurationError(
-            f"table {spec.identifier}: `delete_missing` needs a run that reads all of the source, and this one read "
-            "only what is new; use `deleted_column`, or a source that is read whole",
-            "MERGE_NOT_WHOLE",
-        )
-    if staged.counts.rejected:
-        raise ValidationError(
-            f"table {spec.identifier}: {staged.counts.rejected:,} rows were rejected, and `delete_missing` would take "
-            "them for deleted at the source; nothing was committed. Correct the rows or the contract, and run again",
-            "MERGE_REJECTED_ROWS",
-            {"table": spec.identifier, "rows": staged.counts.rejected},
         )
 
 
