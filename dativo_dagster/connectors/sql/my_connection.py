@@ -155,12 +155,15 @@ class MyConnection:
 
 def _linked(config: SqlConfig) -> Any:
     """Connect to the first host that answers, and to a replica if only that will do."""
+    from dativo_dagster.connectors.sql.my_errors import translate
+
     hosts = _hosts(config)
     for place, host in enumerate(hosts):
         try:
             link = _dial(config, host)
-        except Exception:
-            if place == len(hosts) - 1:
+        except Exception as error:
+            # Another host helps where this one is away, not where it refuses us.
+            if place == len(hosts) - 1 or not translate(error, host).retryable:
                 raise
             continue
         if not config.read_replica or _is_replica(link):
