@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
 from dativo_dagster.config.connection import gcs_settings, s3_settings
 
 if TYPE_CHECKING:
@@ -14,6 +16,28 @@ if TYPE_CHECKING:
 
 EMBEDDED_ENV = "DATIVO_WAREHOUSE"
 EMBEDDED_FOLDER = ".dativo/warehouse"
+
+
+class FolderOptions(BaseModel):
+    """Options of a target whose tables are folders."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str | None = Field(default=None, description="The table's own folder: local, s3://bucket/... or gs://...")
+    warehouse: str | None = Field(
+        default=None, description="A folder of tables, each in `shop/orders` for the table shop.orders. Or give `path`."
+    )
+    connection: dict[str, Any] = Field(default_factory=dict, description="How to reach the object store.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> FolderOptions:
+        if self.path and self.warehouse:
+            raise ValueError("path and warehouse are two places; give one")
+        return self
+
+    def location(self, identifier: str, contract: Contract) -> str:
+        """Give the absolute URI of a table's folder, without a slash at the end."""
+        return location(identifier, contract, path=self.path, warehouse=self.warehouse, connection=self.connection)
 
 
 def location(

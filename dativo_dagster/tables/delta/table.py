@@ -6,7 +6,7 @@ import secrets
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.tables.delta.config import Config, location, storage_options
+from dativo_dagster.tables.delta.config import Config, storage_options
 from dativo_dagster.tables.delta.refuse import can_be_partitioned, can_be_written
 from dativo_ingest.exceptions import CommitError, ConfigurationError, DativoError
 from dativo_ingest.model import CheckResult, Column, DataFile, SchemaChange, Snapshot, Staged, State, StateChange
@@ -32,7 +32,7 @@ class Table:
         self.identifier = spec.identifier
         self.config = config
         self.spec = spec
-        self._location = location(config, spec)
+        self._location = config.location(spec.identifier, spec.contract)
 
     def check(self) -> CheckResult:
         """Write and delete an object where the files go."""

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.tables.files.config import Config, location
 from dativo_ingest.exceptions import ConfigurationError, DativoError
 from dativo_ingest.model import CheckResult, Column, DataFile, SchemaChange, Snapshot, Staged, State, StateChange
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from dativo_dagster.config.job import TableSpec
     from dativo_dagster.storage import Storage
     from dativo_dagster.tables.files.commit import Folder
+    from dativo_dagster.tables.files.config import Config
     from dativo_dagster.tables.files.manifest import Head, Segment
     from dativo_dagster.tables.files.write import Writer
 
@@ -35,7 +35,7 @@ class Table:
         self.identifier = spec.identifier
         self.config = config
         self.spec = spec
-        self._location = location(config, spec)
+        self._location = config.location(spec.identifier, spec.contract)
 
     def check(self) -> CheckResult:
         """Write and delete an object where the files go."""

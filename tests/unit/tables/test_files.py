@@ -13,7 +13,6 @@ from dativo_dagster.config.job import Evolution, Partition, TableSpec
 from dativo_dagster.pipeline.assemble import QUARANTINE_COLUMNS
 from dativo_dagster.storage import Storage
 from dativo_dagster.tables.files import Config, Table
-from dativo_dagster.tables.files.config import location
 from dativo_ingest.exceptions import CommitError, ConfigurationError, TransientError
 from tests.fakes.lake import COLUMNS, KEY, ROWS, batch, ids, put, spec, stage, token
 
@@ -214,14 +213,16 @@ def test_more_than_one_kind_of_file_age_is_read_by_name(open_table):
 def test_the_place_is_the_path_else_the_bucket_as_before_else_the_warehouse(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     a_spec = spec(identifier="shop.sales.orders")
-    assert location(Config(path="out"), a_spec) == (tmp_path / "out").as_uri()
-    assert location(Config(path="s3://lake/x/"), a_spec) == "s3://lake/x"
-    assert location(Config(connection={"s3": {"bucket": "lake"}}), a_spec) == "s3://lake/default/default/orders"
-    assert location(Config(connection={"gcs": {"bucket": "lake"}}), a_spec) == "gs://lake/default/default/orders"
-    assert location(Config(), a_spec) == (tmp_path / ".dativo/warehouse/shop/sales/orders").as_uri()
+    assert Table(Config(path="out"), a_spec).location() == (tmp_path / "out").as_uri()
+    assert Table(Config(path="s3://lake/x/"), a_spec).location() == "s3://lake/x"
+    assert Table(Config(connection={"s3": {"bucket": "lake"}}), a_spec).location() == "s3://lake/default/default/orders"
+    assert (
+        Table(Config(connection={"gcs": {"bucket": "lake"}}), a_spec).location() == "gs://lake/default/default/orders"
+    )
+    assert Table(Config(), a_spec).location() == (tmp_path / ".dativo/warehouse/shop/sales/orders").as_uri()
     monkeypatch.setenv("DATIVO_WAREHOUSE", str(tmp_path / "w"))
-    assert location(Config(), a_spec) == (tmp_path / "w/shop/sales/orders").as_uri()
-    assert location(Config(warehouse="s3://lake/w/"), a_spec) == "s3://lake/w/shop/sales/orders"
+    assert Table(Config(), a_spec).location() == (tmp_path / "w/shop/sales/orders").as_uri()
+    assert Table(Config(warehouse="s3://lake/w/"), a_spec).location() == "s3://lake/w/shop/sales/orders"
     with pytest.raises(ValidationError, match="give one"):
         Config(path="a", warehouse="b")
 
@@ -237,7 +238,7 @@ def test_two_tables_never_share_a_folder(open_table):
 def test_the_bucket_layout_uses_domain_and_data_product():
     contract = Contract(name="o", fields=spec().contract.fields, domain="sales", data_product="shop")
     a_spec = TableSpec(identifier="orders", contract=contract, base=Path(), run_date=date(2026, 1, 1))
-    assert location(Config(connection={"s3": {"bucket": "lake"}}), a_spec) == "s3://lake/sales/shop/orders"
+    assert Table(Config(connection={"s3": {"bucket": "lake"}}), a_spec).location() == "s3://lake/sales/shop/orders"
 
 
 def test_a_table_wider_than_its_earlier_files_keeps_its_types(open_table):
