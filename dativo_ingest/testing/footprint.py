@@ -15,11 +15,11 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """How many things of each kind are open."""
+    """What is open: file numbers with what they stand for, numbers of threads, numbers of child processes."""
 
-    files: int
-    threads: int
-    children: int
+    files: frozenset[tuple[str, str]]
+    threads: frozenset[str]
+    children: frozenset[int]
 
 
 def memory() -> int:
@@ -46,7 +46,7 @@ def resident() -> int:
 
 
 def held() -> Held:
-    """Count what is open.
+    """Say what is open.
 
     Raises:
         NotApplicable: This system has no /proc.
@@ -55,10 +55,18 @@ def held() -> Held:
     gc.collect()
     own = PROC / "self"
     return Held(
-        files=len(list((own / "fd").iterdir())),
-        threads=len(list((own / "task").iterdir())),
-        children=len(list(_below(os.getpid()))),
+        files=frozenset(_files(own)),
+        threads=frozenset(task.name for task in (own / "task").iterdir()),
+        children=frozenset(_below(os.getpid())),
     )
+
+
+def _files(own: Path) -> Iterator[tuple[str, str]]:
+    for number in (own / "fd").iterdir():
+        try:
+            yield number.name, str(number.readlink())
+        except OSError:
+            continue  # closed meanwhile, as is the one this listing itself was read from
 
 
 def _look_for_proc() -> None:

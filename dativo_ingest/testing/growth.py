@@ -74,6 +74,8 @@ def _repeated(work: Callable[[], int]) -> tuple[int, int]:
 def left_open(work: Callable[[], None]) -> str:
     """Look for things of which each call leaves one or more behind.
 
+    Only what is new counts: something older that ends meanwhile does not make up for it.
+
     Raises:
         Failed: There are such.
     """
@@ -84,9 +86,9 @@ def left_open(work: Callable[[], None]) -> str:
         work()
     after = footprint.held()
     kinds = {
-        "open files or connections": after.files - before.files,
-        "threads": after.threads - before.threads,
-        "child processes": after.children - before.children,
+        "open files or connections": len(after.files - before.files),
+        "threads": len(after.threads - before.threads),
+        "child processes": len(after.children - before.children),
     }
     if more := [f"{count} {kind}" for kind, count in kinds.items() if count >= REPEATS]:
         raise Failed(
