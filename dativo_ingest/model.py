@@ -193,6 +193,43 @@ class Counts(Value):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Usage(Value):
+    """What one verb took in a place that is paid by use.
+
+    ``seconds`` are those billed, ``memory_mb`` is what the function may use and ``peak_mb`` what it did, as far as it
+    is known. ``usd`` is an estimate by list price, None when the price is not known. ``started`` says that the
+    invocation had to start the plugin first, ``attempt`` counts from 1.
+    """
+
+    place: str
+    verb: str
+    unit: str = ""
+    attempt: int = 1
+    function: str = ""
+    seconds: float = 0.0
+    memory_mb: int = 0
+    peak_mb: int | None = None
+    usd: float | None = None
+    started: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leftover(Value):
+    """Something that a place made and that nobody uses any more: a container, a function, a staged object.
+
+    ``name`` is how the place itself calls it, ``since`` when it was made or last used, ISO 8601 in UTC; ``owner`` is
+    the tenant and the job as ``tenant/job`` where they are known, ``why`` says what tells that it is left over.
+    """
+
+    kind: str
+    name: str
+    since: str = ""
+    owner: str = ""
+    why: str = ""
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Staged(Value):
     """All that a commit needs: small, JSON, and the only thing that passes from writing to committing.
 
@@ -211,6 +248,7 @@ class Staged(Value):
     properties: Mapping[str, str] = field(default_factory=dict)
     at: str = ""
     whole: bool = False
+    usage: tuple[Usage, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Column,
         Cursor,
         DataFile,
+        Leftover,
         PluginRef,
         Replay,
         SchemaChange,
@@ -131,6 +132,22 @@ class Launcher(Protocol):
 
     def writer(self, plugin: PluginRef, config: Mapping[str, Any]) -> AbstractContextManager[WriterPlugin]:
         """Open a writer with the configuration that `opening.open_writer` describes; closed on any exit."""
+        ...
+
+
+@runtime_checkable
+class Tidied(Protocol):
+    """What a launcher has beside `Launcher` whose place may keep things after a run, or after a host that was killed.
+
+    Such things carry labels that say whose they are; `leftovers` looks for them, and finds none of a host that lives.
+    """
+
+    def leftovers(self, older_than: datetime) -> Sequence[Leftover]:
+        """Find what nobody uses: of hosts that are gone at once, kept for reuse where it was not used since."""
+        ...
+
+    def remove(self, leftover: Leftover) -> None:
+        """Remove one; it may be gone already."""
         ...
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dativo_ingest.model import CheckResult, Column, Counts, Snapshot, Value, Violation
+from dativo_ingest.model import CheckResult, Column, Counts, Snapshot, Usage, Value, Violation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,7 @@ class StreamResult(Value):
     columns: tuple[Column, ...] = ()
     violations: tuple[Violation, ...] = ()
     checks: tuple[CheckResult, ...] = ()
+    usage: tuple[Usage, ...] = ()
     quarantine: str | None = None
     partition: str | None = None
     bounds: Mapping[str, str] = field(default_factory=dict)

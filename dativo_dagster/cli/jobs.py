@@ -162,9 +162,7 @@ def prepare(job: Job, args: argparse.Namespace, console: Console) -> Job:
     # A secret may also have come from a plain variable.
     own = [text for s in loaded.streams for text in secrets_in([s.source.options, s.target.options])]
     _log_as(loaded, [*hidden, *own], console, verbose=verbose)
-    if args.mode == "cloud" and loaded.sandbox is None:
-        return dataclasses.replace(loaded, sandbox={"enabled": True})
-    return loaded
+    return dataclasses.replace(loaded, mode=args.mode)
 
 
 def _log_as(job: Job, hidden: Iterable[str], console: Console, *, verbose: bool) -> None:

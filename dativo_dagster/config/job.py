@@ -95,10 +95,11 @@ class Slice:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a plugin runs: the name of a launcher, and options for its ``Config``."""
+    """Where a plugin runs: the name of a launcher, options for its ``Config``, and why there, for people."""
 
     launcher: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,7 +251,8 @@ class Job:
     ``governance`` has what the job says over its contracts, as keyword arguments of `config.tags.derive_tags`.
     ``notes`` names, with file and line, each setting of the earlier system that has no effect here. ``variables``
     gives the names of variables by the values that were put in for them; ``secrets`` are texts that nobody is to see,
-    known once the job is loaded for a run.
+    known once the job is loaded for a run. ``sandbox`` is what the job itself says of one, and ``mode`` what it was
+    started with: ``cloud`` confines plugins that the job gives no place.
     """
 
     name: str
@@ -266,6 +268,7 @@ class Job:
     log_level: str = "INFO"
     redact_logs: bool = False
     sandbox: Mapping[str, Any] | None = None
+    mode: str = "self_hosted"
     governance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     catalog: Mapping[str, Any] | None = None
     parallelism: int = 0

@@ -174,7 +174,10 @@ class IncrementalFile(FileModel):
 class PlaceFile(OpenModel):
     """Where a plugin runs. All keys that are not listed are options of the place."""
 
-    launcher: str = Field(description="`local`, in the process of the run, or `process`, in a child process.")
+    launcher: str = Field(
+        description="`local`, in the process of the run; `process`, in a child process; `docker`, in a container; "
+        "`aws_lambda` or `gcp_functions`, in a function of that cloud."
+    )
 
 
 class SourceFile(OpenModel):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from dativo_dagster import registry
 from dativo_dagster.config.forplugins import reader_config, writer_config
 from dativo_dagster.config.job import PLUGIN, Job, JobStream, Place, Source, Target
 from dativo_dagster.config.location import location
+from dativo_dagster.config.places import asked
 from dativo_dagster.storage import local_path
 from dativo_dagster.storage.portable import portable
-from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from dativo_ingest.model import PluginRef
@@ -74,37 +74,23 @@ def launcher(job: Job, side: Source | Target) -> Launcher:
     """Make the launcher of the place where a side's plugin runs.
 
     Raises:
-        ConfigurationError: ``PLACE_UNSUPPORTED``: the job asks for a place that this version does not have. It never
-            takes a weaker one by itself.
+        ConfigurationError: There is no such place, an option of it is wrong, or a package that it needs is missing.
+            No weaker place is ever taken instead.
     """
-    chosen = place(job, side)
+    return launcher_of(place(job, side))
+
+
+def launcher_of(chosen: Place) -> Launcher:
+    """Make the launcher of a place; raises as `launcher` does."""
     module = registry.load("launchers", chosen.launcher)
     return cast("Launcher", module.Launcher(module.Config.model_validate(dict(chosen.options))))
 
 
 def place(job: Job, side: Source | Target) -> Place:
     """Say where a side's plugin runs: where the job says, else where its kind is safe and fast (ADR 7)."""
-    asked = _asked(job, side)
-    if asked is not None:
-        raise ConfigurationError(
-            f"{job.path}: plugin {side.plugin!r} is to run in {asked}, which this version does not have; it has "
-            f"{', '.join(sorted(registry.entries('launchers')))}, chosen by `place:` once that setting is taken out",
-            "PLACE_UNSUPPORTED",
-            {"place": asked},
-        )
-    if side.place is not None:
-        return side.place
-    kind = reference(job, side).kind
-    shipped = str(side.plugin).startswith(SHIPPED)
-    return Place(launcher="process" if kind == "native" and not shipped else "local")
-
-
-def _asked(job: Job, side: Source | Target) -> str | None:
-    """Name the place that the earlier system's settings ask for."""
-    engine: Any = side.options.get("engine") or {}
-    cloud = engine.get("cloud_execution") or {}
-    if cloud.get("enabled"):
-        return f"cloud execution ({cloud.get('provider', 'aws')})"
-    if job.sandbox is not None and job.sandbox.get("enabled", True):
-        return "a sandbox"
-    return None
+    if (chosen := asked(job, side)) is not None:
+        registry.entry("launchers", chosen.launcher)
+        return chosen
+    if reference(job, side).kind == "native" and not str(side.plugin).startswith(SHIPPED):
+        return Place(launcher="process", why="a library may crash, and a child process holds that")
+    return Place(launcher="local", why="what Python raises is caught")

@@ -141,6 +141,7 @@ def _result(
         snapshot=snapshot,
         columns=tuple(table.columns()),
         violations=staged.violations,
+        usage=staged.usage,
         quarantine=table.location() + "_quarantine" if staged.quarantine else None,
         partition=stream.slice.key if stream.slice else None,
         bounds=plan.window.bounds,

@@ -1,0 +1,97 @@
+"""Where a job says that a plugin runs: by `place`, or by the settings of the earlier system. `pipeline.plugins` calls it.
+
+| setting | place |
+|---|---|
+| ``place: docker`` of a source or target | that one |
+| ``engine.cloud_execution`` of a source or target | ``aws_lambda`` or ``gcp_functions`` |
+| ``plugins.sandbox`` of the job | ``docker`` |
+| started with ``--mode cloud`` | ``docker`` |
+
+The first that says something counts, and nothing is ever taken for less than it asks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.config.job import Place
+from dativo_ingest.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from dativo_dagster.config.job import Job, Source, Target
+
+CLOUDS = {"aws": "aws_lambda", "gcp": "gcp_functions"}
+"""Providers of ``cloud_execution`` and their launchers."""
+_OPEN = ("local", "process")
+_SIZE = re.compile(r"(?i)\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*")
+_MIB = {"": 1 / 1024**2, "k": 1 / 1024, "m": 1, "g": 1024, "t": 1024**2}
+
+
+def asked(job: Job, side: Source | Target) -> Place | None:
+    """Give the place that a job asks for; None when it leaves that open.
+
+    Raises:
+        ConfigurationError: ``PLACE_CONFLICT``: it asks for a sandbox and for a place that is none.
+            ``BAD_PLACE``: a setting of the earlier system cannot be understood.
+    """
+    sandbox = job.sandbox if job.sandbox is not None and job.sandbox.get("enabled", True) else None
+    if side.place is not None:
+        if sandbox is not None and side.place.launcher in _OPEN:
+            raise ConfigurationError(
+                f"{job.path}: plugin {side.plugin!r} has `place: {side.place.launcher}`, and `plugins.sandbox` of the "
+                "job confines its plugins; take out one of them, or set `plugins.sandbox.enabled: false`",
+                "PLACE_CONFLICT",
+                {"place": side.place.launcher},
+            )
+        return replace(side.place, why="the job says `place`")
+    cloud = (side.options.get("engine") or {}).get("cloud_execution") or {}
+    if cloud.get("enabled"):
+        return _function(job, cloud)
+    if sandbox is not None:
+        return Place(launcher="docker", options=_container(job, sandbox), why="the job says `plugins.sandbox`")
+    if job.mode == "cloud" and job.sandbox is None:
+        return Place(launcher="docker", why="`--mode cloud` confines plugins")
+    return None
+
+
+def _function(job: Job, said: Mapping[str, Any]) -> Place:
+    provider = str(said.get("provider", "aws")).lower()
+    if provider not in CLOUDS:
+        raise _bad(job, f"cloud_execution.provider is {provider!r}; known are {', '.join(CLOUDS)}")
+    options = {key: said[key] for key in ("runtime", "memory_mb", "timeout_seconds") if key in said}
+    if variables := said.get("environment_variables"):
+        options["environment"] = {str(name): str(value) for name, value in variables.items()}
+    options |= said.get(provider) or {}
+    return Place(launcher=CLOUDS[provider], options=options, why="the job says `engine.cloud_execution`")
+
+
+def _container(job: Job, said: Mapping[str, Any]) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if said.get("cpu_limit") is not None:
+        options["cpus"] = float(said["cpu_limit"])
+    if said.get("memory_limit") is not None:
+        options["memory_mb"] = _mebibytes(job, str(said["memory_limit"]))
+    if said.get("network_disabled") is not None:
+        options["network"] = "none" if said["network_disabled"] else "bridge"
+    if said.get("timeout") is not None:
+        options["timeout_seconds"] = said["timeout"]
+    if said.get("seccomp_profile"):
+        options["seccomp_profile"] = str(said["seccomp_profile"])
+    if image := said.get("container_image") or said.get("image"):
+        options["image"] = str(image)
+    return options
+
+
+def _mebibytes(job: Job, text: str) -> int:
+    found = _SIZE.fullmatch(text)
+    size = int(float(found[1]) * _MIB[found[2].lower()]) if found else 0
+    if size < 1:
+        raise _bad(job, f"plugins.sandbox.memory_limit is {text!r}; write a size such as 512m or 2g")
+    return size
+
+
+def _bad(job: Job, what: str) -> ConfigurationError:
+    return ConfigurationError(f"{job.path}: {what}", "BAD_PLACE")
