@@ -1,4 +1,4 @@
-"""Where a job says that a plugin runs: by `place`, or by the settings of the earlier system. `pipeline.plugins` calls it.
+"""Where a job says that a plugin runs: by `place`, or by the earlier system's settings. `pipeline.plugins` calls it.
 
 | setting | place |
 |---|---|
