@@ -1,1 +1,45 @@
-"""Runs one verb of a plugin for a host that is far away: in a function of a cloud. Knows no cloud and no platform."""
+"""Runs one verb of a plugin for a host that is far away: in a function of a cloud. Knows no cloud and no platform.
+
+One invocation is one verb. The request is JSON::
+
+    dativo     1
+    id         of the invocation, for logs
+    role       reader | writer
+    verb       spec | check | discover | split | read | write | commit | abort
+    plugin     {path, name, kind}: `model.PluginRef`; the path starts at the folder of the package
+    config     what `dativo_ingest.opening` describes, or {"$object": name} where it is large: an object of the staging
+    arguments  those of the worker's verb: {stream, unit} of read, {base, name} of write, {token, files} of commit, ...
+    staging    {url, options}: a folder of a bucket for this invocation alone, and how to reach it; credentials are the
+               function's own unless the options have some
+    limits     {inline_bytes, piece_bytes, ahead, seconds}
+    log_level  of Python's logging
+    tags       {run, stream, unit, attempt}; each record of the log has them
+
+and so is the reply::
+
+    dativo     1
+    result     the verb's answer, or `error`: as `worker.errors.error_to_json` gives it
+    rows       of read: {"inline": [base64 of a piece, ...]} or {"pieces": [{key, rows, bytes, position}, ...]}
+    reached    of read: `model.Cursor` as JSON, or null; missing where the plugin did not say
+    logs       [{level, logger, message, tags}, ...]
+    peak_mb    the most memory that was used; seconds: how long it took; started: whether this was a fresh instance
+
+Below the staging folder lie::
+
+    owner.json              the host's, there before the call. When it is gone the host is no longer interested
+    cancel                  the host wants the verb to end; looked for once a second
+    config.json             the configuration, where it is large
+    000001.arrow ...        read: pieces, each some Arrow IPC streams of one batch, one behind the other. The host
+                            deletes what it has read; piece n is written once piece n - ahead is gone
+    in/000001.arrow ...     write: the same the other way; the function deletes what it has read
+    in/end.json             {"pieces": n}: there are no more
+    out/NAME                files of a writer that does not commit by itself; their paths in the result are "out/NAME"
+
+A function that was cancelled, or ran out of time, removes the pieces that it wrote.
+"""
+
+from __future__ import annotations
+
+from dativo_ingest.functions.handling import handle
+
+__all__ = ["handle"]
