@@ -72,6 +72,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A partition column has a value that the table format takes for NULL.",
         "Partition by another column, or refuse the value in the contract.",
     ),
+    "BAD_PLACE": (
+        "A setting of the earlier system about where a plugin runs cannot be understood.",
+        "The message names the setting and what it may be.",
+    ),
     "BAD_PLUGIN": (
         "A job names a plugin in a form that is none.",
         "Write `path.py:Class`, `library.so:function` or `native:NAME`.",
@@ -222,6 +226,34 @@ CODES: dict[str, tuple[str, str]] = {
         "A folder of Parquet files belongs to another table.",
         "Give each table its own `path`, or `warehouse` in place of it; to rename a table, edit its manifest.",
     ),
+    "FUNCTION_CRASHED": (
+        "An instance of a cloud function ended without a reply, or with one that is none.",
+        "Look at the function's log in the cloud; the run tries again by itself.",
+    ),
+    "FUNCTION_DENIED": (
+        "The host may not invoke, make or change a cloud function.",
+        "Grant the permission in the message, or correct the credentials.",
+    ),
+    "FUNCTION_LIMIT": (
+        "Something is larger or longer than a cloud function takes.",
+        "Make it smaller as the message says; it was not sent.",
+    ),
+    "FUNCTION_ROWS_LOST": (
+        "The rows that came from a cloud function, or went to it, are not those that were sent.",
+        "Nothing of them was taken; run again, and look whether something else deletes objects of the staging folder.",
+    ),
+    "FUNCTION_THROTTLED": (
+        "The cloud runs as many invocations as it may.",
+        "Run fewer units at once, or have the quota raised; the run tries again by itself.",
+    ),
+    "FUNCTION_TIMEOUT": (
+        "A verb took longer than an invocation of a cloud function may.",
+        "Cut the stream into smaller units, or raise `timeout_seconds` of the place.",
+    ),
+    "FUNCTION_UNREACHABLE": (
+        "The cloud that runs a function does not answer.",
+        "Check the network and the endpoint; the run tries again by itself.",
+    ),
     "INCOMPLETE_CREDENTIALS": (
         "Only one half of a key pair is there.",
         "Give access_key_id and secret_access_key, or neither to use the ordinary AWS chain.",
@@ -326,6 +358,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A run of one partition read rows of another; the next run of it would add them once more.",
         "Give the partitions the `timezone` that the source keeps its times in, or mend the query.",
     ),
+    "PACKAGE_TOO_LARGE": (
+        "A plugin with its requirements does not fit a function.",
+        "Require fewer packages, or give the place an `image` that has them.",
+    ),
     "PARTITIONING_DIFFERS": (
         "The table is partitioned in another way than the job says.",
         "Say in the job what the table has, or write to a new table.",
@@ -333,6 +369,10 @@ CODES: dict[str, tuple[str, str]] = {
     "PERMISSION_DENIED": (
         "The database's user may not do what the job asks.",
         "Let an owner GRANT what the message names.",
+    ),
+    "PLACE_CONFLICT": (
+        "A job asks for a sandbox and, for one of its plugins, for a place that confines nothing.",
+        "Take out `place` or `plugins.sandbox`; no weaker place is ever taken by itself.",
     ),
     "PLACE_UNSUPPORTED": (
         "A plugin is to run in a sandbox or in a cloud function, and this version has no such place.",
@@ -462,6 +502,10 @@ CODES: dict[str, tuple[str, str]] = {
     "REPLICA_CONFLICT": (
         "A replica cancelled a query to keep up with its primary.",
         "Run again; raise max_standby_streaming_delay there, or read the primary.",
+    ),
+    "REQUIREMENTS_UNRESOLVED": (
+        "No wheels of the `requirements` of a place fit the system of its runtime.",
+        "Allow other versions, or take another `runtime`; pip's own words are in the message.",
     ),
     "ROWS_DIFFER": (
         "A file of a table has not as many rows as the table says, so that it was not compacted.",

@@ -73,7 +73,7 @@ def package(path: Path) -> Package:
         OSError: It cannot be read.
     """
     digest = hashlib.sha256(str(path).encode("utf-8", "surrogateescape"))
-    for file, source in sorted(_reached(path).items()):
+    for file, source in sorted(reached(path).items()):
         digest.update(b"\0".join([b"", str(file).encode("utf-8", "surrogateescape"), source]))
     stem = "".join(c if c.isascii() and c.isalnum() else "_" for c in path.stem)
     return Package(f"{_PREFIX}{stem}_{digest.hexdigest()[:16]}", path)
@@ -87,7 +87,7 @@ def beside(folder: Path, name: str) -> Path | None:
     return None
 
 
-def _reached(path: Path) -> dict[Path, bytes]:
+def reached(path: Path) -> dict[Path, bytes]:
     """Give the content of a file and of all that it imports from the same folder, directly or not."""
     draft, contents, waiting = Package(_PREFIX, path), dict[Path, bytes](), [path]
     while waiting:

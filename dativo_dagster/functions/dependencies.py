@@ -1,0 +1,117 @@
+"""Packages of an index for a function: resolved for the function's system, not for the one that this runs on.
+
+pip takes wheels only, and only those whose C library is old enough for the runtime. What was resolved once is kept in
+the user's cache folder, by requirements and system.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dativo_dagster.functions.package import Package, pack
+from dativo_ingest.exceptions import ConfigurationError
+
+_SECONDS = 600
+_TAIL = 1500
+_BASELINES = ((2, 17), (2, 26), (2, 27), (2, 28), (2, 31), (2, 34))
+"""The ``manylinux`` systems that wheels are built for: https://github.com/pypa/manylinux"""
+_NEEDLESS = ("pyarrow/include/", "pyarrow/tests/", "pyarrow/src/", "bin/")
+
+
+@dataclass(frozen=True)
+class System:
+    """Where a function runs: ``python`` as ``3.12``, the newest ``glibc`` it may need, and its ``machine``."""
+
+    python: str
+    glibc: tuple[int, int]
+    machine: str = "x86_64"
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """Give the platforms of wheels that run there, the newest first."""
+        fitting = [version for version in reversed(_BASELINES) if version <= self.glibc]
+        named = [f"manylinux_{major}_{minor}_{self.machine}" for major, minor in fitting]
+        return (*named, f"manylinux2014_{self.machine}")
+
+
+def dependencies(requirements: Sequence[str], system: System, prefix: str = "") -> Package:
+    """Resolve requirements and pack them.
+
+    Args:
+        requirements: As pip reads them.
+        system: What they must run on.
+        prefix: The folder of the archive that they go to, with a slash at the end: ``python/`` in a layer of AWS.
+
+    Raises:
+        ConfigurationError: ``REQUIREMENTS_UNRESOLVED``: pip found no wheels that fit.
+    """
+    kept = _kept(requirements, system, prefix)
+    if kept.is_file():
+        return _read(kept)
+    with tempfile.TemporaryDirectory(prefix="dativo-pip-") as folder:
+        _install(requirements, system, Path(folder))
+        found = pack({prefix + name: path.read_bytes() for name, path in _wanted(Path(folder))})
+    _keep(kept, found.data)
+    return found
+
+
+def _install(requirements: Sequence[str], system: System, folder: Path) -> None:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    command += ["--no-compile", "--only-binary=:all:", "--implementation=cp", f"--python-version={system.python}"]
+    command += [f"--platform={platform}" for platform in system.platforms]
+    done = subprocess.run(  # noqa: S603 - our own Python; the requirements come after `--`
+        [*command, f"--target={folder}", "--", *requirements],
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        glibc = ".".join(map(str, system.glibc))
+        raise ConfigurationError(
+            f"pip finds no wheels of {', '.join(requirements)} for Python {system.python} on {system.machine} with "
+            f"glibc {glibc}; allow other versions in `requirements`, or take another `runtime`. "
+            f"It said: {done.stderr.strip()[-_TAIL:]}",
+            "REQUIREMENTS_UNRESOLVED",
+            {"requirements": list(requirements), "python": system.python, "glibc": glibc},
+        )
+
+
+def _wanted(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Leave out what no plugin imports, and the two files of a wheel's record that name this machine's folder."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and not name.startswith(_NEEDLESS) and path.name not in {"RECORD", "direct_url.json"}:
+            yield name, path
+
+
+def _kept(requirements: Sequence[str], system: System, prefix: str) -> Path:
+    asked = json.dumps([sorted(requirements), system.python, system.platforms, prefix, _NEEDLESS])
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home, "dativo", "packages", f"{hashlib.sha256(asked.encode()).hexdigest()[:32]}.zip")
+
+
+def _read(path: Path) -> Package:
+    import io
+    import zipfile
+
+    data = path.read_bytes()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return Package(data, sum(entry.file_size for entry in archive.infolist()))
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Appear whole: another process may pack the same at the same time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".draft-")
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+    Path(draft).replace(path)

@@ -1,0 +1,108 @@
+"""Packages for functions of a cloud: a plugin with what it imports from beside itself, the SDK and an entry file.
+
+A package is named by its content: order, times and modes of the archive are fixed, so that the same files give the
+same bytes on every machine, and what is deployed already is known by its hash. `functions.dependencies` packs what
+comes from an index of packages; that changes seldom, and is larger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from dativo_ingest.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from dativo_ingest.model import PluginRef
+
+PLUGIN = "plugin"
+"""The folder of a package that holds the plugin's files."""
+DIRECT_BYTES = 50_000_000
+"""What AWS takes in a call; more goes by its object store."""
+UNZIPPED_BYTES = 250_000_000
+"""What a function of AWS may have on its disk, layers included."""
+_TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip archive can say
+_EXECUTABLE = frozenset({"bootstrap"})
+
+
+@dataclass(frozen=True)
+class Package:
+    """A zip archive; ``unzipped`` is how many bytes it takes on a disk."""
+
+    data: bytes
+    unzipped: int
+
+    @cached_property
+    def hash(self) -> str:
+        """Name the content: SHA-256 in hexadecimal."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def pack(files: Mapping[str, bytes]) -> Package:
+    """Pack files by their names in the archive. The same files give the same bytes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, _TIME)
+            entry.create_system = 3  # Unix: the mode counts
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = (0o100755 if name in _EXECUTABLE else 0o100644) << 16
+            archive.writestr(entry, files[name])
+    return Package(out.getvalue(), sum(map(len, files.values())))
+
+
+def plugin_package(plugin: PluginRef, entry: Mapping[str, bytes]) -> Package:
+    """Pack a plugin.
+
+    Args:
+        plugin: What will be run.
+        entry: The files that the cloud starts, by their names in the package: ``main.py``, ``bootstrap``.
+    """
+    return pack({**_sdk(), **_plugin(plugin), **entry})
+
+
+def inside(plugin: PluginRef) -> str:
+    """Give the path of the plugin's file in its package."""
+    return f"{PLUGIN}/{Path(plugin.path).name}"
+
+
+def check_unzipped(sizes: Mapping[str, int], limit: int = UNZIPPED_BYTES) -> None:
+    """Look whether packages fit one function.
+
+    Raises:
+        ConfigurationError: ``PACKAGE_TOO_LARGE``.
+    """
+    if (total := sum(sizes.values())) > limit:
+        listed = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in sizes.items())
+        raise ConfigurationError(
+            f"the function would take {total / 1e6:.0f} MB on its disk ({listed}), and {limit / 1e6:.0f} MB is what it "
+            "may have; require fewer packages, or give an `image` that has them",
+            "PACKAGE_TOO_LARGE",
+            {"bytes": total, "limit": limit},
+        )
+
+
+def _sdk() -> dict[str, bytes]:
+    import dativo_ingest
+
+    root = Path(dativo_ingest.__file__).parent
+    found = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {str(PurePosixPath(root.name, *path.relative_to(root).parts)): path.read_bytes() for path in found}
+
+
+def _plugin(plugin: PluginRef) -> dict[str, bytes]:
+    path = Path(plugin.path)
+    if plugin.kind == "native":
+        return {inside(plugin): path.read_bytes()}
+    from dativo_ingest.loader.source import reached
+
+    return {
+        str(PurePosixPath(PLUGIN, *file.relative_to(path.parent).parts)): content
+        for file, content in reached(path).items()
+    }
