@@ -115,8 +115,15 @@ def _lag(value: Any) -> Any:
     return float(match[1]) * _SECONDS[match[2]]
 
 
+def _size(text: str) -> str:
+    if not re.fullmatch(r"(?i)\s*\d+(\.\d+)?\s*[kmgt]?i?b?\s*", text):
+        raise ValueError(f"{text!r} is no size; write a number and k, m, g or t, such as 512m or 2g")
+    return text
+
+
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 Lag = Annotated[float, BeforeValidator(_lag, json_schema_input_type=str | float), Field(ge=0)]
+Size = Annotated[str, AfterValidator(_size)]
 OneOrMany = BeforeValidator(
     lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=str | list[str]
 )
@@ -332,14 +339,16 @@ class GovernanceFile(OpenModel):
     owner: str | None = None
 
 
-class SandboxFile(OpenModel):
-    """Where plugins run, and how much they may use."""
+class SandboxFile(FileModel):
+    """Plugins without a place of their own run in a container, and how much they may use there."""
 
     enabled: bool = True
-    cpu_limit: float | None = Field(default=None, ge=0, le=1)
-    memory_limit: str | None = None
+    cpu_limit: float | None = Field(default=None, gt=0, le=1, description="A share of one core.")
+    memory_limit: Size | None = Field(default=None, description="Such as 512m or 2g.")
     network_disabled: bool = True
     timeout: int = Field(default=300, ge=1, description="In seconds.")
+    seccomp_profile: str | None = Field(default=None, description="A file instead of the profile that comes with us.")
+    container_image: str | None = Field(default=None, description="An image that the engine has.")
 
 
 class PluginsFile(FileModel):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from dativo_dagster import registry
 from dativo_dagster.config.document import Document, Map, Mark
@@ -37,10 +37,10 @@ from dativo_dagster.config.jobfile import (
     ValidatedFile,
 )
 from dativo_dagster.config.merging import Merging
-from dativo_dagster.config.mistakes import Mistakes, explained, nearest, validated
+from dativo_dagster.config.mistakes import Mistakes, nearest, validated
 from dativo_dagster.config.partitions import unlike
+from dativo_dagster.config.placed import Placed
 from dativo_dagster.config.together import Together
-from dativo_ingest.exceptions import DativoError
 
 if TYPE_CHECKING:
     from dativo_dagster.config.contract import Contract
@@ -224,47 +224,21 @@ class Normal:
     def _options(self, block: Map, at: Spot) -> dict[str, Any]:
         """Give the options of a connector or table, held against its own model; a plugin's are its own affair."""
         side = str(at[-1])
-        self._place(block, (*at, "place"))
+        placed = Placed(self.document.path, self.mistakes)
+        placed.side(block, at)
         own = (SourceFile if side == "source" else TargetFile).model_fields
         options = block.without(*own)
         connector = block.get("connector")
         if not isinstance(connector, str) or block.get("custom_reader") or connector == PLUGIN:
             pass
         elif connector in registry.entries(_SHELF[side]):
-            self._check(connector, options.without(*(OF_PLUGINS if block.get("custom_writer") else ())), at, list(own))
+            aside = OF_PLUGINS if block.get("custom_writer") else ()
+            placed.options(_SHELF[side], connector, options.without(*aside), at, list(own))
         elif not (self.legacy and side == "source" and connector in DEFAULTS):
             known = registry.entries(_SHELF[side])
             why = f"there is no {side} {connector!r}; {nearest(connector, known)}"
             self.mistakes.add(block.marks["connector"][1], (*at, "connector"), why, _UNKNOWN[side])
         return {key: _plain(value) for key, value in options.items()}
-
-    def _place(self, block: Map, at: Spot) -> None:
-        """Check where a plugin is to run, and the options of that place."""
-        said = block.get("place")
-        if said is None:
-            return
-        mark = block.marks["place"][1]
-        name = said.get("launcher") if isinstance(said, Map) else said
-        if not (block.get("custom_reader") or block.get("custom_writer")):
-            self.mistakes.add(mark, at, "only a plugin has a place: what is built in runs where the run does")
-        elif not isinstance(name, str) or name not in registry.entries("launchers"):
-            why = f"there is no place {name!r}; {nearest(str(name), registry.entries('launchers'))}"
-            self.mistakes.add(mark, at, why, "UNKNOWN_LAUNCHER")
-        elif isinstance(said, Map):
-            self._check(name, said.without("launcher"), at, ["launcher"], shelf="launchers")
-
-    def _check(
-        self, connector: str, options: Map, at: Spot, own: list[str], shelf: registry.Kind | None = None
-    ) -> None:
-        document = Document(self.document.path, options)
-        try:
-            model: type[BaseModel] = registry.load(shelf or _SHELF[str(at[-1])], connector).Config
-            model.model_validate(options)
-        except ValidationError as error:
-            for location, why, key in explained(error, model, options, known=own):
-                self.mistakes.add(document.mark(location, key=key), (*at, *location), why)
-        except DativoError as error:
-            self.mistakes.add(options.mark, at, error.message, error.error_code)
 
     def _apart(self, streams: tuple[JobStream, ...]) -> None:
         """See that no two streams have one name or write one table."""

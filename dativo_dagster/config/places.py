@@ -80,8 +80,8 @@ def _container(job: Job, said: Mapping[str, Any]) -> dict[str, Any]:
         options["timeout_seconds"] = said["timeout"]
     if said.get("seccomp_profile"):
         options["seccomp_profile"] = str(said["seccomp_profile"])
-    if image := said.get("container_image") or said.get("image"):
-        options["image"] = str(image)
+    if said.get("container_image"):
+        options["image"] = str(said["container_image"])
     return options
 
 

@@ -66,13 +66,13 @@ def test_an_interruption_is_one_line_and_exit_code_130(desk, monkeypatch):
 
 def test_validate_says_what_loads_and_cannot_run(desk):
     file = desk.job()
-    text = file.read_text().replace("connector: csv", "custom_reader: api.py:Reader, connector: csv")
+    text = file.read_text().replace("connector: csv", "custom_reader: api.py:Reader, place: process, connector: csv")
     file.write_text(text + "plugins: {sandbox: {enabled: true}}\n")
     answer = desk("validate", str(file))
     assert answer.code == 0
-    assert "plugin 'api.py:Reader' is to run in a sandbox, which this version does not have" in answer.out
+    assert "plugin 'api.py:Reader' has `place: process`, and `plugins.sandbox` of the job confines" in answer.out
     ran = desk("run", str(file))
-    assert (ran.code, "PLACE_UNSUPPORTED" in ran.out) == (2, True)
+    assert (ran.code, "PLACE_CONFLICT" in ran.out) == (2, True)
 
 
 def test_validate_names_every_mistake_with_its_place(desk):

@@ -132,18 +132,21 @@ def test_an_error_of_a_plugin_names_its_file_and_line(job, folder):
 
 
 @pytest.mark.parametrize(
-    ("source", "more", "said"),
+    ("source", "more"),
     [
-        ("engine: {cloud_execution: {enabled: true, provider: gcp}}", "", "cloud execution (gcp)"),
-        ("", "plugins: {sandbox: {cpu_limit: 0.5}}", "a sandbox"),
-        ("place: process", "plugins: {sandbox: {enabled: true}}", "a sandbox"),
+        ("engine: {cloud_execution: {enabled: true, provider: gcp}}", ""),
+        ("", "plugins: {sandbox: {cpu_limit: 0.5, container_image: dativo/there-is-none}}"),
     ],
-    ids=["cloud", "sandbox", "sandbox and a weaker place"],
+    ids=["cloud", "sandbox"],
 )
-def test_a_plugin_that_is_meant_for_another_place_is_never_run_here(job, folder, source, more, said):
-    result = one(job(source=source, more=more))
-    assert result.error["error_code"] == "PLACE_UNSUPPORTED"
-    assert said in result.error["message"]
+def test_a_plugin_that_is_meant_for_a_place_that_is_not_there_is_never_run_here(job, folder, source, more):
+    assert one(job(source=source, more=more)).status == "failed"
+    assert not (folder / "executed").exists()
+
+
+def test_a_sandbox_and_a_weaker_place_contradict_each_other(job, folder):
+    result = one(job(source="place: process", more="plugins: {sandbox: {enabled: true}}"))
+    assert result.error["error_code"] == "PLACE_CONFLICT"
     assert not (folder / "executed").exists()
 
 

@@ -1,0 +1,107 @@
+"""What a job says of the places of its plugins, held against what those places take. `config.normal` calls it.
+
+Nothing of a cloud or of a container engine is imported: a launcher's ``Config`` is a plain model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, Field, ValidationError, field_validator
+
+from dativo_dagster import registry
+from dativo_dagster.config.document import Document, Map, Mark
+from dativo_dagster.config.jobfile import FileModel, OpenModel
+from dativo_dagster.config.mistakes import Mistakes, explained, nearest, validated
+from dativo_dagster.config.places import CLOUDS
+from dativo_ingest.exceptions import DativoError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dativo_dagster.config.document import Location
+
+
+class CloudFile(OpenModel):
+    """Where in a cloud a function lives. All keys are options of the place."""
+
+
+class CloudExecutionFile(FileModel):
+    """The block ``engine.cloud_execution`` of a source or target: the earlier system's word for a place."""
+
+    enabled: bool = False
+    provider: str = "aws"
+    runtime: str | None = None
+    memory_mb: int | None = Field(default=None, gt=0)
+    timeout_seconds: float | None = Field(default=None, gt=0)
+    aws: CloudFile | None = None
+    gcp: CloudFile | None = None
+    environment_variables: dict[str, str] | None = None
+
+    @field_validator("provider")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value.lower() not in CLOUDS:
+            raise ValueError(f"there is no provider {value!r}; {nearest(value.lower(), CLOUDS)}")
+        return value
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Looks at the places of one job file."""
+
+    path: Path
+    mistakes: Mistakes
+
+    def side(self, block: Map, at: Location) -> None:
+        """Check where the plugin of a source or target is to run, and the options of that place."""
+        if block.get("place") is not None:
+            self._place(block, (*at, "place"))
+        if isinstance(engine := block.get("engine"), Map):
+            self._engine(engine, (*at, "engine", "cloud_execution"))
+
+    def options(self, kind: registry.Kind, name: str, options: Map, at: Location, known: list[str]) -> None:
+        """Hold options against the model of what they are for; ``known`` names keys beside those of the model."""
+        document = Document(self.path, options)
+        try:
+            model: type[BaseModel] = registry.load(kind, name).Config
+            model.model_validate(options)
+        except ValidationError as error:
+            for location, why, key in explained(error, model, options, known=known):
+                self.mistakes.add(document.mark(location, key=key), (*at, *location), why)
+        except DativoError as error:
+            self.mistakes.add(options.mark, at, error.message, error.error_code)
+
+    def _place(self, block: Map, at: Location) -> None:
+        said: Any = block["place"]
+        mark: Mark = block.marks["place"][1]
+        name = said.get("launcher") if isinstance(said, Map) else said
+        known = registry.entries("launchers")
+        if not (block.get("custom_reader") or block.get("custom_writer")):
+            self.mistakes.add(mark, at, "only a plugin has a place: what is built in runs where the run does")
+        elif not isinstance(name, str) or name not in known:
+            why = f"there is no place {name!r}; {nearest(str(name), known)}"
+            self.mistakes.add(mark, at, why, "UNKNOWN_LAUNCHER")
+        elif isinstance(said, Map):
+            self.options("launchers", name, said.without("launcher"), at, ["launcher"])
+
+    def _engine(self, engine: Map, at: Location) -> None:
+        cloud = engine.get("cloud_execution")
+        if isinstance(cloud, Map):
+            self._cloud(cloud, at)
+        elif cloud is not None:
+            mark = engine.marks["cloud_execution"][1]
+            self.mistakes.add(mark, at, "write a mapping here, such as {key: value}")
+
+    def _cloud(self, said: Map, at: Location) -> None:
+        """Check the earlier system's block; what it says of one cloud are options of that place."""
+        file = validated(CloudExecutionFile, Document(self.path, said), self.mistakes, within=at)
+        if file is None or not file.enabled:
+            return
+        provider = file.provider.lower()
+        if CLOUDS[provider] not in registry.entries("launchers"):
+            return
+        own = said.get(provider)
+        options = own if isinstance(own, Map) else Map(said.mark)
+        self.options("launchers", CLOUDS[provider], options, (*at, provider), [])

@@ -1,0 +1,109 @@
+"""A setting of a place that is wrong is told where it stands, with what is nearest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from dativo_dagster.config.load import load_job
+from dativo_ingest.exceptions import ConfigurationError
+
+JOB = """\
+source:
+  custom_reader: api.py:Reader
+{source}
+target: {{connector: parquet, path: out, table: n.numbers}}
+contract: {{name: numbers, schema: [{{name: n, type: int64}}]}}
+{more}
+"""
+
+
+@pytest.fixture
+def mistakes(tmp_path):
+    """Give what is wrong in a job, without its path."""
+
+    def found(source="", more=""):
+        path = tmp_path / "job.yaml"
+        path.write_text(JOB.format(source=source, more=more))
+        try:
+            load_job(path, strict_environment=False)
+        except ConfigurationError as error:
+            return error.message.replace(f"{path}:", "").splitlines()
+        return []
+
+    return found
+
+
+def test_an_option_of_a_place(mistakes):
+    assert mistakes("  place: {launcher: process, memroy_mb: 3}") == [
+        "3:30: source.place.memroy_mb: unknown key 'memroy_mb'; did you mean 'memory_mb'?"
+    ]
+    [said] = mistakes("  place: procss")
+    assert said == "3:10: source.place: there is no place 'procss'; did you mean 'process'?"
+
+
+CLOUD = "  engine:\n    cloud_execution:\n      enabled: true\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("memroy_mb: 3", "6:7: source.engine.cloud_execution.memroy_mb: unknown key 'memroy_mb'; did you mean"),
+        (
+            "provider: asw",
+            "6:17: source.engine.cloud_execution.provider: there is no provider 'asw'; did you mean 'aws'",
+        ),
+        ("memory_mb: much", "6:18: source.engine.cloud_execution.memory_mb: "),
+        ("timeout_seconds: 0", "6:24: source.engine.cloud_execution.timeout_seconds: "),
+        ("aws: [1]", "6:12: source.engine.cloud_execution.aws: write a mapping here"),
+        ("environment_variables: x", "6:30: source.engine.cloud_execution.environment_variables: write a mapping"),
+    ],
+)
+def test_cloud_execution(mistakes, line, said):
+    [found] = mistakes(f"{CLOUD}      {line}")
+    assert found.startswith(said)
+
+
+def test_cloud_execution_that_is_no_block(mistakes):
+    [found] = mistakes("  engine: {cloud_execution: yes please}")
+    assert found.startswith("3:29: source.engine.cloud_execution: write a mapping here")
+
+
+def test_a_variable_that_is_not_set_yet_is_nobodys_mistake(mistakes):
+    assert mistakes(f"{CLOUD}      memory_mb: ${{MEMORY_OF_IT}}\n      provider: ${{CLOUD_OF_IT}}") == []
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ("memory_limt: 1g", "plugins.sandbox.memory_limt: unknown key 'memory_limt'; did you mean 'memory_limit'?"),
+        ("memory_limit: much", "plugins.sandbox.memory_limit: 'much' is no size; write"),
+        ("cpu_limit: 2", "plugins.sandbox.cpu_limit: "),
+        ("cpu_limit: 0", "plugins.sandbox.cpu_limit: "),
+        ("timeout: 0", "plugins.sandbox.timeout: "),
+        ("network_disabled: perhaps", "plugins.sandbox.network_disabled: "),
+    ],
+)
+def test_the_sandbox_of_a_job(mistakes, said, wrong):
+    [found] = mistakes(more=f"plugins:\n  sandbox:\n    {said}")
+    assert found.startswith("8:")
+    assert found.partition(": ")[2].startswith(wrong)
+
+
+def test_a_sandbox_as_the_earlier_system_has_it_is_right(mistakes):
+    said = "cpu_limit: 0.5, memory_limit: 512m, network_disabled: true, timeout: 60, seccomp_profile: p.json"
+    assert mistakes(more=f"plugins: {{sandbox: {{enabled: true, {said}, container_image: mine}}}}") == []
+
+
+def test_no_client_of_a_cloud_or_an_engine_is_imported(tmp_path):
+    path = tmp_path / "job.yaml"
+    more = "plugins: {sandbox: {memory_limit: 1g}}"
+    path.write_text(JOB.format(source=f"{CLOUD}      provider: gcp\n      gcp: {{project_id: p}}", more=more))
+    code = (
+        "import sys; from pathlib import Path; from dativo_dagster.config.load import load_job\n"
+        f"load_job(Path({str(path)!r}))\n"
+        "print(sorted({'docker', 'boto3', 'botocore', 'google.auth', 'obstore'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
