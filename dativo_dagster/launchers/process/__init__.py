@@ -15,11 +15,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from dativo_dagster.launchers.process.child import Child, warn_if_blind
 from dativo_dagster.launchers.process.config import Config
-from dativo_dagster.launchers.process.pool import Pool
+from dativo_dagster.workers.pool import Pool
 from dativo_ingest.worker.client import RemoteReader, RemoteWriter
 
 if TYPE_CHECKING:
+    from dativo_dagster.telemetry import Redactor
     from dativo_ingest.model import PluginRef
 
 __all__ = ["Config", "Launcher"]
@@ -34,14 +36,21 @@ class Launcher:
     @contextmanager
     def reader(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[RemoteReader]:
         """Open a reader."""
-        with Pool("reader", plugin, config, self.config) as pool:
+        with self._pool("reader", plugin, config) as pool:
             yield RemoteReader(pool)
 
     @contextmanager
     def writer(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[RemoteWriter]:
         """Open a writer. One that commits by itself has one child for life: what wrote is what commits."""
-        with Pool("writer", plugin, config, self.config) as pool:
+        with self._pool("writer", plugin, config) as pool:
             commits = bool(pool.said["commits"])
             if commits:
                 pool.keep_to_one()
             yield RemoteWriter(pool, commits=commits, stream=config.get("stream", {}).get("name", ""))
+
+    def _pool(self, role: str, plugin: PluginRef, config: Mapping[str, Any]) -> Pool:
+        warn_if_blind()
+        return Pool(role, plugin, config, self.config, self._start)
+
+    def _start(self, plugin: PluginRef, redactor: Redactor) -> Child:
+        return Child(plugin, self.config, redactor)

@@ -1,4 +1,4 @@
-"""Why a child ended, as an error: which limit it broke, or which signal it died of."""
+"""Why a worker ended, as an error: which limit it broke, or which signal it died of."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dativo_ingest.exceptions import PluginError, SandboxError
 
 @dataclass(frozen=True, kw_only=True)
 class Fate:
-    """The end of a child.
+    """The end of a worker.
 
     Attributes:
         code: The code of the error.
@@ -58,7 +58,7 @@ def flooded(limit_mb: int) -> Fate:
 
 
 def died(status: int, said: str) -> Fate:
-    """Tell why a child that nobody ended is dead, from its status as `subprocess` gives it and its last output."""
+    """Tell why a worker that nobody ended is dead, from its status as `subprocess` gives it and its last output."""
     if status >= 0:
         return Fate(code="PLUGIN_CRASHED", what=f"ended its process with status {status}", limit=False)
     name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"

@@ -1,37 +1,46 @@
-"""The children of one opened plugin: one at first, one more for each verb that runs at the same time."""
+"""The workers of one opened plugin: one at first, one more for each verb that runs at the same time."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.launchers.process.child import CLOSE_SECONDS, HURRY_SECONDS, Child
-from dativo_dagster.launchers.process.fate import CLOSED
-from dativo_dagster.launchers.process.watch import Watch
 from dativo_dagster.telemetry import Redactor, secrets_in
+from dativo_dagster.workers.fate import CLOSED
+from dativo_dagster.workers.watch import Watch
+from dativo_dagster.workers.worker import CLOSE_SECONDS, HURRY_SECONDS, Limits, Worker
 from dativo_ingest.exceptions import SandboxError
 from dativo_ingest.worker.client import IDLE, Doing, Gone, Session
 
 if TYPE_CHECKING:
-    from dativo_dagster.launchers.process.config import Config
     from dativo_ingest.model import PluginRef
+
+Start = Callable[["PluginRef", Redactor], Worker]
+"""Starts one more worker for a plugin; secrets are taken out of what it says."""
 
 
 class Pool:
-    """Lends out sessions. Opens its first child at once, so that a plugin that cannot be opened fails right there.
+    """Lends out sessions. Opens its first worker at once, so that a plugin that cannot be opened fails right there.
+
+    Args:
+        role: ``reader`` or ``writer``.
+        plugin: The plugin, as logs and errors name it.
+        config: What the plugin is opened with.
+        limits: What each worker is held to.
+        start: Starts a worker.
 
     Attributes:
         said: What the worker told of the plugin when it was opened.
     """
 
-    def __init__(self, role: str, plugin: PluginRef, config: Mapping[str, Any], limits: Config) -> None:
-        self.role, self.plugin, self.config, self.limits = role, plugin, config, limits
+    def __init__(self, role: str, plugin: PluginRef, config: Mapping[str, Any], limits: Limits, start: Start) -> None:
+        self.role, self.plugin, self.config, self._start = role, plugin, config, start
         self.redactor = Redactor([*_secrets(config), *secrets_in(limits.environment)], patterns=True)
         self.said: Mapping[str, Any] = {}
-        self._children: list[Child] = []
-        self._idle: list[Child] = []
+        self._workers: list[Worker] = []
+        self._idle: list[Worker] = []
         self._lock = threading.Lock()
         self._one: threading.Lock | None = None
         self._closed = False
@@ -51,80 +60,80 @@ class Pool:
         self._close(CLOSE_SECONDS if calm else HURRY_SECONDS)
 
     def cancel(self) -> None:
-        """End all children at once; see `Workers`."""
+        """End all workers at once; see `Workers`."""
         self._close(HURRY_SECONDS)
 
     def keep_to_one(self) -> None:
-        """Run one verb at a time from now on, all of them in one child."""
+        """Run one verb at a time from now on, all of them in one worker."""
         self._one = threading.Lock()
 
     @contextmanager
     def lend(self, doing: Doing) -> Iterator[Session]:
         """Lend a session for one verb; see `Workers`."""
         with self._one or nullcontext():
-            child = self._take()
+            worker = self._take()
             try:
-                yield child.session
+                yield worker.session
             except Gone as gone:
-                raise child.fate(doing) from gone
+                raise worker.fate(doing) from gone
             finally:
-                self._give_back(child)
+                self._give_back(worker)
 
-    def _take(self) -> Child:
+    def _take(self) -> Worker:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
         return self._new()
 
-    def _new(self) -> Child:
+    def _new(self) -> Worker:
         with self._lock:
             if self._closed:
                 raise SandboxError(f"plugin {self.plugin} {CLOSED.what}", CLOSED.code, retryable=False)
-            child = Child(self.plugin, self.limits, self.redactor)
-            self._children.append(child)
+            worker = self._start(self.plugin, self.redactor)
+            self._workers.append(worker)
         try:
-            self.said = child.open(self.role, self.config)
+            self.said = worker.open(self.role, self.config)
         except Gone as gone:
-            raise child.fate(IDLE) from gone
+            raise worker.fate(IDLE) from gone
         except BaseException:
-            self._drop(child, HURRY_SECONDS)
+            self._drop(worker, HURRY_SECONDS)
             raise
-        return child
+        return worker
 
-    def _give_back(self, child: Child) -> None:
-        """Keep a child for the next verb, the last used first; one that is in the middle of something is ended."""
-        usable = not child.session.busy
-        child.session.cancel()
+    def _give_back(self, worker: Worker) -> None:
+        """Keep a worker for the next verb, the last used first; one that is in the middle of something is ended."""
+        usable = not worker.session.busy
+        worker.session.cancel()
         with self._lock:
             usable = usable and not self._closed
             if usable:
-                child.printed = 0
-                self._idle.append(child)
+                worker.printed = 0
+                self._idle.append(worker)
         if not usable:
-            self._drop(child, HURRY_SECONDS)
+            self._drop(worker, HURRY_SECONDS)
 
-    def _drop(self, child: Child, patience: float) -> None:
-        child.end(patience)
+    def _drop(self, worker: Worker, patience: float) -> None:
+        worker.end(patience)
         with self._lock:
-            if child in self._children:
-                self._children.remove(child)
+            if worker in self._workers:
+                self._workers.remove(worker)
 
-    def _all(self) -> list[Child]:
+    def _all(self) -> list[Worker]:
         with self._lock:
-            return list(self._children)
+            return list(self._workers)
 
     def _close(self, patience: float) -> None:
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-        for child in self._all():
-            if child in idle:
-                child.session.close()
+        for worker in self._all():
+            if worker in idle:
+                worker.session.close()
             else:
-                child.kill(CLOSED)
+                worker.kill(CLOSED)
         with ExitStack() as stack:
-            for child in self._all():
-                stack.callback(self._drop, child, patience)
+            for worker in self._all():
+                stack.callback(self._drop, worker, patience)
         self._watch.done.set()
         self._watch.join()
 

@@ -1,4 +1,4 @@
-"""What a child prints: logged line by line, but not all of a flood, and its end is kept for the error."""
+"""What a worker prints: logged line by line, but not all of a flood, and its end is kept for the error."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _LOGGER = logging.getLogger("dativo_ingest.plugin")
 
 
 class Output(threading.Thread):
-    """Reads the pipe of one child until it is closed.
+    """Reads the pipe of one worker until it is closed.
 
     Args:
-        pipe: Standard output and error of the child; closed at the end.
+        pipe: Standard output and error of the worker; closed at the end.
         redact: Takes the secrets out of a line.
         where: Gives the fields that each line is logged with.
         count: Told of the number of bytes that came.
@@ -62,7 +62,7 @@ class Output(threading.Thread):
         self._take(b"\n" if self._part else b"")
 
     def add(self, data: bytes) -> None:
-        """Take what the child had printed and did not send; only after its pipe was read to the end."""
+        """Take what the worker had printed and did not send; only after its pipe was read to the end."""
         self._take(data + b"\n" if data else b"")
 
     def last_words(self) -> list[str]:

@@ -1,0 +1,164 @@
+"""One worker of a plugin, wherever it runs: what it says is logged, and why it ended is told. A place starts it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dativo_dagster.workers import fate
+from dativo_ingest.worker.logs import log_here
+
+if TYPE_CHECKING:
+    from dativo_dagster.telemetry import Redactor
+    from dativo_dagster.workers.fate import Fate
+    from dativo_dagster.workers.output import Output
+    from dativo_ingest.exceptions import DativoError
+    from dativo_ingest.model import PluginRef
+    from dativo_ingest.worker.client import Doing, Session
+
+CLOSE_SECONDS = 5.0
+"""How long a plugin may take to close when all went well."""
+HURRY_SECONDS = 0.4
+"""The same when somebody waits for it to be over: a read that was broken off, an interrupt."""
+DEATH_SECONDS = 2.0
+"""How long a worker may take to be dead once it fell silent; the kernel takes a moment for a large one."""
+MIB = 1024 * 1024
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Limits(Protocol):
+    """What the options of every such place have; see the place for what they mean there."""
+
+    @property
+    def memory_mb(self) -> int:
+        """Memory of one worker, in MiB."""
+        ...
+
+    @property
+    def timeout_seconds(self) -> float:
+        """How long one verb may take."""
+        ...
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long the host waits for anything at all from a verb that runs."""
+        ...
+
+    @property
+    def start_seconds(self) -> float:
+        """How long the plugin may take to be opened."""
+        ...
+
+    @property
+    def output_mb(self) -> int:
+        """What one verb may print and log, in MiB."""
+        ...
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables for the worker."""
+        ...
+
+
+class Worker(ABC):
+    """A running `dativo_ingest.worker`, with one session on it.
+
+    A place sets `session` and `output` when it starts one, and says how to wait for its end and how to end it.
+    """
+
+    session: Session
+    output: Output
+
+    def __init__(self, plugin: PluginRef, limits: Limits, redactor: Redactor) -> None:
+        self.plugin, self.limits, self.redactor = plugin, limits, redactor
+        self.printed = 0
+        self._fate: Fate | None = None
+        self._ending = threading.Lock()
+
+    @abstractmethod
+    def open(self, role: str, config: Mapping[str, Any]) -> Any:
+        """Open the plugin; gives what the worker says of it."""
+
+    @abstractmethod
+    def end(self, patience: float = CLOSE_SECONDS) -> int:
+        """End it, gently if it follows, and free all that belongs to it.
+
+        Gives its exit status, negative for a signal.
+        """
+
+    @abstractmethod
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end; whether it came."""
+
+    @abstractmethod
+    def strike(self) -> None:
+        """End it and all that it started, now. Nothing happens to one that is gone."""
+
+    def memory(self) -> int:
+        """Give the bytes of memory that it has for itself; 0 where something else watches them."""
+        return 0
+
+    def died(self, status: int) -> Fate:
+        """Tell why it is dead when nobody here ended it."""
+        return fate.died(status, "\n".join(self.output.kept))
+
+    @property
+    def condemned(self) -> bool:
+        """Whether it was ended before its time."""
+        return self._fate is not None
+
+    def where(self) -> dict[str, str]:
+        """Say which plugin does what, for logs and errors."""
+        doing = self.session.doing
+        known = {"plugin": str(self.plugin), "verb": doing.verb, "stream": doing.stream, "unit": doing.unit}
+        return {key: value for key, value in known.items() if value}
+
+    def hear(self, line: Mapping[str, Any]) -> None:
+        """Log what the worker logged."""
+        self.count(len(line["message"]))
+        log_here({**line, "message": self.redactor.text(line["message"])}, **self.where())
+
+    def told(self, error: DativoError) -> DativoError:
+        """Complete an error of the plugin's; no secret is in it."""
+        error.message = self.redactor.text(error.message)
+        error.args = (error.message,)
+        error.details = {**self.where(), **self.redactor.value(error.details)}
+        return error
+
+    def kill(self, why: Fate) -> None:
+        """End it for a reason; the first one counts."""
+        with self._ending:
+            self._fate = self._fate or why
+            self.strike()
+
+    def fate(self, doing: Doing) -> DativoError:
+        """Give the error that says why nothing more comes of it."""
+        if not self.wait(DEATH_SECONDS):
+            self.kill(fate.GARBLED)
+        status = self.end()
+        why = self._fate or self.died(status)
+        said = self.output.last_words()
+        text = f"plugin {self.plugin}: {doing}: it {why.what}"
+        if said:
+            text += "; it last said:\n" + "\n".join(f"  {line}" for line in said)
+        details = {**self.where(), "exit_status": status, "output": list(self.output.kept)}
+        if status < 0:
+            details["signal"] = signal.Signals(-status).name
+        return why.error(text, why.code, details, why.retryable)
+
+    def count(self, size: int) -> None:
+        """Count bytes that it printed or logged."""
+        self.printed += size
+        if self.printed > self.limits.output_mb * MIB:
+            self.kill(fate.flooded(self.limits.output_mb))
+
+    def tell_bad_end(self, what: str) -> None:
+        """Warn of a plugin that did its work and then did not close."""
+        said = "".join(f"; it last said: {line}" for line in self.output.last_words()[-1:])
+        message = "plugin %s did not close well: it %s%s"
+        _LOGGER.warning(message, self.plugin, what, said, extra={"fields": self.where()})
