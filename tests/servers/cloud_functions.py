@@ -1,0 +1,280 @@
+"""The admin API of Cloud Functions (v2, REST), as much of it as a launcher needs, and the functions themselves.
+
+The client, its tokens and the functions-framework that runs a function are the real ones; what is ours is the state
+of the project between them. ``GOOGLE_APPLICATION_CREDENTIALS`` names one of the key files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tests.servers.function_instances import BuildFailed, Instance, unpack
+from tests.servers.google_accounts import Accounts, Unauthenticated
+
+_FUNCTION = "type.googleapis.com/google.cloud.functions.v2.Function"
+_METADATA = "type.googleapis.com/google.cloud.functions.v2.OperationMetadata"
+_EMPTY = "type.googleapis.com/google.protobuf.Empty"
+_PARENT = re.compile(r"projects/[^/]+/locations/[^/]+")
+_STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
+_STATUS |= {409: "ALREADY_EXISTS", 429: "RESOURCE_EXHAUSTED"}
+_INVALID_ARGUMENT = 3
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not a fault
+    """The API says no."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+@dataclass
+class CloudFunctions:
+    """A running project.
+
+    Attributes:
+        key_file: Of an account that may do everything.
+        calls: Method and path of each call of the admin API, for tests that count them.
+        no_invoker: Accounts that may not call functions; ``no_deployer`` those that may not deploy.
+    """
+
+    folder: Path
+    endpoint: str = ""
+    project: str = "test-project"
+    region: str = "europe-west1"
+    key_file: Path = Path()
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    no_invoker: set[str] = field(default_factory=set)
+    no_deployer: set[str] = field(default_factory=set)
+    functions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    instances: dict[str, Instance] = field(default_factory=dict)
+    uploads: dict[str, bytes] = field(default_factory=dict)
+    operations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    owner: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
+
+    def __post_init__(self) -> None:
+        self.accounts = Accounts(self.folder, self.project)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Give what goes under ``place`` of a job beside the launcher."""
+        return {"project_id": self.project, "region": self.region, "api_endpoint": self.endpoint}
+
+    def account(self, name: str, *, invoker: bool = True, deployer: bool = True) -> Path:
+        """Make an account; gives its key file."""
+        email = f"{name}@{self.project}.iam.gserviceaccount.com"
+        if not invoker:
+            self.no_invoker.add(email)
+        if not deployer:
+            self.no_deployer.add(email)
+        return self.accounts.create(name)
+
+    def reset(self) -> None:
+        """Forget all functions and calls."""
+        for name in list(self.functions):
+            self.owner.submit(self._drop, name).result()
+        self.calls.clear()
+
+    def authorize(self, authorization: str | None, path: str) -> None:
+        """Refuse who may not use the admin API."""
+        if self.accounts.caller(authorization) in self.no_deployer:
+            raise Refused(403, f"Permission 'cloudfunctions.functions.*' denied on '{path}'")
+
+    def admin(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
+        """Answer one call of the admin API."""
+        if method == "POST":
+            return self._upload_url() if path.endswith(":generateUploadUrl") else self._create(path, query, body)
+        if path.endswith("/functions"):
+            return {"functions": [f for name, f in self.functions.items() if name.startswith(path)]}
+        if "/operations/" in path:
+            return self._found(self.operations, path)
+        function = self._found(self.functions, path)
+        if method == "PATCH":
+            return self._run(path, lambda: self._deploy(path, {**function, **body}))
+        return function if method == "GET" else self._run(path, lambda: self._drop(path))
+
+    def invoke(self, name: str, authorization: str | None, body: bytes, content_type: str) -> tuple[int, bytes]:
+        """Answer one call of a function; ``name`` is the last part of its name."""
+        path = f"projects/{self.project}/locations/{self.region}/functions/{name}"
+        instance = self.instances.get(path)
+        if instance is None:
+            return 404, b"Page not found"
+        try:
+            caller = self.accounts.invoker(authorization, self._url(path))
+        except Unauthenticated as error:
+            return 401, f"Your client does not have permission to the requested URL: {error}".encode()
+        if caller in self.no_invoker:
+            return 403, b"Your client does not have permission to get URL / from this server."
+        return instance.call(body, content_type)
+
+    def _found(self, among: dict[str, dict[str, Any]], path: str) -> dict[str, Any]:
+        if path not in among:
+            raise Refused(404, f"Resource '{path}' was not found")
+        return among[path]
+
+    def _upload_url(self) -> dict[str, Any]:
+        key = uuid.uuid4().hex
+        source = {"bucket": "gcf-v2-uploads", "object": f"{key}.zip"}
+        return {"uploadUrl": f"{self.endpoint}/upload/{key}.zip", "storageSource": source}
+
+    def _create(self, parent: str, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
+        path = f"{parent}/{query['functionId']}"
+        if path in self.functions:
+            raise Refused(409, f"Could not create Cloud Run service {path}. A resource with this name already exists.")
+        now = _now()
+        self.functions[path] = {**body, "name": path, "state": "DEPLOYING", "createTime": now, "updateTime": now}
+        return self._run(path, lambda: self._deploy(path, body))
+
+    def _run(self, path: str, work: Any) -> dict[str, Any]:
+        name = f"{_parent(path)}/operations/operation-{uuid.uuid4().hex}"
+        started = {"name": name, "metadata": {"@type": _METADATA, "target": path}, "done": False}
+        self.operations[name] = started
+
+        def do() -> None:
+            try:
+                outcome = {"response": work()}
+            except (BuildFailed, RuntimeError) as error:
+                self.functions[path]["state"] = "FAILED"
+                outcome = {"error": {"code": _INVALID_ARGUMENT, "message": str(error)}}
+            self.operations[name] = {**started, "done": True, **outcome}
+
+        self.owner.submit(do)
+        return started
+
+    def _deploy(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        build, service = body["buildConfig"], body.get("serviceConfig", {})
+        archive = self.uploads.get(build["source"]["storageSource"]["object"])
+        if archive is None:
+            raise BuildFailed("Build failed: the source object does not exist")
+        folder = self.folder / uuid.uuid4().hex
+        folder.mkdir()
+        unpack(archive, folder)
+        given = {"K_SERVICE": path.rpartition("/")[2], **service.get("environmentVariables", {})}
+        instance = Instance(folder, build["entryPoint"], given, self.owner, float(service.get("timeoutSeconds", 60)))
+        instance.start()
+        if old := self.instances.pop(path, None):
+            old.stop()
+        self.instances[path] = instance
+        url = self._url(path)
+        facts = {"name": path, "state": "ACTIVE", "environment": "GEN_2", "url": url, "updateTime": _now()}
+        deployed = {**self.functions[path], **body, **facts, "serviceConfig": {**service, "uri": url}}
+        self.functions[path] = deployed
+        return {"@type": _FUNCTION, **deployed}
+
+    def _drop(self, path: str) -> dict[str, Any]:
+        if instance := self.instances.pop(path, None):
+            instance.stop()
+        del self.functions[path]
+        return {"@type": _EMPTY}
+
+    def _url(self, path: str) -> str:
+        return f"{self.endpoint}/run/{path.rpartition('/')[2]}"
+
+
+def _parent(path: str) -> str:
+    found = _PARENT.search(path)
+    if found is None:
+        raise Refused(400, f"{path} is not below a location")
+    return found[0]
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[CloudFunctions]:
+    """Run the server on a free port of loopback; every function ends with it."""
+    project = CloudFunctions(folder)
+
+    class Handler(_Handler):
+        cloud = project
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        project.endpoint = f"http://127.0.0.1:{server.server_port}"
+        project.accounts.token_uri = f"{project.endpoint}/token"
+        project.key_file = project.account("dativo")
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield project
+        finally:
+            project.reset()
+            project.owner.shutdown()
+            server.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    cloud: CloudFunctions
+
+    def do_GET(self) -> None:
+        self._answer_admin()
+
+    def do_PATCH(self) -> None:
+        self._answer_admin()
+
+    def do_DELETE(self) -> None:
+        self._answer_admin()
+
+    def do_PUT(self) -> None:
+        self.cloud.uploads[self.path.removeprefix("/upload/")] = self._body()
+        self._send(200, b"")
+
+    def do_POST(self) -> None:
+        if self.path == "/token":
+            try:
+                self._send_json(200, self.cloud.accounts.token(self._body()))
+            except Unauthenticated as error:
+                self._send_json(401, {"error": "invalid_grant", "error_description": str(error)})
+        elif self.path.startswith("/run/"):
+            name, kind = self.path.removeprefix("/run/"), self.headers.get("Content-Type", "")
+            status, content = self.cloud.invoke(name, self.headers.get("Authorization"), self._body(), kind)
+            self._send(status, content)
+        else:
+            self._answer_admin()
+
+    def _answer_admin(self) -> None:
+        parts = urlsplit(self.path)
+        path = parts.path.removeprefix("/v2/")
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        body = self._body()
+        self.cloud.calls.append((self.command, path))
+        try:
+            self.cloud.authorize(self.headers.get("Authorization"), path)
+            self._send_json(200, self.cloud.admin(self.command, path, query, json.loads(body or b"{}")))
+        except Unauthenticated as error:
+            self._refuse(401, str(error))
+        except Refused as error:
+            self._refuse(error.status, error.message)
+
+    def _refuse(self, code: int, message: str) -> None:
+        self._send_json(code, {"error": {"code": code, "message": message, "status": _STATUS[code]}})
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def _send_json(self, status: int, body: dict[str, Any]) -> None:
+        self._send(status, json.dumps(body).encode(), "application/json")
+
+    def _send(self, status: int, content: bytes, kind: str = "application/octet-stream") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        pass
