@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import cloud_functions as cloud_functions_server
+from tests.servers import docker as docker_server
 from tests.servers import gcs as gcs_server
 from tests.servers import mariadb as mariadb_server
 from tests.servers import postgres as postgres_server
@@ -42,6 +44,25 @@ def gcs_prefix() -> str:
 
 
 @pytest.fixture(scope="session")
+def _cloud_functions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cloud_functions_server.CloudFunctions]:
+    with cloud_functions_server.serve(tmp_path_factory.mktemp("functions")) as server:
+        yield server
+
+
+@pytest.fixture
+def cloud_functions(
+    _cloud_functions: cloud_functions_server.CloudFunctions, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[cloud_functions_server.CloudFunctions]:
+    """Google Cloud Functions without any function; the process has the credentials of an account that may all."""
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(_cloud_functions.key_file))
+    # The client asks one of Google's servers beside the one it was told of; nothing of a test leaves this machine.
+    credentials = "google.auth.credentials.CredentialsWithRegionalAccessBoundary"
+    monkeypatch.setattr(f"{credentials}._is_regional_access_boundary_lookup_required", lambda _: False)
+    yield _cloud_functions
+    _cloud_functions.reset()
+
+
+@pytest.fixture(scope="session")
 def pg() -> Iterator[postgres_server.PostgresServer]:
     """PostgreSQL; ``pg.create_database()`` gives the URL of an empty database."""
     with postgres_server.serve() as server:
@@ -53,6 +74,28 @@ def mariadb() -> Iterator[mariadb_server.MariaDbServer]:
     """MariaDB; ``mariadb.create_database()`` gives the name of an empty database."""
     with mariadb_server.serve() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[docker_server.Client]:
+    """A client of the Docker engine, which is started where none runs."""
+    with docker_server.engine() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def base_images(docker_engine: docker_server.Client) -> docker_server.Client:
+    """The engine with the images that ours are built from, made where they cannot be pulled."""
+    docker_server.make_base_images()
+    return docker_engine
+
+
+@pytest.fixture(scope="session")
+def docker_label(docker_engine: docker_server.Client) -> Iterator[dict[str, str]]:
+    """The label for what a test makes in the engine by itself; containers that carry it are removed at the end."""
+    session = uuid.uuid4().hex[:12]
+    yield {docker_server.LABEL: session}
+    docker_server.remove(docker_engine, f"{docker_server.LABEL}={session}")
 
 
 @pytest.fixture(params=["sqlite", "postgres", "rest"])
