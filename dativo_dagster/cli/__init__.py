@@ -28,6 +28,7 @@ COMMANDS = {
     "check": "try to reach the source and the target of a job",
     "discover": "list what a source has",
     "plugin": "make, test and look at plugins of your own",
+    "places": "list where plugins can run; remove what their earlier use left there",
     "state": "show how far streams were read; set or reset it",
     "replay": "let rows out of quarantine that the contract now takes, or that were mended",
     "maintain": "look after tables: small files, left branches, old snapshots, orphans",

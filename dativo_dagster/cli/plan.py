@@ -9,8 +9,10 @@ from dativo_dagster.cli.console import counted, size
 from dativo_dagster.cli.jobs import add_job_arguments, add_partition_arguments, parts_of, prepare, select
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dativo_dagster.cli.console import Console
-    from dativo_dagster.config.job import JobStream
+    from dativo_dagster.config.job import JobStream, Place
     from dativo_dagster.pipeline.plan import Plan
     from dativo_ingest.model import SchemaChange, Unit
 
@@ -26,31 +28,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace, console: Console) -> int:
     """Show the plan of each stream; 2 when a run would refuse one of them."""
+    from dativo_dagster.pipeline.plugins import places
     from dativo_dagster.pipeline.run import plan_stream
 
     job = prepare(select(args).jobs[0], args, console)
-    planned = [(stream, plan_stream(job, stream)) for stream in parts_of(job, args)]
-    plans = [plan for _, plan in planned]
+    planned = [(stream, plan_stream(job, stream), places(job, stream)) for stream in parts_of(job, args)]
     if args.json:
         console.json({"job": job.name, "tenant": job.tenant, "streams": [_json(*each) for each in planned]})
     else:
-        for stream, plan in planned:
-            _show(stream, plan, console)
-    return 2 if any(_refused(plan) for plan in plans) else 0
+        for each in planned:
+            _show(*each, console)
+    return 2 if any(_refused(plan) for _, plan, _ in planned) else 0
 
 
 def _refused(plan: Plan) -> list[SchemaChange]:
     return [] if plan.empty else [change for change in plan.changes if not change.allowed]
 
 
-def _json(stream: JobStream, plan: Plan) -> dict[str, Any]:
+def _json(stream: JobStream, plan: Plan, where: Mapping[str, Place]) -> dict[str, Any]:
+    ran = {"places": {side: {"launcher": p.launcher, "why": p.why} for side, p in where.items()}} if where else {}
     part = {"partition": stream.slice.key} if stream.slice else {}
-    return {**plan.to_json(), **part, "empty": plan.empty, "refused": bool(_refused(plan))}
+    return {**plan.to_json(), **part, **ran, "empty": plan.empty, "refused": bool(_refused(plan))}
 
 
-def _show(stream: JobStream, plan: Plan, console: Console) -> None:
+def _show(stream: JobStream, plan: Plan, where: Mapping[str, Place], console: Console) -> None:
     name = f"{plan.stream} {stream.slice.key}" if stream.slice else plan.stream
     console.line(f"{console.style(name, 'bold')} -> {plan.table} ({plan.mode}): {plan.reason}")
+    for side, place in where.items():
+        plugin = stream.source.plugin if side == "source" else stream.target.plugin
+        console.line(f"  {side} {plugin} runs in {place.launcher}: {place.why}")
     units = plan.window.units
     total = size(sum(u.bytes or 0 for u in units))
     if plan.empty:

@@ -94,3 +94,9 @@ def place(job: Job, side: Source | Target) -> Place:
     if reference(job, side).kind == "native" and not str(side.plugin).startswith(SHIPPED):
         return Place(launcher="process", why="a library may crash, and a child process holds that")
     return Place(launcher="local", why="what Python raises is caught")
+
+
+def places(job: Job, stream: JobStream) -> dict[str, Place]:
+    """Say by side, source or target, where the plugins of a stream run; what is built in has no place."""
+    sides: dict[str, Source | Target] = {"source": stream.source, "target": stream.target}
+    return {name: place(job, side) for name, side in sides.items() if side.plugin}
