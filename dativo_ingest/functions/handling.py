@@ -1,16 +1,154 @@
-"""One request, handled."""
+"""One request, handled: a child process for the plugin, and a verb that is asked of it."""
 
 from __future__ import annotations
 
+import json
+import resource
+import tempfile
+import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from dativo_ingest.exceptions import PluginError, PluginVersionError
+from dativo_ingest.functions.child import Child, talking
+from dativo_ingest.functions.pieces import Outgoing, incoming
+from dativo_ingest.functions.store import Folder
+from dativo_ingest.functions.watch import Watch
+from dativo_ingest.model import PluginRef, Unit, Window
+from dativo_ingest.worker.client import Doing
+from dativo_ingest.worker.errors import error_to_json
+
+if TYPE_CHECKING:
+    from dativo_ingest.worker.client import Session
+
+PROTOCOL = 1
+
+_seen: list[str] = []  # ids of what this instance handled
 
 
-def handle(request: Mapping[str, Any], *, remaining: Callable[[], float]) -> dict[str, Any]:
+def handle(
+    request: Mapping[str, Any], *, remaining: Callable[[], float], package: Path | None = None
+) -> dict[str, Any]:
     """Run the verb that is asked for and give the reply; whatever goes wrong is in the reply.
 
     Args:
         request: As the package describes it.
         remaining: Gives the seconds that are left to this invocation.
+        package: The folder that the plugin's path starts at; the working directory when left out.
     """
-    raise NotImplementedError
+    began, started = time.monotonic(), not _seen
+    _seen[:] = [str(request.get("id"))]
+    reply: dict[str, Any] = {"dativo": PROTOCOL, "logs": [], "peak_mb": 0}
+    try:
+        plugin = _plugin(request, package or Path.cwd())
+        with tempfile.TemporaryDirectory(prefix="dativo-", ignore_cleanup_errors=True) as private:
+            _Invocation(request, plugin, Path(private), reply).run(remaining)
+    except BaseException as error:  # noqa: BLE001 - the host raises it again
+        reply["error"] = error_to_json(error, str(request.get("plugin", {}).get("name")))
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    seconds = round(time.monotonic() - began, 3)
+    return {**reply, "peak_mb": reply["peak_mb"] + own, "seconds": seconds, "started": started}
+
+
+def _plugin(request: Mapping[str, Any], package: Path) -> PluginRef:
+    if request.get("dativo") != PROTOCOL:
+        message = f"the function speaks version {PROTOCOL} of the protocol, and was asked in another; deploy it anew"
+        raise PluginVersionError(message, str(PROTOCOL), str(request.get("dativo")))
+    said = PluginRef.from_json(request["plugin"])
+    return PluginRef(path=str(package.absolute() / said.path), name=said.name, kind=said.kind)
+
+
+class _Invocation:
+    """What belongs to one request."""
+
+    def __init__(self, request: Mapping[str, Any], plugin: PluginRef, private: Path, reply: dict[str, Any]) -> None:
+        self.request, self.plugin, self.private, self.reply = request, plugin, private, reply
+        self.arguments: Mapping[str, Any] = request.get("arguments") or {}
+        self.folder = Folder(request["staging"]["url"], request["staging"].get("options") or {})
+
+    def run(self, remaining: Callable[[], float]) -> None:
+        """Open the plugin, ask for the verb, and put the answer into the reply."""
+        config = self._config()
+        child = Child(self.private, self.request.get("tags") or {})
+        self.watch = Watch(self.folder, remaining, child.cancel)
+        try:
+            self.watch.start()
+            with talking(child) as session:
+                self._ask(session, child.open(self.request["role"], self.plugin, config, self._level()))
+        except BaseException:
+            self.watch.check()  # what had to end did not fail by itself
+            raise
+        finally:
+            self.watch.stop()
+            child.end()
+            self.reply.update(logs=child.logs, peak_mb=child.peak_mb)
+
+    def _level(self) -> int:
+        return int(self.request.get("log_level", 20))
+
+    def _config(self) -> Mapping[str, Any]:
+        config: Mapping[str, Any] = self.request["config"]
+        if "$object" not in config:
+            return config
+        stored = self.folder.get(config["$object"])
+        if stored is None:
+            raise PluginError("the configuration is not in the staging folder; was it removed?", "CANCELLED")
+        found: Mapping[str, Any] = json.loads(bytes(stored))
+        return found
+
+    def _ask(self, session: Session, said: Mapping[str, Any]) -> None:
+        verb = self.request["verb"]
+        if verb == "spec":
+            self.reply["result"] = dict(said)
+        elif verb == "read":
+            self._read(session)
+        elif verb == "write":
+            self._write(session, commits=said["commits"])
+        else:
+            self.reply["result"] = session.call(self._doing(), **self.arguments)
+        self.watch.check()
+
+    def _read(self, session: Session) -> None:
+        from dativo_ingest.worker.batches import from_payload
+
+        outgoing = Outgoing(self.folder, self.watch, self.request["limits"])
+        window = self.arguments.get("window") or Window(units=(self._unit(),), fingerprint="").to_json()
+        asked = {"stream": self.arguments["stream"], "unit": self.arguments["unit"]}
+        try:
+            for frame in session.read(self._doing(), **asked):
+                rows = from_payload(frame.payload).num_rows
+                outgoing.add(bytes(frame.payload), rows, frame.header["position"])
+            self.watch.check()
+            rows_sent = outgoing.finish()
+            self.reply["reached"] = session.call(Doing(verb="reached"), window=window)
+        except BaseException:
+            outgoing.remove()
+            raise
+        self.reply.update(result=None, rows=rows_sent)
+
+    def _write(self, session: Session, *, commits: bool) -> None:
+        out = self.private / "out"
+        out.mkdir()
+        base = self.arguments["base"] if commits else f"file://{out}/"
+        batches = incoming(self.folder, self.watch)
+        files = session.write(self._doing(), batches, base=base, name=self.arguments["name"])
+        self.reply["result"] = files if commits else [self._carry(file, out) for file in files]
+
+    def _carry(self, file: Mapping[str, Any], out: Path) -> dict[str, Any]:
+        """Put a file that the plugin wrote where the host fetches it."""
+        local = Path(unquote(urlsplit(file["path"]).path) if "://" in file["path"] else file["path"])
+        if not local.is_relative_to(out) or not local.is_file():
+            message = f"plugin {self.plugin}: it says that it wrote {file['path']}, which is no file below its base"
+            raise PluginError(message, "PLUGIN_BAD_RESULT")
+        name = f"out/{local.relative_to(out).as_posix()}"
+        self.folder.put(name, local)
+        return {**file, "path": name, "bytes": local.stat().st_size}
+
+    def _unit(self) -> Unit:
+        return Unit.from_json(self.arguments["unit"])
+
+    def _doing(self) -> Doing:
+        tags = self.request.get("tags") or {}
+        return Doing(verb=self.request["verb"], stream=str(tags.get("stream", "")), unit=str(tags.get("unit", "")))

@@ -1,0 +1,93 @@
+"""Rows on their way through the staging folder: in pieces, never more of them than the other side takes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from dativo_ingest.exceptions import PluginError
+
+if TYPE_CHECKING:
+    from dativo_ingest.functions.store import Folder
+    from dativo_ingest.functions.watch import Watch
+
+FLUSH_SECONDS = 1.0
+"""How long a batch waits for others to share its object."""
+POLL_SECONDS = 0.1
+
+
+def piece_name(number: int) -> str:
+    """Name the pieces from 1 on."""
+    return f"{number:06}.arrow"
+
+
+def batches_of(piece: Any) -> Iterator[Any]:
+    """Yield the record batches of a piece; their columns lie in its memory."""
+    import pyarrow as pa
+
+    source = pa.BufferReader(pa.py_buffer(piece))
+    while source.tell() < source.size():
+        yield from pa.ipc.open_stream(source)
+
+
+class Outgoing:
+    """Collects batches into pieces and writes them, as the host reads them."""
+
+    def __init__(self, folder: Folder, watch: Watch, limits: Mapping[str, Any]) -> None:
+        self._folder, self._watch, self._limits = folder, watch, limits
+        self._parts: list[bytes] = []
+        self._facts = {"rows": 0, "bytes": 0, "position": 0}
+        self._since = 0.0
+        self.pieces: list[dict[str, Any]] = []
+
+    def add(self, batch: bytes, rows: int, position: int) -> None:
+        """Take one batch as an Arrow IPC stream; waits while the host does not read."""
+        if not self._parts:
+            self._since = time.monotonic()
+        self._parts.append(batch)
+        size = self._facts["bytes"] + len(batch)
+        self._facts = {"rows": self._facts["rows"] + rows, "bytes": size, "position": position}
+        if size >= self._limits["piece_bytes"] or time.monotonic() - self._since >= FLUSH_SECONDS:
+            self._flush()
+
+    def finish(self) -> dict[str, Any]:
+        """Give the manifest, or the rows themselves where there are few."""
+        if not self.pieces and self._facts["bytes"] * 4 // 3 <= self._limits["inline_bytes"]:
+            return {"inline": [base64.b64encode(part).decode() for part in self._parts]}
+        if self._parts:
+            self._flush()
+        return {"pieces": self.pieces}
+
+    def remove(self) -> None:
+        """Take back what was written."""
+        self._folder.delete(piece["key"] for piece in self.pieces)
+
+    def _flush(self) -> None:
+        number = len(self.pieces) + 1
+        unread = number - self._limits["ahead"]
+        while unread > 0 and self._folder.has(piece_name(unread)):
+            self._watch.pause(POLL_SECONDS)
+        self._watch.check()
+        self.pieces.append({"key": piece_name(number), **self._facts})
+        self._folder.put(piece_name(number), b"".join(self._parts))
+        self._parts, self._facts = [], {"rows": 0, "bytes": 0, "position": 0}
+
+
+def incoming(folder: Folder, watch: Watch) -> Iterator[Any]:
+    """Yield the record batches that the host sends, and delete their pieces."""
+    number, end = 1, None
+    while end is None or number <= end:
+        piece = folder.get(f"in/{piece_name(number)}")
+        if piece is not None:
+            yield from batches_of(piece)
+            folder.delete([f"in/{piece_name(number)}"])
+            number += 1
+        elif end is not None:
+            raise PluginError(f"piece {number} of {end} that the host sent is not there", "FUNCTION_ROWS_LOST")
+        else:
+            said = folder.get("in/end.json")
+            end = json.loads(bytes(said))["pieces"] if said is not None else None
+            watch.pause(0 if end is not None else POLL_SECONDS)
