@@ -1,0 +1,42 @@
+"""The example `jobs/places.yaml` in every place: one line of it changes, the table never does."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from dativo_dagster.config.load import load_job
+from dativo_dagster.pipeline.run import run_job
+
+JOBS = Path(__file__).parents[2] / "jobs"
+LINE, TARGET = "  place: process\n", "  connector: iceberg\n"
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    """Run the example in a place and give its table."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plugins").mkdir()
+    shutil.copy(JOBS / "plugins" / "generator.py", tmp_path / "plugins")
+
+    def ran(place):
+        text = (JOBS / "places.yaml").read_text()
+        assert (text.count(LINE), text.count(TARGET)) == (1, 1)
+        job = tmp_path / "job.yaml"
+        out = tmp_path / "lake" / str(len(list(tmp_path.glob("lake/*"))))
+        text = text.replace(TARGET, f"  connector: parquet\n  path: {out}\n")
+        job.write_text(text.replace(LINE, f"  place: {place}\n"))
+        [result] = run_job(load_job(job)).streams
+        assert result.status == "committed", result.error
+        return pq.read_table(out).sort_by("id")
+
+    return ran
+
+
+def test_a_child_process_gives_the_same_table(table):
+    here = table("local")
+    assert here.num_rows == 5000
+    assert table("process").equals(here)
