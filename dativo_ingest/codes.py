@@ -56,6 +56,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A JSON array has no end, or text behind it.",
         "The file is most likely cut short: fetch it again. One object a line is read line by line instead.",
     ),
+    "BAD_MODE": (
+        "The mode of a deployment is neither `self_hosted` nor `cloud`.",
+        "Set `DATIVO_MODE`, or `mode` of the resource `places`, to one of the two.",
+    ),
     "BAD_OPTION": (
         "An option of the command line is not of its form.",
         "Write it as the message says.",
@@ -237,6 +241,10 @@ CODES: dict[str, tuple[str, str]] = {
     "FUNCTION_LIMIT": (
         "Something is larger or longer than a cloud function takes.",
         "Make it smaller as the message says; it was not sent.",
+    ),
+    "FUNCTION_NOT_DEPLOYED": (
+        "A cloud could not build or start the function of a plugin.",
+        "What the cloud said is in the message: most often a requirement that it cannot install, or a service account.",
     ),
     "FUNCTION_ROWS_LOST": (
         "The rows that came from a cloud function, or went to it, are not those that were sent.",

@@ -18,8 +18,7 @@ from dativo_dagster.orchestration.events import check_evaluation, check_result, 
 from dativo_dagster.orchestration.failures import failure
 from dativo_dagster.orchestration.hiding import without_secrets
 from dativo_dagster.orchestration.naming import CONNECTION, joined, source_key
-from dativo_dagster.orchestration.resources import JobsResource
-from dativo_dagster.pipeline.secrets import load_for_run
+from dativo_dagster.orchestration.resources import JobsResource, as_deployed
 from dativo_ingest.exceptions import DativoError
 from dativo_ingest.model import CheckResult
 
@@ -41,7 +40,7 @@ class Connection:
         from dativo_dagster.pipeline.run import check_connection
 
         try:
-            job = load_for_run(self.path)
+            job = as_deployed(self.path)
         except DativoError as error:
             return refusal(error)
         stream = job.stream(self.stream)

@@ -28,6 +28,7 @@ from dativo_dagster.orchestration.events import (
     speed,
 )
 from dativo_dagster.orchestration.failures import as_dagster
+from dativo_dagster.orchestration.launcher import PLACES, UnitLauncher
 from dativo_dagster.orchestration.naming import joined
 from dativo_dagster.orchestration.partitions import slice_metadata, sliced
 from dativo_dagster.orchestration.progress import ProgressLog
@@ -82,9 +83,12 @@ def _op(keys: Keys, name: str, body: Callable[..., dg.Output[Any]], out: dg.Out,
         openers = Openers(reader=reader.reader, table=writer.table)
         job, stream = stream_of(context.assets_def, context.asset_key, context.run_id)
         with as_dagster(context, job.retry, job.secrets):
+            if isinstance(launcher := context.step_launcher, UnitLauncher):
+                job = launcher.deployed(job)
             return body(Step(context, job, sliced(context, stream), openers, reader.session(stream)), **values)
 
-    made = dg.op(name=joined(name, *keys), description=body.__doc__, ins=ins, out=out, required_resource_keys={*keys})
+    needed = {*keys, PLACES}
+    made = dg.op(name=joined(name, *keys), description=body.__doc__, ins=ins, out=out, required_resource_keys=needed)
     return made(compute)
 
 

@@ -14,6 +14,7 @@ import dagster as dg
 
 from dativo_dagster.config.job import Job
 from dativo_dagster.config.load import LoadedFolder, Problem, load_folder
+from dativo_dagster.orchestration.launcher import deployed
 from dativo_dagster.pipeline.secrets import load_for_run
 from dativo_ingest.exceptions import ConfigurationError, DativoError
 
@@ -38,12 +39,17 @@ class JobsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         folder = load_folder(Path(self.path))
         if name is None:
             return _for_run(folder)
-        jobs = tuple(load_for_run(job.path) for job in folder.jobs if job.name == name)
+        jobs = tuple(as_deployed(job.path) for job in folder.jobs if job.name == name)
         if not jobs:
             broken = "".join(f"\nNot loaded: {problem.message}" for problem in folder.problems)
             known = ", ".join(sorted(job.name for job in folder.jobs)) or "none"
             raise ConfigurationError(f"no job in {self.path} is called {name!r}; known are: {known}{broken}")
         return LoadedFolder(jobs=jobs, problems=())
+
+
+def as_deployed(path: Path) -> Job:
+    """Give the job of a file for a run of this deployment, whose mode says whether plugins are confined."""
+    return deployed(load_for_run(path))
 
 
 def _for_run(folder: LoadedFolder) -> LoadedFolder:
@@ -57,7 +63,7 @@ def _for_run(folder: LoadedFolder) -> LoadedFolder:
 
 def _attempt(job: Job) -> Job | Problem:
     try:
-        return load_for_run(job.path)
+        return as_deployed(job.path)
     except DativoError as error:
         return Problem(job.path, error)
 
@@ -71,4 +77,4 @@ def stream_of(assets: dg.AssetsDefinition, key: dg.AssetKey, run_id: str) -> tup
 
 @lru_cache(maxsize=8)
 def _job(path: str, run_id: str) -> Job:  # noqa: ARG001 - one run sees one version of the file
-    return load_for_run(Path(path))
+    return as_deployed(Path(path))

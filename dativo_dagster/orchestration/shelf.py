@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dativo_dagster.config.job import PLUGIN
 from dativo_dagster.config.paths import resolve_path
 from dativo_dagster.orchestration.hiding import shown
+from dativo_dagster.orchestration.launcher import PLACES, UnitLauncher
 from dativo_dagster.orchestration.libraries import SHIPPED, NativeLibraryResource
 from dativo_dagster.orchestration.plugins import ReaderResource, WriterResource
 from dativo_dagster.pipeline.plugins import place as place_of
@@ -43,7 +44,7 @@ class Shelf:
     """The resources of a code location by key; parts that are the same share one."""
 
     def __init__(self) -> None:
-        self.resources: dict[str, dg.ResourceDefinition] = {}
+        self.resources: dict[str, dg.ResourceDefinition] = {PLACES: UnitLauncher().get_resource_definition()}
         self._keys: dict[tuple[Any, ...], str] = {}
 
     def keys(self, job: Job, stream: JobStream) -> Keys:
@@ -52,7 +53,7 @@ class Shelf:
 
     def of(self, *streams: Keys) -> dict[str, dg.ResourceDefinition]:
         """Give the resources of some streams."""
-        return {key: self.resources[key] for keys in streams for key in keys}
+        return {key: self.resources[key] for keys in streams for key in (*keys, PLACES)}
 
     def _key(self, side: str, part: Source | Target, job: Job) -> str:
         place = (part.place.launcher, repr(sorted(part.place.options.items()))) if part.place else ()

@@ -19,6 +19,7 @@ target:
   connector: iceberg
   table: sales.{name}
   catalog: {{type: sql, uri: "sqlite:///{root}/catalog.db", warehouse: "file://{root}/lake"}}
+retry: {{max_retries: 3}}
 contract:
   name: {name}
   schema: [{{name: id, type: integer, required: true}}]

@@ -16,7 +16,7 @@ ORDERS = dg.AssetKey(["acme", "sales", "orders"])
 def resources(folder):
     """Give what the Resources tab gets, by key."""
     snap = RepositorySnap.from_def(build_definitions(folder).get_repository_def())
-    return {resource.name: resource for resource in snap.resources if resource.name != "jobs"}
+    return {resource.name: resource for resource in snap.resources if resource.name not in {"jobs", "places"}}
 
 
 def values(resource):
