@@ -1,7 +1,7 @@
-"""Old import path of cloud execution; the configuration is read here, the functions do not exist yet.
+"""Old import path of cloud execution; the configuration is read here, and only a job runs a plugin by it.
 
-Running a plugin in a function of AWS or GCP will be a place of the platform. Until then `create_cloud_executor` raises
-``PLACE_UNSUPPORTED``; nothing runs here that was meant to run there.
+A function is a place of the platform, which a job names by ``engine.cloud_execution`` or ``place``.
+`create_cloud_executor` raises ``PLACE_UNSUPPORTED``; nothing runs here that was meant to run there.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def create_cloud_executor(config: CloudExecutionConfig) -> NoReturn:
     if config.provider not in PROVIDERS:
         raise ValueError(f"unsupported cloud provider {config.provider!r}; known are {', '.join(PROVIDERS)}")
     raise SandboxError(
-        f"a plugin is to run in a function of {config.provider}, and this version has no such place; use "
-        "`place: process`, or set `cloud_execution.enabled: false`",
+        f"a plugin is to run in a function of {config.provider}, and only a job can do that: name the plugin in a job "
+        "with `engine.cloud_execution`, or set `cloud_execution.enabled: false`",
         "PLACE_UNSUPPORTED",
         {"provider": config.provider},
         retryable=False,

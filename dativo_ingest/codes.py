@@ -383,8 +383,8 @@ CODES: dict[str, tuple[str, str]] = {
         "Take out `place` or `plugins.sandbox`; no weaker place is ever taken by itself.",
     ),
     "PLACE_UNSUPPORTED": (
-        "A plugin is to run in a sandbox or in a cloud function, and this version has no such place.",
-        "Take the setting out and say `place: process`; no weaker place is ever taken by itself.",
+        "An old import path is asked to run a plugin in a sandbox or in a cloud function, which only a job can do.",
+        "Name the plugin in a job; no weaker place is ever taken by itself.",
     ),
     "PLATFORM_MISSING": (
         "Something that only the platform can do, and only the SDK is installed.",

@@ -1,7 +1,7 @@
 """Old import path of the container sandbox; only the decision whether to use it lives here.
 
-The container itself is a place of the platform (`place: docker`), which does not exist yet: running a plugin through
-`PluginSandbox` raises ``PLACE_UNSUPPORTED``, it never runs the plugin unconfined instead.
+A container is a place of the platform, which a job names by ``place: docker`` or ``plugins.sandbox``. Running a plugin
+through `PluginSandbox` raises ``PLACE_UNSUPPORTED``, it never runs the plugin unconfined instead.
 """
 
 from __future__ import annotations
@@ -62,15 +62,15 @@ class PluginSandbox:
         self.container_image = container_image
 
     def execute(self, method_name: str, *_: Any, **__: Any) -> NoReturn:
-        """Refuse: there is no container place yet."""
+        """Refuse: only a job starts a container."""
         raise _unsupported(self.plugin_path, method_name)
 
 
 def _unsupported(plugin_path: str, verb: str | None = None) -> SandboxError:
     what = f"{verb} of plugin {plugin_path}" if verb else f"plugin {plugin_path}"
     return SandboxError(
-        f"{what} is to run in a container, and this version has no such place; use `place: process`, or switch the "
-        "sandbox off with `enabled: false`",
+        f"{what} is to run in a container, and only a job can start one: name the plugin in a job with "
+        "`plugins.sandbox` or `place: docker`, or switch the sandbox off with `enabled: false`",
         "PLACE_UNSUPPORTED",
         {"plugin": plugin_path},
         retryable=False,

@@ -37,6 +37,7 @@ def test_all_examples_load_and_each_has_a_test_that_runs_it():
         "legacy_plugins.yaml",
         "orders.yaml",
         "people.yaml",
+        "places.yaml",
         "readings.yaml",
         "rust_cities.yaml",
         "shop.yaml",
