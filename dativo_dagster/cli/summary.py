@@ -8,9 +8,10 @@ from dativo_dagster.cli.console import counted, duration, size
 from dativo_ingest.codes import CODES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dativo_dagster.cli.console import Console
+    from dativo_ingest.model import Usage
     from dativo_ingest.result import JobResult, StreamResult
 
 _COLUMNS = ("stream", "status", ">read", ">written", ">rejected", ">files", ">size", "snapshot", ">time")
@@ -63,6 +64,15 @@ def _failure(error: Mapping[str, Any], *, debug: bool) -> list[str]:
     ]
 
 
+def _bill(usage: Sequence[Usage]) -> str:
+    """Say what was paid by use; a sum that lacks the price of a call is not shown."""
+    prices = [each.usd for each in usage]
+    known = [price for price in prices if price is not None]
+    cost = f", about {sum(known):.6f} USD by list price" if len(known) == len(prices) else ""
+    where = ", ".join(sorted({each.place for each in usage}))
+    return f"{counted(len(usage), 'call')} of {where}, {sum(each.seconds for each in usage):.1f} s billed{cost}"
+
+
 def _remarks(stream: StreamResult) -> list[str]:
     said = [stream.reason] if stream.status in _SAID else []
     for violation in stream.violations[:_RULES]:
@@ -72,5 +82,7 @@ def _remarks(stream: StreamResult) -> list[str]:
         said.append(f"and {len(stream.violations) - _RULES} more rules; --json has all")
     if stream.quarantine:
         said.append(f"rejected rows are in {stream.quarantine}")
+    if stream.usage:
+        said.append(_bill(stream.usage))
     said += [f"check {c.name} failed: {c.message}" for c in stream.checks if not c.passed]
     return said

@@ -34,6 +34,7 @@ from dativo_dagster.orchestration.partitions import slice_metadata, sliced
 from dativo_dagster.orchestration.progress import ProgressLog
 from dativo_dagster.orchestration.resources import stream_of
 from dativo_dagster.orchestration.shelf import Keys
+from dativo_dagster.orchestration.usage import places_metadata, usage_metadata
 from dativo_dagster.pipeline.assemble import Openers
 from dativo_ingest.exceptions import ConfigurationError, ValidationError
 from dativo_ingest.model import CheckResult
@@ -102,6 +103,7 @@ def plan(step: Step) -> dg.Output[dict[str, Any]]:
         {**decided.to_json(), SESSION: step.session},
         metadata={
             "reason": decided.reason,
+            **places_metadata(step.job, step.stream),
             **slice_metadata(step.stream.slice),
             "units": len(decided.window.units),
             "units_unchanged": decided.window.skipped,
@@ -185,6 +187,7 @@ def commit(step: Step, plan: dict[str, Any], staged: dict[str, Any]) -> dg.Outpu
         **result_metadata(result),
         **bounds,
         **part,
+        **usage_metadata(result.usage),
         **_first_rows(step, result),
         "checks": checks_metadata(checks),
     }
