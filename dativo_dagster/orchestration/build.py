@@ -31,6 +31,7 @@ from dativo_dagster.orchestration.runner import runner_schedules
 from dativo_dagster.orchestration.schedules import job_schedule
 from dativo_dagster.orchestration.sensors import broken_sensors, connection_sensor
 from dativo_dagster.orchestration.shelf import Shelf
+from dativo_dagster.orchestration.tidying import tidy_places
 from dativo_ingest.exceptions import ConfigurationError, DativoError, wrap_exception
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def build_definitions(folder: Path) -> dg.Definitions:
             discover_sources,
             maintain_tables,
             replay_quarantine,
+            tidy_places,
             *(part.ingest for part in parts),
         ],
         schedules=[*(part.schedule for part in parts if part.schedule), *_runner(folder, parts)],
