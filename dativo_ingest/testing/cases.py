@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 OpenReader = Callable[[], AbstractContextManager[Reader]]
 OpenWriter = Callable[[str], AbstractContextManager[WriterPlugin]]
+Place = str | Mapping[str, Any]
 MEGABYTE = 1_000_000
 
 

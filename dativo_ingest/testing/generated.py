@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dativo_ingest.model import Stream
 from dativo_ingest.testing.builders import reader_options, writer_options
-from dativo_ingest.testing.cases import ReaderCase, WriterCase
+from dativo_ingest.testing.cases import Place, ReaderCase, WriterCase
 from dativo_ingest.testing.conformance import READER_CHECKS, WRITER_CHECKS, Suite
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def reader_case(
     stream: Stream | str = "",
     *,
     broken: Options | None = None,
-    place: str = "local",
+    place: Place = "local",
     base: Path | None = None,
     **facts: Any,
 ) -> ReaderCase:
@@ -39,7 +39,7 @@ def reader_case(
         source: Keys of a job's `source`.
         stream: What is read; by its name alone, its columns are discovered, and without one the first that there is.
         broken: Keys that, laid over ``source``, make a configuration that must be refused.
-        place: Where the plugin runs.
+        place: Where the plugin runs: a name, or a mapping with ``launcher`` and its options, as in a job.
         base: The folder where relative paths start; the working directory when left out.
         facts: What else `ReaderCase` takes.
     """
@@ -62,7 +62,7 @@ def writer_case(
     commits: bool,
     folder: Callable[[], str],
     broken: Options | None = None,
-    place: str = "local",
+    place: Place = "local",
     base: Path | None = None,
     **facts: Any,
 ) -> WriterCase:
@@ -75,7 +75,7 @@ def writer_case(
         commits: Whether it makes its work visible by itself, or lays down Parquet files for a table.
         folder: Gives an empty folder, as an absolute path.
         broken: Keys that, laid over ``target``, make a configuration that must be refused.
-        place: Where the plugin runs.
+        place: Where the plugin runs: a name, or a mapping with ``launcher`` and its options, as in a job.
         base: The folder where relative paths start; the working directory when left out.
         facts: What else `WriterCase` takes.
     """
@@ -89,7 +89,7 @@ def writer_case(
     return WriterCase(open_writer=lambda into: opened(into, {}), stream=made, folder=folder, broken=refused, **facts)
 
 
-def _launched(plugin: str, base: Path, place: str, role: str, config: Options) -> AbstractContextManager[Any]:
+def _launched(plugin: str, base: Path, place: Place, role: str, config: Options) -> AbstractContextManager[Any]:
     """Open a plugin in a place; in this process that needs nothing but the SDK."""
     from dativo_ingest import opening
     from dativo_ingest.loader.path import plugin_ref
@@ -98,7 +98,8 @@ def _launched(plugin: str, base: Path, place: str, role: str, config: Options) -
     ref: PluginRef = plugin_ref(plugin, base)
     if place == "local":
         return (opening.open_reader if role == "reader" else opening.open_writer)(ref, config)
-    chosen = launcher(place)
+    options = {"launcher": place} if isinstance(place, str) else dict(place)
+    chosen = launcher(options.pop("launcher"), options)
     return (chosen.reader if role == "reader" else chosen.writer)(ref, config)
 
 
@@ -142,7 +143,7 @@ def reader_tests(
     stream: Stream | str = "",
     *,
     exempt: Mapping[str, str] | None = None,
-    place: str = "local",
+    place: Place = "local",
     **facts: Any,
 ) -> type[PluginTests]:
     """Make a class with a test for each check of a reader; give it a name that starts with ``Test``.
@@ -171,7 +172,7 @@ def writer_tests(
     *,
     commits: bool,
     exempt: Mapping[str, str] | None = None,
-    place: str = "local",
+    place: Place = "local",
     **facts: Any,
 ) -> type[PluginTests]:
     """Make a class with a test for each check of a writer; arguments as `reader_tests` and `writer_case`."""
