@@ -246,6 +246,14 @@ CODES: dict[str, tuple[str, str]] = {
         "A cloud could not build or start the function of a plugin.",
         "What the cloud said is in the message: most often a requirement that it cannot install, or a service account.",
     ),
+    "FUNCTION_NOT_READY": (
+        "A function was deployed and did not become active in time.",
+        "Read the reason in the message; raise `start_seconds` of the place.",
+    ),
+    "FUNCTION_REFUSED": (
+        "The cloud does not take a function with these settings.",
+        "Read its words in the message, and correct the settings of the place.",
+    ),
     "FUNCTION_ROWS_LOST": (
         "The rows that came from a cloud function, or went to it, are not those that were sent.",
         "Nothing of them was taken; run again, and look whether something else deletes objects of the staging folder.",
@@ -262,9 +270,17 @@ CODES: dict[str, tuple[str, str]] = {
         "The cloud that runs a function does not answer.",
         "Check the network and the endpoint; the run tries again by itself.",
     ),
+    "GLIBC_TOO_NEW": (
+        "A library or program was built against a newer glibc than the function's runtime has.",
+        "Build it with cargo-zigbuild for the version in the message or in an older container, or choose a newer runtime.",
+    ),
     "INCOMPLETE_CREDENTIALS": (
         "Only one half of a key pair is there.",
         "Give access_key_id and secret_access_key, or neither to use the ordinary AWS chain.",
+    ),
+    "LIBRARY_UNREADABLE": (
+        "A file that is to be packed for a function is no library of Linux, or cut short.",
+        "Build or fetch it again.",
     ),
     "MERGE_BAD_HISTORY": (
         "A table that is to keep history has several rows of one key that hold since the same moment.",
@@ -649,6 +665,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A file's name does not tell its format.",
         "Set `format` of the source to csv, json or parquet.",
     ),
+    "UNKNOWN_RUNTIME": (
+        "The runtime of a function is none that is known.",
+        "Write provided.al2023, provided.al2 or a Python such as python3.12.",
+    ),
     "UNKNOWN_STORAGE": (
         "A path has a scheme that is no storage, or another bucket than the one that was opened.",
         "Use a local path, s3:// or gs://.",
@@ -708,6 +728,10 @@ CODES: dict[str, tuple[str, str]] = {
     "WRITE_FAILED": (
         "Rows could not be written as Parquet.",
         "The cause is in the log of the step; nothing of the unit was left.",
+    ),
+    "WRONG_MACHINE": (
+        "A library was built for another machine than the function has.",
+        "Build it for the architecture in the message, or change `architecture` of the place.",
     ),
     "WRONG_ROLE": (
         "A job uses a recipe as a source or target that is not one.",

@@ -1,0 +1,1 @@
+"""Plugins in functions of AWS Lambda. Here is what deploys and invokes them."""

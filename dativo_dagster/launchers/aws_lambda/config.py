@@ -1,0 +1,97 @@
+"""The options of a function of AWS Lambda, as a job says them under `place`. What AWS would refuse is refused here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
+
+from dativo_dagster.functions.dependencies import System
+
+_AL2, _AL2023 = (2, 26), (2, 34)
+RUNTIMES = {
+    "python3.10": _AL2,
+    "python3.11": _AL2,
+    "python3.12": _AL2023,
+    "python3.13": _AL2023,
+    "provided.al2": _AL2,
+    "provided.al2023": _AL2023,
+}
+"""Runtimes and the glibc of their system: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html"""
+OLD_RUNTIMES = frozenset({"python3.10", "python3.11", "provided.al2"})
+"""Those on Amazon Linux 2, which is at its end of life."""
+_RESERVED = frozenset({"PATH", "LD_LIBRARY_PATH", "TZ", "_HANDLER", "_X_AMZN_TRACE_ID"})
+_RESERVED_PREFIXES = ("AWS_", "LAMBDA_")
+_ENVIRONMENT_BYTES = 4096
+
+
+class Config(BaseModel):
+    """One function serves one tenant and one plugin with these settings.
+
+    Attributes:
+        runtime: Left out: ``python3.12`` for classes, ``provided.al2023`` for libraries.
+        memory_mb: Memory of the function; processors grow with it.
+        timeout_seconds: How long one verb may take.
+        ephemeral_storage_mb: Size of ``/tmp``, where a writer's files lie until they are carried away.
+        architecture: Of the processor.
+        requirements: Packages that the plugin needs, as pip reads them.
+        layers: ARNs of layers to add.
+        role_arn: The role that the function takes on; left out: one is made that may log and reach its staging folder.
+        subnets: Of the VPC that the function joins, with ``security_groups``.
+        environment: Variables of the function. Anybody who may see the function may read them.
+        tags: Of the function, besides ours.
+        region: Left out: as boto3 finds it.
+        endpoint_url: Where the interfaces of AWS are answered instead of at Amazon.
+        keep: Whether the function stays for the next run; `dativo gc` collects it by its age.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    runtime: str | None = None
+    memory_mb: Annotated[int, Field(ge=128, le=10240)] = 1024
+    timeout_seconds: Annotated[int, Field(ge=1, le=900)] = 900
+    ephemeral_storage_mb: Annotated[int, Field(ge=512, le=10240)] = 512
+    architecture: Literal["x86_64", "arm64"] = "x86_64"
+    requirements: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    role_arn: str | None = None
+    subnets: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    environment: dict[str, str] = Field(default_factory=dict)
+    tags: dict[str, str] = Field(default_factory=dict)
+    region: str | None = None
+    endpoint_url: str | None = None
+    start_seconds: PositiveFloat = 120
+    keep: bool = True
+
+    @field_validator("runtime")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        if value is not None and value not in RUNTIMES:
+            known = ", ".join(RUNTIMES)
+            message = f"{value!r} is no runtime of AWS Lambda that runs plugins; known are {known}"
+            raise ValueError(message)
+        return value
+
+    @field_validator("environment")
+    @classmethod
+    def _allowed(cls, value: dict[str, str]) -> dict[str, str]:
+        if bad := sorted(name for name in value if name in _RESERVED or name.startswith(_RESERVED_PREFIXES)):
+            message = f"AWS Lambda sets {', '.join(bad)} itself; take other names"
+            raise ValueError(message)
+        if (size := sum(len(f"{name}{text}".encode()) for name, text in value.items())) > _ENVIRONMENT_BYTES:
+            message = f"the variables take {size} bytes, and AWS Lambda takes {_ENVIRONMENT_BYTES}"
+            raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _joined(self) -> Config:
+        if bool(self.subnets) != bool(self.security_groups):
+            message = "a VPC is joined by `subnets` and `security_groups` together; one of them is missing"
+            raise ValueError(message)
+        return self
+
+    def system(self, runtime: str) -> System:
+        """Give what the packages for a Python runtime must run on."""
+        machine = "aarch64" if self.architecture == "arm64" else "x86_64"
+        return System(runtime.removeprefix("python"), RUNTIMES[runtime], machine)

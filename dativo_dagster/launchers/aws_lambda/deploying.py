@@ -1,0 +1,160 @@
+"""Deploys a function once for each content and settings; what is deployed already is only looked up.
+
+The name of a function holds its tenant, its plugin and a hash of all that it is made of: no two tenants share one, and
+another version is another function beside the first, so that a run never changes what another one uses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.functions.package import DIRECT_BYTES, Package, check_unzipped
+from dativo_ingest.exceptions import AuthenticationError, ConfigurationError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from dativo_dagster.launchers.aws_lambda.config import Config
+
+_NAME_CHARACTERS = 64
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
+_ASSUMED_SECONDS = 60.0
+"""How long a new role may take until Lambda can take it on; Amazon says that it is some seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What a function is made of."""
+
+    tenant: str
+    plugin: str
+    runtime: str
+    handler: str
+    role_arn: str
+    package: Package
+    layers: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def function_name(made: Made, config: Config) -> str:
+    """Name a function: ``dativo-<tenant>-<plugin>-<hash>``, of 64 characters at most.
+
+    A name that had to be shortened or cleaned is still its tenant's own: the hash knows the whole.
+    """
+    settings = config.model_dump(mode="json", exclude={"keep", "start_seconds", "endpoint_url"})
+    facts = [settings, made.tenant, made.plugin, made.runtime, made.handler, made.role_arn, made.package.hash]
+    digest = hashlib.sha256(json.dumps([*facts, made.layers]).encode()).hexdigest()[:16]
+    room = (_NAME_CHARACTERS - len(f"dativo---{digest}")) // 2
+    return f"dativo-{_plain(made.tenant)[:room]}-{_plain(Path(made.plugin).stem)[:room]}-{digest}"
+
+
+def deploy(client: Any, made: Made, config: Config) -> str:
+    """Deploy a function unless it is there, wait until it is active, and give its name.
+
+    Raises:
+        ConfigurationError: ``PACKAGE_TOO_LARGE``; ``FUNCTION_REFUSED``: AWS does not take the settings.
+        AuthenticationError: ``FUNCTION_DENIED``: these credentials may not deploy.
+        TransientError: ``FUNCTION_NOT_READY``: it did not become active in time.
+    """
+    check_unzipped({"plugin and SDK": made.package.unzipped})
+    if len(made.package.data) > DIRECT_BYTES:
+        raise ConfigurationError(
+            f"plugin {made.plugin} takes {len(made.package.data) / 1e6:.0f} MB packed, and AWS Lambda takes "
+            f"{DIRECT_BYTES / 1e6:.0f} MB; put large files into a layer or an image",
+            "PACKAGE_TOO_LARGE",
+        )
+    name = function_name(made, config)
+    with _refusals(name):
+        if not _exists(client, name):
+            _create(client, name, made, config)
+        _wait(client, name, config.start_seconds)
+    return name
+
+
+def _exists(client: Any, name: str) -> bool:
+    try:
+        client.get_function_configuration(FunctionName=name)
+    except client.exceptions.ResourceNotFoundException:
+        return False
+    return True
+
+
+def _create(client: Any, name: str, made: Made, config: Config) -> None:
+    request = {
+        "FunctionName": name,
+        "Runtime": made.runtime,
+        "Handler": made.handler,
+        "Role": made.role_arn,
+        "Code": {"ZipFile": made.package.data},
+        "Timeout": config.timeout_seconds,
+        "MemorySize": config.memory_mb,
+        "EphemeralStorage": {"Size": config.ephemeral_storage_mb},
+        "Architectures": [config.architecture],
+        "Layers": [*made.layers, *config.layers],
+        "Environment": {"Variables": dict(config.environment)},
+        "Tags": {**config.tags, **made.tags},
+        "Description": f"dativo: {Path(made.plugin).name} of {made.tenant}",
+    }
+    if config.subnets:
+        request["VpcConfig"] = {"SubnetIds": [*config.subnets], "SecurityGroupIds": [*config.security_groups]}
+    end = time.monotonic() + _ASSUMED_SECONDS
+    while True:
+        try:
+            client.create_function(**request)
+        except client.exceptions.ResourceConflictException:
+            pass  # another host deploys the same content under the same name: it is waited for like our own
+        except client.exceptions.InvalidParameterValueException as error:
+            if "cannot be assumed" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(2)
+            continue
+        return
+
+
+def _wait(client: Any, name: str, seconds: float) -> None:
+    from botocore.exceptions import WaiterError
+
+    try:
+        waiter = client.get_waiter("function_active_v2")
+        waiter.wait(FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": max(1, int(seconds))})
+    except WaiterError as error:
+        reason = (error.last_response or {}).get("Configuration", {}).get("StateReason", "no reason given")
+        raise TransientError(
+            f"function {name} did not become active in {seconds:g} seconds ({reason}); raise `start_seconds`, and "
+            "look at its state in the console",
+            "FUNCTION_NOT_READY",
+            {"function": name},
+        ) from error
+
+
+@contextlib.contextmanager
+def _refusals(name: str) -> Iterator[None]:
+    from botocore.exceptions import ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+        if code in _DENIED:
+            raise AuthenticationError(
+                f"function {name} cannot be deployed with these credentials ({code}: {said}); docs/places-aws.md has "
+                "the policy that they need",
+                "FUNCTION_DENIED",
+                {"function": name, "code": code},
+            ) from error
+        raise ConfigurationError(
+            f"AWS does not take function {name} ({code}: {said}); correct the settings of its place",
+            "FUNCTION_REFUSED",
+            {"function": name, "code": code},
+        ) from error
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-") or "x"

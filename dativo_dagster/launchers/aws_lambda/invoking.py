@@ -1,0 +1,87 @@
+"""One deployed function, as `functions.cloud` wants it: what boto3 answers is told in the words of its faults."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.functions import faults
+from dativo_dagster.functions.cloud import Answer, Limits
+
+if TYPE_CHECKING:
+    from dativo_dagster.functions.prices import Price
+    from dativo_ingest.exceptions import DativoError
+
+PAYLOAD_BYTES = 6 * 1024 * 1024
+"""https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+_BILLED = re.compile(r"Billed Duration: (\d+) ms")
+_PEAK = re.compile(r"Max Memory Used: (\d+) MB")
+_THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "EC2ThrottledException"})
+_DENIED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "InvalidSignatureException",
+        "KMSAccessDeniedException",
+        "UnrecognizedClientException",
+    }
+)
+
+
+class LambdaFunction:
+    """Invokes one function; its client tries nothing twice."""
+
+    place = "aws_lambda"
+
+    def __init__(self, client: Any, function: str, limits: Limits, price: Price | None = None) -> None:
+        self.client, self.function, self.limits, self.price = client, function, limits, price
+
+    def invoke(self, payload: bytes, seconds: float) -> Answer:  # noqa: ARG002 - the function's own timeout counts
+        """Send a request and wait for its reply."""
+        if len(payload) > self.limits.request_bytes:
+            raise faults.beyond(self.function, "the request in bytes", len(payload), self.limits.request_bytes)
+        said = self._call(payload)
+        body, log = said["Payload"].read(), base64.b64decode(said.get("LogResult", "")).decode("utf-8", "replace")
+        if said.get("FunctionError"):
+            raise self._fault(json.loads(body), log)
+        billed, peak = _BILLED.search(log), _PEAK.search(log)
+        return Answer(
+            payload=body,
+            function=self.function,
+            seconds=int(billed[1]) / 1000 if billed else 0.0,
+            peak_mb=int(peak[1]) if peak else None,
+            started="Init Duration" in log if billed else None,
+            log=log,
+        )
+
+    def _call(self, payload: bytes) -> dict[str, Any]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return dict(self.client.invoke(FunctionName=self.function, LogType="Tail", Payload=payload))
+        except ClientError as error:
+            raise self._refusal(error.response) from error
+        except BotoCoreError as error:
+            raise faults.unreachable(self.function, str(error)) from error
+
+    def _refusal(self, response: dict[str, Any]) -> DativoError:
+        code, message = response["Error"]["Code"], response["Error"].get("Message", "")
+        if code in _THROTTLED:
+            after = response.get("retryAfterSeconds")
+            return faults.throttled(self.function, float(after) if after else None, code=code)
+        if code in _DENIED:
+            return faults.denied(self.function, code, code=code)
+        return faults.crashed(self.function, f"{code}: {message}", code=code)
+
+    def _fault(self, said: dict[str, Any], log: str) -> DativoError:
+        kind, message = str(said.get("errorType", "")), str(said.get("errorMessage", ""))
+        details = {"remote_type": kind, "log": log, "traceback": "".join(said.get("stackTrace") or [])}
+        if kind == "Sandbox.Timedout" or "Task timed out" in message:
+            return faults.timed_out(self.function, self.limits.seconds, **details)
+        if kind in {"Runtime.OutOfMemory", "Runtime.ExitError"} and ("signal: killed" in message or "Memory" in kind):
+            return faults.out_of_memory(self.function, self.limits.memory_mb, **details)
+        # What cannot be imported, or answers too much, does so the next time, too.
+        return faults.crashed(self.function, f"{kind}: {message}", retryable=kind == "Runtime.ExitError", **details)

@@ -1,0 +1,126 @@
+"""Functions of AWS Lambda, deployed and invoked where roles and containers are real."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dativo_dagster.functions.cloud import Limits
+from dativo_dagster.functions.package import pack
+from dativo_dagster.launchers.aws_lambda.config import Config
+from dativo_dagster.launchers.aws_lambda.deploying import Made, deploy
+from dativo_dagster.launchers.aws_lambda.invoking import PAYLOAD_BYTES, LambdaFunction
+from dativo_ingest.exceptions import ConfigurationError, DativoError, SandboxError, TransientError
+from tests.servers.aws import AwsServer, serve
+
+pytestmark = [pytest.mark.integration, pytest.mark.docker, pytest.mark.xdist_group("aws")]
+
+MAIN = b"""
+import os, time
+def handler(event, context):
+    verb = event["verb"]
+    if verb == "exit":
+        os._exit(3)
+    if verb == "hang":
+        time.sleep(60)
+    if verb == "fill":
+        held = [bytearray(os.urandom(1 << 20)) for _ in range(2000)]
+    if verb == "raise":
+        raise ValueError("no such order")
+    return {"verb": verb, "variable": os.environ.get("COLOUR")}
+"""
+CONFIG = Config(runtime="python3.11", memory_mb=256, timeout_seconds=3, environment={"COLOUR": "blue"})
+
+
+@pytest.fixture(scope="module")
+def aws(docker_engine: Any, base_images: None) -> Iterator[AwsServer]:
+    with serve(docker_engine) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def made(aws: AwsServer) -> Made:
+    return Made(
+        tenant="acme",
+        plugin="/jobs/plugins/orders.py",
+        runtime="python3.11",
+        handler="main.handler",
+        role_arn=aws.role(),
+        package=pack({"main.py": MAIN}),
+    )
+
+
+@pytest.fixture(scope="module")
+def function(aws: AwsServer, made: Made) -> LambdaFunction:
+    client = aws.client("lambda")
+    limits = Limits(request_bytes=PAYLOAD_BYTES, reply_bytes=PAYLOAD_BYTES, seconds=3, memory_mb=256)
+    return LambdaFunction(client, deploy(client, made, CONFIG), limits)
+
+
+def ask(function: LambdaFunction, verb: str) -> Any:
+    return function.invoke(json.dumps({"verb": verb}).encode(), 3)
+
+
+def test_a_function_answers_and_tells_what_it_cost(function: LambdaFunction) -> None:
+    answer = ask(function, "spec")
+    assert json.loads(answer.payload) == {"verb": "spec", "variable": "blue"}
+    assert answer.seconds > 0
+    assert answer.peak_mb == 256
+    assert "START RequestId" in answer.log
+
+
+def test_what_is_deployed_already_is_not_deployed_again(aws: AwsServer, made: Made, function: LambdaFunction) -> None:
+    client = aws.client("lambda")
+    before = client.get_function_configuration(FunctionName=function.function)
+    assert deploy(client, made, CONFIG) == function.function
+    after = client.get_function_configuration(FunctionName=function.function)
+    assert (after["RevisionId"], after["LastModified"]) == (before["RevisionId"], before["LastModified"])
+
+
+def test_hosts_that_deploy_the_same_at_once_share_one_function(aws: AwsServer, made: Made) -> None:
+    mine = replace(made, tenant="together")
+    with ThreadPoolExecutor(3) as threads:
+        names = list(threads.map(lambda _: deploy(aws.client("lambda"), mine, CONFIG), range(3)))
+    assert len(set(names)) == 1
+
+
+@pytest.mark.parametrize(
+    ("verb", "kind", "code"),
+    [
+        ("hang", TransientError, "FUNCTION_TIMEOUT"),
+        ("exit", SandboxError, "FUNCTION_CRASHED"),
+        ("fill", SandboxError, "PLUGIN_OUT_OF_MEMORY"),
+    ],
+)
+def test_a_function_that_does_not_end_by_itself_is_told_apart_and_the_next_call_works(
+    function: LambdaFunction, verb: str, kind: type[DativoError], code: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        ask(function, verb)
+    assert caught.value.error_code == code
+    assert json.loads(ask(function, "spec").payload)["verb"] == "spec"
+
+
+def test_what_the_entry_file_raises_is_told_with_its_lines(function: LambdaFunction) -> None:
+    with pytest.raises(SandboxError, match="ValueError: no such order") as caught:
+        ask(function, "raise")
+    assert "main.py" in caught.value.details["traceback"]
+    assert not caught.value.retryable
+
+
+def test_a_function_that_is_gone_is_named(aws: AwsServer, function: LambdaFunction) -> None:
+    gone = LambdaFunction(aws.client("lambda"), "dativo-gone", function.limits)
+    with pytest.raises(SandboxError, match=r"dativo-gone .*ResourceNotFoundException"):
+        ask(gone, "spec")
+
+
+def test_a_role_that_there_is_not_is_refused_with_the_words_of_aws(aws: AwsServer, made: Made) -> None:
+    bad = replace(made, role_arn="arn:aws:iam::000000000000:role/nobody-has-it")
+    with pytest.raises(ConfigurationError) as caught:
+        deploy(aws.client("lambda"), bad, CONFIG)
+    assert caught.value.error_code == "FUNCTION_REFUSED"

@@ -1,0 +1,146 @@
+"""What AWS Lambda would refuse is refused before any call, and what it answers is told in our errors."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from pydantic import ValidationError
+
+from dativo_dagster.functions.cloud import Limits
+from dativo_dagster.functions.package import Package, pack
+from dativo_dagster.launchers.aws_lambda.config import Config
+from dativo_dagster.launchers.aws_lambda.deploying import Made, deploy, function_name
+from dativo_dagster.launchers.aws_lambda.invoking import LambdaFunction
+from dativo_ingest.exceptions import AuthenticationError, ConfigurationError, DativoError, RateLimitError
+
+ROLE = "arn:aws:iam::000000000000:role/one"
+
+
+def made(**changes: Any) -> Made:
+    facts = {
+        "tenant": "acme",
+        "plugin": "/jobs/orders.py",
+        "runtime": "python3.12",
+        "handler": "main.handler",
+        "role_arn": ROLE,
+        "package": pack({"main.py": b""}),
+    }
+    return Made(**{**facts, **changes})
+
+
+@pytest.fixture
+def client() -> Any:
+    return boto3.client("lambda", region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"memory_mb": 127}, "memory_mb"),
+        ({"memory_mb": 10241}, "memory_mb"),
+        ({"timeout_seconds": 901}, "timeout_seconds"),
+        ({"ephemeral_storage_mb": 511}, "ephemeral_storage_mb"),
+        ({"runtime": "python2.7"}, "is no runtime of AWS Lambda that runs plugins"),
+        ({"environment": {"AWS_REGION": "x"}}, "AWS_REGION"),
+        ({"environment": {"_HANDLER": "x"}}, "_HANDLER"),
+        ({"environment": {"A": "x" * 4096}}, "4097 bytes"),
+        ({"subnets": ["subnet-1"]}, "security_groups"),
+    ],
+)
+def test_what_aws_would_refuse_is_refused_before_any_call(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Config(**options)
+
+
+def test_packages_are_resolved_for_the_system_of_the_runtime() -> None:
+    assert Config().system("python3.11").glibc == (2, 26)
+    assert Config(architecture="arm64").system("python3.13").platforms[0] == "manylinux_2_34_aarch64"
+
+
+def test_a_function_is_named_by_all_that_it_is_made_of() -> None:
+    names = {
+        function_name(made(), Config()),
+        function_name(made(tenant="other"), Config()),
+        function_name(made(plugin="/jobs/other.py"), Config()),
+        function_name(made(package=pack({"main.py": b"1"})), Config()),
+        function_name(made(), Config(memory_mb=512)),
+        function_name(made(layers=("arn:1",)), Config()),
+        function_name(made(role_arn=f"{ROLE}s"), Config()),
+    }
+    assert len(names) == 7
+    assert function_name(made(), Config(keep=False)) in names
+
+
+def test_tenants_that_look_alike_when_shortened_never_share_a_function() -> None:
+    long = "a" * 80
+    names = {function_name(made(tenant=tenant), Config()) for tenant in (f"{long}1", f"{long}2", "a b", "a-b")}
+    assert len(names) == 4
+    assert all(len(name) <= 64 for name in names)
+
+
+def test_a_package_that_aws_would_not_take_is_refused_before_any_call(client: Any) -> None:
+    with Stubber(client):  # any call would fail
+        for package in (Package(b"x" * 50_000_001, 1), Package(b"", 250_000_001)):
+            with pytest.raises(ConfigurationError) as caught:
+                deploy(client, made(package=package), Config())
+            assert caught.value.error_code == "PACKAGE_TOO_LARGE"
+
+
+def test_a_role_that_cannot_be_assumed_yet_is_tried_again_and_a_function_made_meanwhile_is_taken(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dativo_dagster.launchers.aws_lambda.deploying.time.sleep", lambda _: None)
+    refused = "The role defined for the function cannot be assumed by Lambda."
+    with Stubber(client) as answers:
+        answers.add_client_error("get_function_configuration", "ResourceNotFoundException")
+        answers.add_client_error("create_function", "InvalidParameterValueException", refused)
+        answers.add_client_error("create_function", "ResourceConflictException")
+        answers.add_response("get_function", {"Configuration": {"State": "Active"}})
+        assert deploy(client, made(), Config()) == function_name(made(), Config())
+        answers.assert_no_pending_responses()
+
+
+def test_a_host_that_may_not_deploy_is_told_where_the_policy_is(client: Any) -> None:
+    with Stubber(client) as answers:
+        answers.add_client_error("get_function_configuration", "AccessDeniedException", "not authorized")
+        with pytest.raises(AuthenticationError, match=r"docs/places-aws\.md"):
+            deploy(client, made(), Config())
+
+
+@pytest.mark.parametrize(
+    ("answered", "kind", "code"),
+    [
+        ("TooManyRequestsException", RateLimitError, "FUNCTION_THROTTLED"),
+        ("AccessDeniedException", AuthenticationError, "FUNCTION_DENIED"),
+        ("ServiceException", DativoError, "FUNCTION_CRASHED"),
+    ],
+)
+def test_what_aws_answers_is_told_in_our_errors(client: Any, answered: str, kind: type[DativoError], code: str) -> None:
+    function = LambdaFunction(client, "one", LIMITS)
+    with Stubber(client) as answers:
+        answers.add_client_error("invoke", answered)
+        with pytest.raises(kind) as caught:
+            function.invoke(b"{}", 1)
+    assert caught.value.error_code == code
+
+
+def test_a_request_that_is_too_large_is_refused_before_the_call(client: Any) -> None:
+    with Stubber(client), pytest.raises(ConfigurationError, match="request in bytes"):
+        LambdaFunction(client, "one", LIMITS).invoke(b"x" * 101, 1)
+
+
+def test_the_report_tells_what_was_billed_and_whether_the_instance_was_new(client: Any) -> None:
+    log = b"REPORT RequestId: 1\tBilled Duration: 123 ms\tMax Memory Used: 77 MB\tInit Duration: 250.00 ms"
+    report = base64.b64encode(log).decode()
+    with Stubber(client) as answers:
+        answers.add_response("invoke", {"StatusCode": 200, "Payload": io.BytesIO(b"{}"), "LogResult": report})
+        answer = LambdaFunction(client, "one", LIMITS).invoke(b"{}", 1)
+    assert (answer.seconds, answer.peak_mb, answer.started) == (0.123, 77, True)
+
+
+LIMITS = Limits(request_bytes=100, reply_bytes=100, seconds=3, memory_mb=256)
