@@ -61,7 +61,7 @@ def _export(job: Job, args: argparse.Namespace, console: Console) -> int:
 
 
 def _show(result: ReplayResult, console: Console) -> None:
-    from dativo_dagster.pipeline.stage import describe
+    from dativo_dagster.pipeline.units import describe
 
     name = console.style(result.stream, "bold")
     if result.finished:

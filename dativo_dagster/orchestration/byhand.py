@@ -64,7 +64,7 @@ def read_rows(reader: Reader, stream: JobStream) -> Iterator[pa.RecordBatch]:
         ValidationError: A row breaks the contract.
     """
     from dativo_dagster.config.forplugins import source_stream
-    from dativo_dagster.pipeline.stage import describe
+    from dativo_dagster.pipeline.units import describe
     from dativo_dagster.validation.compile import compile_contract
     from dativo_dagster.validation.enforce import Enforcer
 

@@ -1,6 +1,6 @@
 """Batches of a source become batches of the contract, and rows that break it are set aside with the reason.
 
-One `Enforcer` a unit; `pipeline.stage` feeds it. No row is lost: of every batch, good and rejected rows add up.
+One `Enforcer` a unit; `pipeline.units` feeds it. No row is lost: of every batch, good and rejected rows add up.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from dativo_dagster.config.contract import Contract, Field, Rule
 from dativo_dagster.config.job import Job, JobStream, Source, Target, Validation
 from dativo_dagster.config.types import parse_type
 from dativo_dagster.pipeline.plan import make_plan
-from dativo_dagster.pipeline.stage import Parts, merge_violations, stage, unit_name
+from dativo_dagster.pipeline.stage import Parts, merge_violations, stage
+from dativo_dagster.pipeline.units import unit_name
 from dativo_ingest.exceptions import PluginError, TransientError, ValidationError
 from dativo_ingest.model import Stream, Unit, Violation
 from tests.fakes.memory import MemoryReader, MemoryTable
