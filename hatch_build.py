@@ -17,6 +17,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from packaging.tags import platform_tags
 
 NATIVE = "dativo_dagster/native"
+PROGRAM = "lambda_bootstrap"  # what runs native plugins in AWS Lambda
 
 
 class Libraries(BuildHookInterface[Any]):
@@ -33,8 +34,8 @@ class Libraries(BuildHookInterface[Any]):
         subprocess.run(["bash", "scripts/rust", "build"], cwd=self.root, check=True)  # noqa: S607 - our script
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{next(platform_tags())}"
-        for library in Path(self.root, NATIVE).glob("lib*"):
-            build_data["force_include"][str(library)] = f"{NATIVE}/{library.name}"
+        for built in [*Path(self.root, NATIVE).glob("lib*"), Path(self.root, NATIVE, PROGRAM)]:
+            build_data["force_include"][str(built)] = f"{NATIVE}/{built.name}"
 
 
 def _cannot() -> str | None:

@@ -197,6 +197,18 @@ CODES: dict[str, tuple[str, str]] = {
         "The file of a database cannot be read or written.",
         "Check the disk, and owner and mode of the file.",
     ),
+    "DOCKER_REFUSED": (
+        "The Docker engine refused what a place asked of it.",
+        "Do what the message says: it has the engine's words.",
+    ),
+    "DOCKER_REMOTE": (
+        "The Docker engine is on another machine, and shares no socket with this one.",
+        "Run the job where the engine is, or unset DOCKER_HOST.",
+    ),
+    "DOCKER_UNAVAILABLE": (
+        "A plugin is to run in a container, and no Docker engine answers.",
+        "Start it: `docker info` must work for this user. Or choose another place.",
+    ),
     "DUPLICATE_COLUMN": (
         "The source has two columns with one name.",
         "Give each column of the source its own name.",
@@ -272,7 +284,15 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "GLIBC_TOO_NEW": (
         "A library or program was built against a newer glibc than the function's runtime has.",
-        "Build it with cargo-zigbuild for the version in the message or in an older container, or choose a newer runtime.",
+        "Build it with cargo-zigbuild for the version in the message or in an older container, or take a newer runtime.",
+    ),
+    "IMAGE_MISSING": (
+        "The Docker engine has no such image and cannot pull it.",
+        "Load it with `docker load` or pull it, or name another `image`.",
+    ),
+    "IMAGE_UNFIT": (
+        "No image for plugins can be built from what the job names.",
+        "Give an `image` with Python and pyarrow, and `requirements` that pip finds; the message has the engine's words.",
     ),
     "INCOMPLETE_CREDENTIALS": (
         "Only one half of a key pair is there.",
@@ -309,6 +329,10 @@ CODES: dict[str, tuple[str, str]] = {
     "MODE_UNSUPPORTED": (
         "A target cannot write in this mode.",
         "Take one of the modes in the message, or another target; docs/targets.md has them all.",
+    ),
+    "MOUNT_MISSING": (
+        "A place is to give a plugin a path that is not there.",
+        "Correct the path under `mounts`.",
     ),
     "NOTHING_TO_SEE": (
         "A file has no columns that could be told from a sample.",

@@ -25,6 +25,11 @@ def target_dir() -> Path:
     return Path(os.environ.get("CARGO_TARGET_DIR") or cache / "dativo" / "cargo")
 
 
+def native_program(name: str) -> Path:
+    """Give the program of the crate ``name``, such as the bootstrap of Lambda; built as `native_library` says."""
+    return native_library(name).parent / name
+
+
 @functools.cache
 def native_library(name: str) -> Path:
     """Give the shared library of the crate ``name``, built from the sources as they are now.

@@ -1,0 +1,166 @@
+//! What a writer is given and gives: rows that come in pieces, files that the host fetches.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
+
+use arrow::array::{RecordBatch, RecordBatchReader};
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow_ipc::reader::StreamReader;
+use dativo_plugin::{Error, Result, arrow};
+use serde_json::Value;
+
+use crate::pieces::name;
+use crate::staging::Staging;
+use crate::watch::Watch;
+
+const PAUSE: Duration = Duration::from_millis(100);
+const END: &str = "in/end.json";
+
+/// The batches that the host puts below `in/`, in order, as they come.
+pub(crate) struct Rows {
+    staging: Staging,
+    watch: Arc<Watch>,
+    number: usize,
+    ready: VecDeque<RecordBatch>,
+    schema: SchemaRef,
+}
+
+impl Rows {
+    /// Wait for the first batch; none when the host says that there is none.
+    pub(crate) fn open(staging: &Staging, watch: &Arc<Watch>) -> Result<Option<Self>> {
+        let schema = Arc::new(arrow::datatypes::Schema::empty());
+        let mut rows =
+            Self { staging: staging.clone(), watch: Arc::clone(watch), number: 0, ready: VecDeque::new(), schema };
+        let Some(first) = rows.pull()? else { return Ok(None) };
+        rows.schema = first.schema();
+        rows.ready.push_front(first);
+        Ok(Some(rows))
+    }
+
+    fn pull(&mut self) -> Result<Option<RecordBatch>> {
+        while self.ready.is_empty() {
+            self.number += 1;
+            let Some(key) = self.wait_for(&format!("in/{}", name(self.number)))? else { return Ok(None) };
+            self.ready = batches(&self.staging.get(&key)?)?;
+            self.staging.delete(&key)?;
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    /// Wait for a piece; none when it is behind the last.
+    fn wait_for(&self, key: &str) -> Result<Option<String>> {
+        loop {
+            self.watch.go_on()?;
+            let names = self.staging.names()?;
+            if names.contains(key) {
+                return Ok(Some(key.to_owned()));
+            }
+            if names.contains(END) {
+                return self.at_end(&names);
+            }
+            sleep(PAUSE);
+        }
+    }
+
+    fn at_end(&self, names: &BTreeSet<String>) -> Result<Option<String>> {
+        let pieces = self.staging.json(END)?["pieces"].as_u64().unwrap_or(0);
+        if pieces < self.number as u64 {
+            return Ok(None);
+        }
+        let left = names.iter().filter(|name| name.starts_with("in/")).count();
+        Err(Error::new(
+            "FUNCTION_ROWS_LOST",
+            format!("piece {} of {pieces} is gone; {left} objects lie there", self.number),
+        ))
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.pull().map_err(|error| ArrowError::ExternalError(Box::new(error))).transpose()
+    }
+}
+
+impl RecordBatchReader for Rows {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+/// Read the streams that stand one behind the other.
+fn batches(data: &[u8]) -> Result<VecDeque<RecordBatch>> {
+    let broken = |error: ArrowError| Error::plugin(format!("a piece of rows is broken: {error}"));
+    let (mut found, mut at) = (VecDeque::new(), Cursor::new(data));
+    while at.position() < data.len() as u64 {
+        for batch in StreamReader::try_new(&mut at, None).map_err(broken)? {
+            found.push_back(batch.map_err(broken)?);
+        }
+    }
+    Ok(found)
+}
+
+/// A folder of this sandbox for the files of one invocation; removed with the object.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new(id: &str) -> Result<Self> {
+        let safe: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        let path = std::env::temp_dir().join(format!("dativo-{safe}"));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn base(&self) -> String {
+        format!("file://{}/", self.0.display())
+    }
+
+    /// Put the files below `out/` of the staging, and name them so.
+    pub(crate) fn carry(&self, mut answer: Value, staging: &Staging) -> Result<Value> {
+        for file in answer["files"].as_array_mut().into_iter().flatten() {
+            let path = file["path"].as_str().unwrap_or_default();
+            let inside = self.inside(path)?;
+            let key = format!("out/{inside}");
+            staging.put_file(&key, &self.0.join(&inside))?;
+            file["path"] = key.into();
+            file["bytes"] = std::fs::metadata(self.0.join(&inside))?.len().into();
+        }
+        Ok(answer)
+    }
+
+    fn inside(&self, path: &str) -> Result<String> {
+        let local = Path::new(path.strip_prefix("file://").unwrap_or(path));
+        let inside = local.strip_prefix(&self.0).ok().and_then(Path::to_str).filter(|name| !name.contains(".."));
+        let outside = || Error::new("PLUGIN_BAD_RESULT", format!("wrote {path}, which is not below the given base"));
+        inside.map(str::to_owned).ok_or_else(outside)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            eprintln!("{} could not be removed: {error}", self.0.display());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_outside_of_the_folder_is_refused_and_the_folder_goes_with_the_invocation() {
+        let folder = Folder::new("test/../1").unwrap();
+        let path = folder.0.clone();
+        assert_eq!(folder.inside(&format!("{}a/b.parquet", folder.base())).unwrap(), "a/b.parquet");
+        assert_eq!(folder.inside("file:///etc/passwd").unwrap_err().code(), "PLUGIN_BAD_RESULT");
+        drop(folder);
+        assert!(!path.exists());
+    }
+}

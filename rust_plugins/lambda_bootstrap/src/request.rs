@@ -1,0 +1,109 @@
+//! What the host asks for: the request of `dativo_ingest/functions`.
+
+use dativo_plugin::{Error, Result};
+use serde_json::{Value, json};
+
+use crate::http::Next;
+use crate::staging::Staging;
+
+const MB: u64 = 1024 * 1024;
+
+/// How much goes which way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Rows up to this size are in the answer itself.
+    pub(crate) inline_bytes: u64,
+    /// A piece is put once it is this large.
+    pub(crate) piece_bytes: u64,
+    /// How many pieces may lie unread.
+    pub(crate) ahead: usize,
+    /// How long the verb may take.
+    pub(crate) seconds: Option<f64>,
+}
+
+/// One verb of one plugin.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) role: String,
+    pub(crate) verb: String,
+    pub(crate) plugin: String,
+    pub(crate) config: Value,
+    pub(crate) arguments: Value,
+    pub(crate) staging: Option<Staging>,
+    pub(crate) limits: Limits,
+    pub(crate) tags: Value,
+}
+
+impl Request {
+    /// Read a request.
+    pub(crate) fn of(next: &Next) -> Result<Self> {
+        let body: Value = serde_json::from_slice(&next.payload).map_err(|_| strange("is no JSON"))?;
+        if body["dativo"] != json!(1) {
+            return Err(strange("is not of version 1; deploy this function anew with the same dativo as the host"));
+        }
+        let staging = Staging::of(&body["staging"])?;
+        let config = match body["config"]["$object"].as_str() {
+            Some(name) => staging.as_ref().ok_or_else(|| strange("has no staging"))?.json(name)?,
+            None => body["config"].clone(),
+        };
+        let word = |key: &str| body[key].as_str().map(str::to_owned).ok_or_else(|| strange(&format!("lacks {key:?}")));
+        let number = |key: &str| body["limits"][key].as_u64();
+        Ok(Self {
+            role: word("role")?,
+            verb: word("verb")?,
+            plugin: body["plugin"]["path"].as_str().unwrap_or("plugin").to_owned(),
+            config,
+            arguments: body["arguments"].clone(),
+            staging,
+            limits: Limits {
+                inline_bytes: number("inline_bytes").unwrap_or(4 * MB),
+                piece_bytes: number("piece_bytes").unwrap_or(16 * MB),
+                ahead: number("ahead").and_then(|n| usize::try_from(n).ok()).unwrap_or(4).max(1),
+                seconds: body["limits"]["seconds"].as_f64(),
+            },
+            tags: body["tags"].clone(),
+        })
+    }
+
+    /// Give the staging of a verb that cannot do without.
+    pub(crate) fn staging(&self) -> Result<&Staging> {
+        self.staging.as_ref().ok_or_else(|| strange(&format!("has no staging, which {} needs", self.verb)))
+    }
+
+    /// Say which call an error is of, as Python's host does.
+    pub(crate) fn about(&self, error: Error) -> Error {
+        let stream = self.arguments["stream"]["name"].as_str();
+        let of = stream.map_or(String::new(), |name| format!(" of stream '{name}'"));
+        let error = error.context(format!("{}: {}{of}", self.plugin, self.verb));
+        let error = error.detail("plugin", self.plugin.as_str()).detail("verb", self.verb.as_str());
+        stream.map_or(error.clone(), |name| error.detail("stream", name))
+    }
+}
+
+fn strange(what: &str) -> Error {
+    Error::plugin(format!("the request to the function {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(payload: &Value) -> Next {
+        Next { id: "1".into(), deadline: None, payload: payload.to_string().into_bytes() }
+    }
+
+    #[test]
+    fn a_request_of_another_version_is_refused() {
+        let error = Request::of(&next(&json!({"dativo": 2, "role": "reader", "verb": "check"}))).unwrap_err();
+        assert!(error.message().contains("deploy this function anew"), "{error}");
+    }
+
+    #[test]
+    fn an_error_names_plugin_verb_and_stream() {
+        let request = json!({"dativo": 1, "role": "reader", "verb": "read", "plugin": {"path": "libx.so"},
+                             "arguments": {"stream": {"name": "orders"}}});
+        let error = Request::of(&next(&request)).unwrap().about(Error::config("no such file"));
+        assert_eq!(error.message(), "libx.so: read of stream 'orders': no such file");
+        assert_eq!(error.details()["stream"], "orders");
+    }
+}

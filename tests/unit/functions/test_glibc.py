@@ -1,0 +1,82 @@
+"""What a library needs of the system that loads it, read from real libraries."""
+
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dativo_dagster.functions.glibc import AL2, AL2023, UBUNTU_22, Needs, check, glibc_of, needs
+from dativo_ingest.exceptions import ConfigurationError
+from tests.native import native_program
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="libraries of Linux are looked at")
+
+HERE = platform.machine()
+OTHER = {"x86_64": "aarch64", "aarch64": "x86_64"}[HERE] if HERE in {"x86_64", "aarch64"} else "x86_64"
+
+
+@pytest.fixture
+def ours():
+    """The program that asks: any Linux has it."""
+    return Path(sys.executable).resolve()
+
+
+@pytest.mark.parametrize(
+    ("runtime", "glibc"),
+    [
+        ("provided.al2", AL2),
+        ("provided.al2023", AL2023),
+        ("python3.10", AL2),
+        ("python3.11", AL2),
+        ("python3.12", AL2023),
+        ("python3.13", AL2023),
+        ("python312", UBUNTU_22),
+    ],
+)
+def test_each_runtime_has_its_glibc(runtime, glibc):
+    assert glibc_of(runtime) == glibc
+
+
+def test_an_unknown_runtime_is_refused():
+    with pytest.raises(ConfigurationError, match="nodejs20") as refused:
+        glibc_of("nodejs20.x")
+    assert refused.value.error_code == "UNKNOWN_RUNTIME"
+
+
+@pytest.mark.rust
+def test_the_bootstrap_runs_on_amazon_linux_2023_and_is_refused_where_glibc_is_older():
+    bootstrap = native_program("lambda_bootstrap")
+    check(bootstrap, "provided.al2023", HERE)
+    found = needs(bootstrap)
+    assert found.machine == HERE
+    if found.glibc > AL2:
+        with pytest.raises(ConfigurationError, match=r"zigbuild.*-gnu\.2\.26") as refused:
+            check(bootstrap, "provided.al2", HERE)
+        assert refused.value.error_code == "GLIBC_TOO_NEW"
+        assert refused.value.details["needs"] == f"2.{found.glibc[1]}"
+
+
+@pytest.mark.skipif(shutil.which("objdump") is None, reason="the other opinion is objdump's")
+def test_the_highest_version_is_the_one_that_objdump_finds(ours):
+    listed = subprocess.run(["objdump", "-T", ours], capture_output=True, text=True, check=True).stdout
+    versions = [word.split("GLIBC_")[1].rstrip(")") for word in listed.split() if "GLIBC_" in word]
+    highest = max(tuple(map(int, version.split(".")[:2])) for version in versions if version[0].isdigit())
+    assert needs(ours) == Needs(HERE, highest)
+
+
+def test_a_library_of_another_machine_is_refused(ours):
+    with pytest.raises(ConfigurationError, match=f"built for {HERE} and the function is {OTHER}") as refused:
+        check(ours, "provided.al2023", "arm64" if OTHER == "aarch64" else OTHER)
+    assert refused.value.error_code == "WRONG_MACHINE"
+
+
+@pytest.mark.parametrize("size", [0, 20, 4000])
+def test_what_is_no_library_or_cut_short_is_refused(size, ours, tmp_path):
+    cut = tmp_path / "libx.so"
+    cut.write_bytes(ours.read_bytes()[:size])
+    with pytest.raises(ConfigurationError, match=r"libx\.so is no library") as refused:
+        needs(cut)
+    assert refused.value.error_code == "LIBRARY_UNREADABLE"
