@@ -20,7 +20,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.servers.function_instances import BuildFailed, Instance, unpack
+from tests.servers.function_instances import Answer, BuildFailed, Instance, unpack
 from tests.servers.google_accounts import Accounts, Unauthenticated
 
 _FUNCTION = "type.googleapis.com/google.cloud.functions.v2.Function"
@@ -105,18 +105,18 @@ class CloudFunctions:
             return self._run(path, lambda: self._deploy(path, {**function, **body}))
         return function if method == "GET" else self._run(path, lambda: self._drop(path))
 
-    def invoke(self, name: str, authorization: str | None, body: bytes, content_type: str) -> tuple[int, bytes]:
+    def invoke(self, name: str, authorization: str | None, body: bytes, content_type: str) -> Answer:
         """Answer one call of a function; ``name`` is the last part of its name."""
         path = f"projects/{self.project}/locations/{self.region}/functions/{name}"
         instance = self.instances.get(path)
         if instance is None:
-            return 404, b"Page not found"
+            return 404, b"Page not found", ""
         try:
             caller = self.accounts.invoker(authorization, self._url(path))
         except Unauthenticated as error:
-            return 401, f"Your client does not have permission to the requested URL: {error}".encode()
+            return 401, f"Your client does not have permission to the requested URL: {error}".encode(), ""
         if caller in self.no_invoker:
-            return 403, b"Your client does not have permission to get URL / from this server."
+            return 403, b"Your client does not have permission to get URL / from this server.", ""
         return instance.call(body, content_type)
 
     def _found(self, among: dict[str, dict[str, Any]], path: str) -> dict[str, Any]:
@@ -241,8 +241,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send_json(401, {"error": "invalid_grant", "error_description": str(error)})
         elif self.path.startswith("/run/"):
             name, kind = self.path.removeprefix("/run/"), self.headers.get("Content-Type", "")
-            status, content = self.cloud.invoke(name, self.headers.get("Authorization"), self._body(), kind)
-            self._send(status, content)
+            status, content, retry_after = self.cloud.invoke(
+                name, self.headers.get("Authorization"), self._body(), kind
+            )
+            self._send(status, content, retry_after=retry_after)
         else:
             self._answer_admin()
 
@@ -269,8 +271,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_json(self, status: int, body: dict[str, Any]) -> None:
         self._send(status, json.dumps(body).encode(), "application/json")
 
-    def _send(self, status: int, content: bytes, kind: str = "application/octet-stream") -> None:
+    def _send(self, status: int, content: bytes, kind: str = "application/octet-stream", retry_after: str = "") -> None:
         self.send_response(status)
+        if retry_after:
+            self.send_header("Retry-After", retry_after)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -22,6 +22,8 @@ from tests.servers.process import free_port, running
 
 LARGEST_BYTES = 32 * 1024 * 1024
 """Of a request, and of an answer."""
+Answer = tuple[int, bytes, str]
+"""Status, body and the header Retry-After."""
 _START_SECONDS = 30
 _NAME = re.compile(r"^([A-Za-z0-9._-]+)")
 
@@ -107,10 +109,10 @@ class Instance:
         """End the process."""
         self.stack.close()
 
-    def call(self, body: bytes, content_type: str) -> tuple[int, bytes]:
-        """Give status and body of one request, with the limits of the platform."""
+    def call(self, body: bytes, content_type: str) -> Answer:
+        """Answer one request, with the limits of the platform."""
         if len(body) > LARGEST_BYTES:
-            return 413, b"Request Entity Too Large"
+            return 413, b"Request Entity Too Large", ""
         self._revive()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.seconds)
         try:
@@ -118,14 +120,14 @@ class Instance:
             answer = connection.getresponse()
             content = answer.read(LARGEST_BYTES + 1)
         except TimeoutError:
-            return 504, b"upstream request timeout"
+            return 504, b"upstream request timeout", ""
         except (OSError, http.client.HTTPException):
-            return 503, b"The request failed because the connection to the instance had an error."
+            return 503, b"The request failed because the connection to the instance had an error.", ""
         finally:
             connection.close()
         if len(content) > LARGEST_BYTES:
-            return 500, b"Response size was too large. Please consider reducing response size."
-        return answer.status, content
+            return 500, b"Response size was too large. Please consider reducing response size.", ""
+        return answer.status, content, answer.headers.get("Retry-After", "")
 
     def _revive(self) -> None:
         with self.lock:
