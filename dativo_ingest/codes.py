@@ -284,7 +284,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "GLIBC_TOO_NEW": (
         "A library or program was built against a newer glibc than the function's runtime has.",
-        "Build it with cargo-zigbuild for the version in the message or in an older container, or take a newer runtime.",
+        "Build it with cargo-zigbuild for the version in the message, or in an older container; or take a newer runtime.",
     ),
     "IMAGE_MISSING": (
         "The Docker engine has no such image and cannot pull it.",
