@@ -72,6 +72,7 @@ class Instance:
     seconds: float
     port: int = 0
     starts: int = 0
+    dead: bool = False
     stack: ExitStack = field(default_factory=ExitStack)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -85,6 +86,7 @@ class Instance:
         self.stack.close()
         self.port = free_port()
         self.starts += 1
+        self.dead = False
         given = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "PYTHONPATH": str(self.folder), **self.environment}
         given |= {"FUNCTION_TARGET": self.entry, "PORT": str(self.port)}
         self.stack.enter_context(
@@ -122,6 +124,7 @@ class Instance:
         except TimeoutError:
             return 504, b"upstream request timeout", ""
         except (OSError, http.client.HTTPException):
+            self.dead = True
             return 503, b"The request failed because the connection to the instance had an error.", ""
         finally:
             connection.close()
@@ -131,7 +134,5 @@ class Instance:
 
     def _revive(self) -> None:
         with self.lock:
-            try:
-                self._listens()
-            except OSError:
+            if self.dead:
                 self.owner.submit(self.start).result()
