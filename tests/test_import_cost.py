@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"boto3", "botocore", "fsspec", "google.cloud", "numpy", "obstore", "pandas", "pyarrow", "pyiceberg"}
+HEAVY = {
+    "boto3",
+    "botocore",
+    "docker",
+    "fsspec",
+    "google.api_core",
+    "google.auth",
+    "numpy",
+    "obstore",
+    "pandas",
+    "pyarrow",
+    "pyiceberg",
+}
 
 
 def _imported(statement: str, *options: str, env: dict[str, str] | None = None) -> set[str]:
