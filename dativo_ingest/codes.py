@@ -284,7 +284,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "GLIBC_TOO_NEW": (
         "A library or program was built against a newer glibc than the function's runtime has.",
-        "Build it with cargo-zigbuild for the version in the message, or in an older container; or take a newer runtime.",
+        "Build it for the version in the message with cargo-zigbuild or an older container, or take a newer runtime.",
     ),
     "IMAGE_MISSING": (
         "The Docker engine has no such image and cannot pull it.",
@@ -292,7 +292,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "IMAGE_UNFIT": (
         "No image for plugins can be built from what the job names.",
-        "Give an `image` with Python and pyarrow, and `requirements` that pip finds; the message has the engine's words.",
+        "Give an `image` with Python and pyarrow, and `requirements` that pip finds; the message tells more.",
     ),
     "INCOMPLETE_CREDENTIALS": (
         "Only one half of a key pair is there.",
