@@ -89,6 +89,10 @@ ENTRIES: dict[Kind, dict[str, Entry]] = {
     "launchers": {
         "local": Entry(module="dativo_dagster.launchers.local", summary="in the process that runs the job"),
         "process": Entry(module="dativo_dagster.launchers.process", summary="in a child process"),
+        "docker": Entry(module="dativo_dagster.launchers.docker", extra="docker", summary="locked into a container"),
+        "gcp_functions": Entry(
+            module="dativo_dagster.launchers.gcp_functions", extra="gcp", summary="in a Google Cloud Function"
+        ),
     },
     "secrets": {
         "env": _ENV,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -18,6 +18,9 @@ import pyarrow.parquet
 
 from dativo_ingest.testing import ReaderCase, WriterCase, http_server, pages, reader_case, stream, writer_case
 from tests.native import native_library
+
+if TYPE_CHECKING:
+    from dativo_ingest.testing.cases import Place
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "jobs" / "plugins"
@@ -27,17 +30,30 @@ FILES, ROWS = 3, 40
 KEY = "s3cret-token"
 
 
+# A place is one line here, and one in `_at` when it must be told what a subject needs of this machine.
+PLACES = ("local", "process", "docker")
+
+
+def _at(place: str, *folders: Path, network: bool = False) -> Place:
+    """Give a place what the subject needs: folders that the plugin reads, or servers on loopback."""
+    if place == "docker":
+        return {"launcher": place, "mounts": [str(f) for f in folders], "network": "host" if network else "none"}
+    return place
+
+
 @dataclass(frozen=True)
 class Subject:
     """One that is tested: ``make`` gets a stack for what it opens and the place where the plugin runs."""
 
     make: Callable[[ExitStack, str], ReaderCase | WriterCase]
-    places: tuple[str, ...] = ("local", "process")
+    places: tuple[str, ...] = PLACES
     rust: bool = False
 
 
 def _folder(stack: ExitStack) -> Path:
-    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="conformance-")))
+    made = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="conformance-")))
+    made.chmod(0o755)  # the user of a container reads it
+    return made
 
 
 def _rows(first: int) -> list[dict[str, Any]]:
@@ -133,7 +149,7 @@ def _rust_csv(stack: ExitStack, place: str) -> ReaderCase:
         source,
         stream("things", COLUMNS),
         broken={"files": [{"path": "/nowhere/*.csv"}]},
-        place=place,
+        place=_at(place, files.folder),
         **files.facts,
     )
 
@@ -165,7 +181,7 @@ def _api(plugin: Path, name: str) -> Subject:
             broken={"credentials": {"token": "wr0ng-token", "api_key": "wr0ng-token"}},
             secrets=("wr0ng-token", KEY),
             rows=25,
-            place=place,
+            place=_at(place, network=True),
         )
 
     return Subject(make)
@@ -183,13 +199,19 @@ def _arrow(stack: ExitStack, place: str) -> ReaderCase:
         stream("things", COLUMNS),
         broken={"files": [{"path": "/nowhere.arrow"}]},
         rows=ROWS,
-        place=place,
+        place=_at(place, path.parent),
     )
 
 
 def _fresh(stack: ExitStack) -> Callable[[], str]:
     root = _folder(stack)
-    return lambda: tempfile.mkdtemp(dir=root)
+
+    def fresh() -> str:
+        made = Path(tempfile.mkdtemp(dir=root))
+        made.chmod(0o777)  # and writes here
+        return str(made)
+
+    return fresh
 
 
 def _rust_parquet(stack: ExitStack, place: str) -> WriterCase:

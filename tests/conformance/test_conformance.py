@@ -32,12 +32,15 @@ def _parameters():
             checks = WRITER_CHECKS if "writer" in name else READER_CHECKS
             for check in checks:
                 marks = [pytest.mark.rust] if subject.rust else []
+                marks += [pytest.mark.docker, pytest.mark.integration] if place == "docker" else []
+                marks.append(pytest.mark.xdist_group("docker" if place == "docker" else "conformance"))
                 yield pytest.param(name, place, check.name, id=f"{name}-{place}-{check.name}", marks=marks)
 
 
-@pytest.mark.xdist_group("conformance")
 @pytest.mark.parametrize(("name", "place", "check"), list(_parameters()))
-def test_it_keeps_its_promise(name, place, check, suites):
+def test_it_keeps_its_promise(name, place, check, suites, request):
+    if place == "docker":
+        request.getfixturevalue("base_images")
     outcome = suites(name, place).outcome(check)
     assert outcome.status != "failed", f"{outcome.sentence}\n  seen: {outcome.remark}\n  do: {outcome.todo}"
     if outcome.status == "not applicable":

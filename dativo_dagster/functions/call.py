@@ -1,0 +1,234 @@
+"""One invocation as its host sees it: asked in a thread, followed through its staging folder, and cleared away."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as StillRunning
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.functions import faults
+from dativo_dagster.telemetry import Redactor, secrets_in
+from dativo_ingest.exceptions import PluginError
+from dativo_ingest.model import PluginRef, Usage
+from dativo_ingest.worker.errors import error_from_json
+from dativo_ingest.worker.logs import log_here
+
+if TYPE_CHECKING:
+    from dativo_dagster.functions.cloud import Answer, Functions
+    from dativo_dagster.functions.staging import Folder, Staging
+    from dativo_ingest.exceptions import DativoError
+
+END_SECONDS = 1.5
+"""How long a function that is cancelled is waited for; it looks for it once a second."""
+_PLUGIN_LOG = logging.getLogger("dativo_ingest.plugin")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How rows travel: the size of a piece, how many wait unread, what comes with the reply, seconds of a verb."""
+
+    seconds: float = 900.0
+    inline_bytes: int = 4 * 1024 * 1024
+    piece_bytes: int = 16 * 1024 * 1024
+    ahead: int = 2
+
+
+@dataclass(kw_only=True)
+class Deployed:
+    """A plugin in a function, with its configuration. Any number of threads may call.
+
+    Attributes:
+        plugin: With its path as it is in the package.
+        config: As `dativo_ingest.opening` describes it; it travels in the request or the staging folder only.
+        usage: What the calls took, in the order in which they ended.
+    """
+
+    functions: Functions
+    staging: Staging
+    role: str
+    plugin: PluginRef
+    config: Mapping[str, Any] = field(repr=False)
+    settings: Settings = field(default_factory=Settings)
+    run: str = ""
+    attempt: int = 1
+    usage: list[Usage] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Know what must not be seen."""
+        self.redactor = Redactor(secrets_in(self.config))
+        self.calls: set[Call] = set()
+        self.cancelled = threading.Event()
+
+    @property
+    def stream(self) -> str:
+        """Name the stream."""
+        return str(self.config.get("stream", {}).get("name", ""))
+
+    @contextlib.contextmanager
+    def call(self, verb: str, about: str, arguments: Mapping[str, Any]) -> Iterator[Call]:
+        """Begin an invocation about a unit; on any exit it is over and its staging folder is gone."""
+        if self.cancelled.is_set():
+            raise _cancelled(verb)
+        owner = {"tenant": str(self.config.get("tenant", "")), "job": str(self.config.get("job", ""))}
+        folder = self.staging.folder({**owner, "stream": self.stream})
+        call = Call(self, folder, verb, about)
+        self.calls.add(call)
+        try:
+            call.begin(arguments)
+            yield call
+        finally:
+            self.calls.discard(call)
+            call.end()
+
+    def ask(self, verb: str, **arguments: Any) -> Any:
+        """Ask one question and wait for its answer."""
+        with self.call(verb, "", arguments) as call:
+            return call.reply()["result"]
+
+    def cancel(self) -> None:
+        """End whatever runs, soon, and begin nothing more; any thread may."""
+        self.cancelled.set()
+        for call in list(self.calls):
+            call.folder.put("cancel", b"")
+
+
+class Call:
+    """One invocation that was begun."""
+
+    def __init__(self, deployed: Deployed, folder: Folder, verb: str, unit: str) -> None:
+        self.deployed, self.folder, self.verb, self.unit = deployed, folder, verb, unit
+        self.id = uuid.uuid4().hex
+        self.future: Future[Answer] = Future()
+        self._reply: Mapping[str, Any] | None = None
+
+    def begin(self, arguments: Mapping[str, Any]) -> None:
+        """Send the request, in a thread of its own.
+
+        Raises:
+            ConfigurationError: ``FUNCTION_LIMIT``, the request is larger than the cloud takes.
+        """
+        payload = self._payload(arguments)
+        threading.Thread(target=self._invoke, args=(payload,), name=f"dativo-invoke-{self.verb}", daemon=True).start()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait a moment for the end of the invocation; True once it has ended.
+
+        Raises:
+            PluginError: ``CANCELLED``.
+        """
+        if self.deployed.cancelled.is_set():
+            raise _cancelled(self.verb)
+        with contextlib.suppress(StillRunning):
+            self.future.exception(seconds)
+        return self.future.done()
+
+    def reply(self) -> Mapping[str, Any]:
+        """Wait for the reply, and raise the error that is in it."""
+        while not self.wait(0.2):
+            pass
+        if self._reply is None:
+            self._reply = self._read(self.future.result())
+        if "error" in self._reply:
+            raise self._told(error_from_json(self._reply["error"]))
+        return self._reply
+
+    def end(self) -> None:
+        """Have it end if it still runs, and remove the staging folder."""
+        if not self.future.done():
+            self.folder.put("cancel", b"")
+            with contextlib.suppress(StillRunning):
+                self.future.exception(END_SECONDS)
+        self.folder.remove()
+
+    def _invoke(self, payload: bytes) -> None:
+        try:
+            self.future.set_result(self.deployed.functions.invoke(payload, self.deployed.settings.seconds))
+        except BaseException as error:  # noqa: BLE001 - raised again where the reply is wanted
+            self.future.set_exception(error)
+
+    def _payload(self, arguments: Mapping[str, Any]) -> bytes:
+        functions, whole = self.deployed.functions, self._request(arguments, self.deployed.config)
+        most = functions.limits.request_bytes
+        if len(whole) > most:
+            self.folder.put("config.json", json.dumps(self.deployed.config).encode())
+            whole = self._request(arguments, {"$object": "config.json"})
+        if len(whole) > most:
+            raise faults.beyond(functions.function, f"the request of a {self.verb} in bytes", len(whole), most)
+        return whole
+
+    def _request(self, arguments: Mapping[str, Any], config: Mapping[str, Any]) -> bytes:
+        us, settings = self.deployed, self.deployed.settings
+        limits = {
+            "inline_bytes": min(settings.inline_bytes, us.functions.limits.reply_bytes // 2),
+            "piece_bytes": settings.piece_bytes,
+            "ahead": settings.ahead,
+            "seconds": min(settings.seconds, us.functions.limits.seconds),
+        }
+        request = {
+            "dativo": 1,
+            "id": self.id,
+            "role": us.role,
+            "verb": self.verb,
+            "plugin": us.plugin.to_json(),
+            "config": config,
+            "arguments": arguments,
+            "staging": {"url": self.folder.url, "options": us.staging.options},
+            "limits": limits,
+            "log_level": _PLUGIN_LOG.getEffectiveLevel(),
+            "tags": {"run": us.run, "stream": us.stream, "unit": self.unit, "attempt": us.attempt},
+        }
+        return json.dumps(request).encode()
+
+    def _read(self, answer: Answer) -> Mapping[str, Any]:
+        """Take a reply apart: its logs and its usage first, they are there whatever else went wrong."""
+        try:
+            reply = json.loads(answer.payload)
+            logs = reply["logs"] if reply["dativo"] == 1 else reply["version"]
+        except (ValueError, TypeError, KeyError) as error:
+            crash = faults.crashed(answer.function, "what it said is no reply", log=answer.log[-2000:])
+            raise self._told(crash) from error
+        for line in logs:
+            hidden = {**line, "message": self.deployed.redactor.text(line["message"])}
+            log_here(hidden, **self._where(), attempt=self.deployed.attempt)
+        self.deployed.usage.append(self._usage(answer, reply))
+        found: Mapping[str, Any] = reply
+        return found
+
+    def _usage(self, answer: Answer, reply: Mapping[str, Any]) -> Usage:
+        functions = self.deployed.functions
+        memory, price = functions.limits.memory_mb, functions.price
+        return Usage(
+            place=functions.place,
+            verb=self.verb,
+            unit=self.unit,
+            attempt=self.deployed.attempt,
+            function=answer.function,
+            seconds=answer.seconds,
+            memory_mb=memory,
+            peak_mb=reply.get("peak_mb") if answer.peak_mb is None else answer.peak_mb,
+            usd=None if price is None else price.of(answer.seconds, memory),
+            started=bool(reply.get("started") if answer.started is None else answer.started),
+        )
+
+    def _told(self, error: DativoError) -> DativoError:
+        redactor = self.deployed.redactor
+        error.message = redactor.text(error.message)
+        error.args = (error.message,)
+        error.details = {**self._where(), **redactor.value(error.details)}
+        return error
+
+    def _where(self) -> dict[str, str]:
+        us = self.deployed
+        known = {"plugin": str(us.plugin), "verb": self.verb, "stream": us.stream, "unit": self.unit}
+        return {key: value for key, value in {**known, "place": us.functions.place}.items() if value}
+
+
+def _cancelled(verb: str) -> PluginError:
+    return PluginError(f"the {verb} was ended because its place was closed", "CANCELLED")

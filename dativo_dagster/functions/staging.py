@@ -1,0 +1,105 @@
+"""The host's side of the staging folders: one for each invocation, gone after it, and found if its host died."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.functions.owner import host_label, is_gone
+from dativo_dagster.storage import Storage
+from dativo_ingest.model import Leftover
+
+if TYPE_CHECKING:
+    from dativo_dagster.storage import FileInfo
+
+KIND = "staged"
+OWNER = "owner.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staging:
+    """Where rows wait between a function and its host.
+
+    Attributes:
+        url: ``s3://bucket/folder`` or ``gs://bucket/folder``.
+        connection: How the host reaches it: as the `connection` of a job.
+        options: How the function does: as `dativo_ingest.functions.store` describes it.
+    """
+
+    url: str
+    connection: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def folder(self, owner: Mapping[str, str]) -> Folder:
+        """Make a folder for one invocation; ``owner`` says whose it is: tenant, job, stream."""
+        made = Folder(Storage.open(self.url, self.connection), f"{self.url.rstrip('/')}/{uuid.uuid4().hex}/")
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        made.put(OWNER, json.dumps({**owner, "host": host_label(), "at": now}).encode())
+        return made
+
+    def leftovers(self, older_than: datetime) -> Sequence[Leftover]:
+        """Find folders that nobody uses: of hosts of this machine that are gone, and others that are old."""
+        store = Storage.open(self.url, self.connection)
+        folders: dict[str, list[FileInfo]] = {}
+        root = f"{self.url.rstrip('/')}/"
+        for file in store.list(root):
+            folders.setdefault(file.path.removeprefix(root).split("/")[0], []).append(file)
+        found = (_leftover(store, f"{root}{name}/", files, older_than) for name, files in sorted(folders.items()))
+        return [leftover for leftover in found if leftover is not None]
+
+    def remove(self, leftover: Leftover) -> None:
+        """Remove one that `leftovers` found."""
+        Folder(Storage.open(self.url, self.connection), leftover.name).remove()
+
+
+class Folder:
+    """The folder of one invocation."""
+
+    def __init__(self, store: Storage, url: str) -> None:
+        self.store, self.url = store, url
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write an object."""
+        self.store.write(self.url + name, data)
+
+    def get(self, name: str) -> bytes | None:
+        """Read an object at once; None when there is none."""
+        found = self.store.find(self.url + name)
+        return None if found is None else self.store.read_range(self.url + name, 0, found.size)
+
+    def has(self, name: str) -> bool:
+        """Say whether there is such an object."""
+        return self.store.find(self.url + name) is not None
+
+    def delete(self, name: str) -> None:
+        """Delete an object."""
+        self.store.delete(self.url + name)
+
+    def remove(self) -> None:
+        """Delete all of it; what says whose it is goes last."""
+        for path in sorted(self._paths(), key=lambda path: path.endswith(f"/{OWNER}")):
+            self.store.delete(path)
+
+    def _paths(self) -> Iterator[str]:
+        return (file.path for file in self.store.list(self.url))
+
+
+def _leftover(store: Storage, url: str, files: Sequence[FileInfo], older_than: datetime) -> Leftover | None:
+    last = max(file.modified for file in files)
+    owned = any(file.path == url + OWNER for file in files)
+    said = json.loads(store.read(url + OWNER)) if owned else {}
+    gone = is_gone(str(said.get("host", "")))
+    if gone is False or (gone is None and last >= older_than):
+        return None
+    return Leftover(
+        kind=KIND,
+        name=url,
+        since=last.isoformat(timespec="seconds"),
+        owner=f"{said.get('tenant', '')}/{said.get('job', '')}".strip("/"),
+        why="its host is gone" if gone else "it is old, and its host is of another machine",
+        bytes=sum(file.size for file in files),
+    )

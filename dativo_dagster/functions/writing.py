@@ -1,0 +1,132 @@
+"""A writer whose plugin is in a function of a cloud. Files of one that does not commit by itself are brought home."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from dativo_dagster.storage import Storage
+from dativo_ingest.exceptions import ConfigurationError, SandboxError
+from dativo_ingest.functions.pieces import piece_name
+from dativo_ingest.model import CheckResult, DataFile
+from dativo_ingest.worker.batches import to_parts
+
+if TYPE_CHECKING:
+    from dativo_dagster.functions.call import Call, Deployed
+    from dativo_ingest.model import Usage
+
+POLL_SECONDS = 0.15
+
+
+class FunctionWriter:
+    """Behaves as the plugin would here.
+
+    A writer that commits by itself does so in another instance than the one that wrote: it is given the files and what
+    it said of them. One that needs more than that refuses, with ``PLUGIN_WRITER_GONE``.
+
+    Args:
+        deployed: The plugin.
+        connection: How the host reaches the ``base`` of `write`.
+    """
+
+    def __init__(self, deployed: Deployed, connection: Mapping[str, Any]) -> None:
+        self.deployed, self.connection = deployed, connection
+        self.commits = bool(deployed.ask("spec")["commits"])
+        if self.commits:
+            _must_be_bucket(str(deployed.config.get("output_base", "")), str(deployed.plugin))
+
+    @property
+    def usage(self) -> list[Usage]:
+        """Give what the invocations took so far."""
+        return self.deployed.usage
+
+    def check(self) -> CheckResult:
+        """Try to reach the target."""
+        return CheckResult.from_json(self.deployed.ask("check"))
+
+    def write(self, batches: Iterable[Any], base: str, name: str) -> list[DataFile]:
+        """Write the batches; they are taken from ``batches`` as the plugin takes them."""
+        with self.deployed.call("write", name, {"base": base, "name": name}) as call:
+            _send(call, batches)
+            files = [DataFile.from_json(file) for file in call.reply()["result"]]
+            return files if self.commits else self._bring(call, files, base)
+
+    def commit(self, token: str, files: Sequence[DataFile]) -> Mapping[str, Any]:
+        """Make the files visible."""
+        value: Mapping[str, Any] = self.deployed.ask("commit", token=token, files=[f.to_json() for f in files])
+        return value
+
+    def abort(self, files: Sequence[DataFile]) -> None:
+        """Remove what `write` left; what was brought home is removed here."""
+        if self.commits:
+            self.deployed.ask("abort", files=[file.to_json() for file in files])
+            return
+        for file in files:
+            Storage.open(file.path, self.connection).delete(file.path)
+
+    def cancel(self) -> None:
+        """Make all that runs fail soon; any thread may."""
+        self.deployed.cancel()
+
+    def _bring(self, call: Call, files: Sequence[DataFile], base: str) -> list[DataFile]:
+        """Copy the files below ``base``; a copy that fails takes those before it away."""
+        brought: list[DataFile] = []
+        try:
+            for file in files:
+                path = base + file.path.removeprefix("out/")
+                brought.append(dataclasses.replace(file, path=path))
+                _copy(call, file, Storage.open(base, self.connection), path)
+        except BaseException:
+            self.abort(brought)
+            raise
+        return brought
+
+
+def _copy(call: Call, file: DataFile, target: Storage, path: str) -> None:
+    source = call.folder.url + file.path
+    size = call.folder.store.stat(source).size
+    if size != file.bytes:
+        message = f"{path}: the function wrote {file.bytes:,} bytes, and {size:,} arrived; nothing is committed"
+        raise SandboxError(message, "FUNCTION_ROWS_LOST")
+    with call.folder.store.open_read(source) as reading, target.open_write(path) as writing:
+        shutil.copyfileobj(reading, writing, 1024 * 1024)
+    call.folder.delete(file.path)
+
+
+def _send(call: Call, batches: Iterable[Any]) -> None:
+    """Put the rows into the staging folder, as many ahead as may wait there."""
+    settings, number = call.deployed.settings, 0
+    for number, piece in enumerate(_pieces(batches, settings.piece_bytes), 1):
+        unread = number - settings.ahead
+        while unread > 0 and call.folder.has(f"in/{piece_name(unread)}"):
+            if call.wait(POLL_SECONDS):
+                break
+        if call.wait(0):
+            call.reply()  # raises why it ended; a plugin may also need no more rows
+            return
+        call.folder.put(f"in/{piece_name(number)}", piece)
+    call.folder.put("in/end.json", b'{"pieces": %d}' % number)
+
+
+def _pieces(batches: Iterable[Any], size: int) -> Iterator[bytes]:
+    parts: list[bytes] = []
+    for batch in batches:
+        for payload in to_parts(batch):
+            parts.append(b"".join(bytes(part) for part in payload))
+            if sum(map(len, parts)) >= size:
+                yield b"".join(parts)
+                parts = []
+    if parts:
+        yield b"".join(parts)
+
+
+def _must_be_bucket(base: str, plugin: str) -> None:
+    if urlsplit(base).scheme not in {"s3", "s3a", "gs", "gcs"}:
+        message = (
+            f"plugin {plugin} makes its files visible by itself, and in a cloud function nobody would see them at "
+            f"{base!r}; give the target a bucket, or run the plugin elsewhere"
+        )
+        raise ConfigurationError(message, "PLACE_UNSUPPORTED")

@@ -1,0 +1,79 @@
+"""The settings of a container, as a job says them under `place`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+
+
+class Mount(BaseModel):
+    """What a plugin is given of this machine: the same path inside.
+
+    Attributes:
+        path: An absolute path; it must exist.
+        writable: Whether the plugin may change it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    writable: bool = False
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: str) -> str:
+        if not path.startswith("/") or ":" in path:
+            raise ValueError(f"{path!r} must be an absolute path without a colon")
+        return path
+
+
+class Config(BaseModel):
+    """Limits hold for each container, and a plugin that breaks one is ended.
+
+    Attributes:
+        image: An image with Python 3.10 or newer and pyarrow; the SDK is added to it. Ours is built by default.
+        requirements: Packages that the plugin imports, as pip reads them; they are built into an image of their own.
+        memory_mb: Memory, with what is in `/tmp`, in MiB. There is no swap.
+        cpus: Processors.
+        pids: Processes and threads.
+        tmp_mb: The size of `/tmp`, the only folder that can be written, in MiB.
+        timeout_seconds: How long one verb may take from its beginning to its end, whoever it waits for.
+        idle_seconds: How long the host waits for anything at all from a verb that runs.
+        start_seconds: How long the container and the plugin may take to be opened.
+        output_mb: What one verb may print and log, in MiB.
+        environment: All the variables that the plugin sees, besides those of the image.
+        network: ``none``, ``bridge``, ``host``, or the name of a network of the engine.
+        mounts: Paths of this machine that the plugin is given, read-only unless they say otherwise.
+        seccomp_profile: A file with a profile to use instead of ours.
+        runtime: A runtime that the engine knows, such as ``runsc``.
+        user: ``uid`` or ``uid:gid``; 10001 where the host is root, else the host's own.
+        transport: How frames travel: ``socket`` is a unix socket in a shared folder. ``auto`` is the same today.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image: str | None = None
+    requirements: tuple[str, ...] = ()
+    memory_mb: PositiveInt = 2048
+    cpus: PositiveFloat = 1.0
+    pids: PositiveInt = 128
+    tmp_mb: PositiveInt = 256
+    timeout_seconds: PositiveFloat = 6 * 3600
+    idle_seconds: PositiveFloat = 600
+    start_seconds: PositiveFloat = 60
+    output_mb: PositiveInt = 64
+    environment: dict[str, str] = Field(default_factory=dict)
+    network: str = "none"
+    mounts: tuple[Mount, ...] = ()
+    seccomp_profile: str | None = None
+    runtime: str | None = None
+    user: str | None = Field(default=None, pattern=r"^\d+(:\d+)?$")
+    transport: Literal["auto", "socket"] = "auto"
+
+    @field_validator("mounts", mode="before")
+    @classmethod
+    def _paths(cls, value: object) -> object:
+        if not isinstance(value, (list, tuple)):
+            return value
+        return tuple({"path": item} if isinstance(item, str) else item for item in value)

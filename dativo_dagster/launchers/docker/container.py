@@ -1,0 +1,209 @@
+"""One container with a worker in it: started, spoken to over a unix socket, ended, removed, and asked why it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.launchers.docker.engine import refusals
+from dativo_dagster.workers import fate
+from dativo_dagster.workers.output import Output
+from dativo_dagster.workers.worker import CLOSE_SECONDS, DEATH_SECONDS, Worker
+from dativo_ingest.exceptions import SandboxError
+from dativo_ingest.worker.batches import allocate
+from dativo_ingest.worker.channel import Channel
+from dativo_ingest.worker.client import Session
+
+if TYPE_CHECKING:
+    from dativo_dagster.launchers.docker.config import Config
+    from dativo_dagster.launchers.docker.room import Room
+    from dativo_dagster.telemetry import Redactor
+    from dativo_dagster.workers.fate import Fate
+    from dativo_ingest.exceptions import DativoError
+    from dativo_ingest.model import PluginRef
+
+_SIGNALS_FROM = 128  # how `docker-init` and shells tell a signal by an exit status
+_LOOK_SECONDS = 0.05
+
+
+class Container(Worker):
+    """A container that runs `dativo_ingest.worker`, with one session on it."""
+
+    def __init__(self, plugin: PluginRef, config: Config, redactor: Redactor, room: Room) -> None:
+        super().__init__(plugin, config, redactor)
+        self.room, self._over = room, False
+        folder = Path(tempfile.mkdtemp(dir=room.folder, prefix="io-"))
+        with _listening(folder) as listener:
+            self.container = room.create(folder)
+            try:
+                self.life = _Life(self.container)
+                self.output = _attached(self)
+                with refusals(f"plugin {plugin}"):
+                    self.container.start()
+                self.life.start()
+                self.output.start()
+                connection = _accepted(listener, self.life, config.start_seconds)
+            except BaseException:
+                self._remove()
+                raise
+        self.session = Session(Channel(connection or _dead_end(), allocate), self)
+        if connection is None and not self.life.ended.is_set():
+            self.kill(fate.too_slow(config.start_seconds, "start_seconds"))
+
+    def open(self, role: str, config: Mapping[str, Any]) -> Any:
+        """Open the plugin; gives what the worker says of it."""
+        level = logging.getLogger("dativo_ingest.plugin").getEffectiveLevel()
+        return self.session.open(role, self.room.inside(self.plugin), self.room.given(config), log_level=level)
+
+    def told(self, error: DativoError) -> DativoError:
+        """Complete an error of the plugin's: paths are those of this machine."""
+        error.message = self.room.outside(error.message)
+        error.details = {k: self.room.outside(v) if isinstance(v, str) else v for k, v in error.details.items()}
+        return super().told(error)
+
+    def strike(self) -> None:
+        """End the container now."""
+        if not self.life.ended.is_set():
+            _kill(self.container)
+            self.session.channel.hang_up()
+
+    def end(self, patience: float = CLOSE_SECONDS) -> int:
+        """End the container, gently if it follows, and remove it; gives its exit status, negative for a signal."""
+        if self._over:
+            return self.life.status
+        asked = not self.session.busy and not self.condemned and not self.life.ended.is_set()
+        if asked:
+            self.session.close()
+        followed = asked and self.wait(patience)
+        if not followed:
+            self.strike()
+            self.wait(DEATH_SECONDS)
+        self._remove()
+        self.session.channel.close()
+        status = self.life.status
+        if asked and (status or not followed):
+            self.tell_bad_end(f"ended with status {status}" if followed else f"took longer than {patience:g} s")
+        return status
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end of the container."""
+        return self.life.ended.wait(seconds)
+
+    def died(self, status: int) -> Fate:
+        """Tell why it is dead: the engine knows whether its memory was used up."""
+        if self.life.out_of_memory:
+            what = f"needed more memory than memory_mb = {self.limits.memory_mb}"
+            return fate.Fate(code="PLUGIN_OUT_OF_MEMORY", what=what)
+        return super().died(status)
+
+    def _remove(self) -> None:
+        self._over = True
+        _remove(self.container)
+        if self.life.ident is not None:
+            self.life.join()
+        if self.output.ident is not None:
+            self.output.finish.set()
+            self.output.join()
+
+
+class _Life(threading.Thread):
+    """Waits for the end of a container, which is asked how it ended before anybody removes it.
+
+    Attributes:
+        status: The exit status, negative for a signal.
+        out_of_memory: Whether the kernel ended something in it for want of memory.
+    """
+
+    def __init__(self, container: Any) -> None:
+        super().__init__(name="dativo-container", daemon=True)
+        self.container = container
+        self.ended = threading.Event()
+        self.status, self.out_of_memory = 0, False
+
+    def run(self) -> None:
+        """Wait."""
+        try:
+            with refusals("a container"):
+                status = int(self.container.wait()["StatusCode"])
+                self.container.reload()
+            self.out_of_memory = bool(self.container.attrs["State"]["OOMKilled"])
+            self.status = _SIGNALS_FROM - status if status > _SIGNALS_FROM else status
+        except SandboxError:
+            self.status = -signal.SIGKILL  # the engine, or somebody else, took it away
+        finally:
+            self.ended.set()
+
+
+def _attached(worker: Container) -> Output:
+    """Log what the container prints; nothing keeps it, as its log driver is none."""
+    with refusals(f"plugin {worker.plugin}"):
+        printed = worker.container.attach_socket(params={"stream": 1, "stdout": 1, "stderr": 1})
+    reading, writing = os.pipe()
+    pump = threading.Thread(target=_pump, args=(printed, writing), name="dativo-attach", daemon=True)
+    pump.start()
+    pipe = os.fdopen(reading, "rb", buffering=0)
+    return Output(pipe, redact=worker.redactor.text, where=worker.where, count=worker.count)
+
+
+def _pump(printed: Any, writing: int) -> None:
+    from docker.utils.socket import frames_iter
+
+    try:
+        with os.fdopen(writing, "wb", buffering=0) as pipe, contextlib.suppress(OSError):
+            for _, data in frames_iter(printed, tty=False):
+                pipe.write(data)
+    finally:
+        printed._response.close()  # noqa: SLF001 - the SDK keeps it there and forgets to close it
+
+
+@contextlib.contextmanager
+def _listening(folder: Path) -> Any:
+    """Listen on a socket that the container's user may connect to; nobody else gets into the folder around it."""
+    path = folder / "worker.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        path.chmod(0o666)
+        folder.chmod(0o755)
+        listener.listen(1)
+        listener.settimeout(_LOOK_SECONDS)
+        yield listener
+
+
+def _accepted(listener: socket.socket, life: _Life, seconds: float) -> socket.socket | None:
+    """Wait for the worker; None when it does not come."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not life.ended.is_set():
+        with contextlib.suppress(TimeoutError):
+            connection, _ = listener.accept()
+            connection.setblocking(True)  # noqa: FBT003 - positional only
+            return connection
+    return None
+
+
+def _dead_end() -> socket.socket:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    return ours
+
+
+def _kill(container: Any) -> None:
+    import docker
+
+    with contextlib.suppress(docker.errors.APIError):  # it ended meanwhile
+        container.kill()
+
+
+def _remove(container: Any) -> None:
+    import docker
+
+    with contextlib.suppress(docker.errors.NotFound), refusals("a container"):
+        container.remove(force=True, v=True)

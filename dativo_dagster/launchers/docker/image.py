@@ -1,0 +1,145 @@
+"""The image that a plugin runs in: built once, named by the hash of all that goes into it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.metadata
+import io
+import json
+import logging
+import os
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dativo_ingest
+from dativo_dagster.launchers.docker.engine import Client, has_image, refusals
+from dativo_ingest.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from dativo_dagster.launchers.docker.config import Config
+
+BASE = "python:3.11-slim-bookworm"
+NAME = "dativo/plugin-runner"
+_RECIPES = Path(__file__).parent / "image"
+_TAIL_LINES = 15
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def runner(client: Client, config: Config) -> str:
+    """Give the image for a job; what is not there yet is built.
+
+    Raises:
+        ConfigurationError: ``IMAGE_MISSING``: the engine has no base image and gets none. ``IMAGE_UNFIT``: it could
+            not be built; the end of the engine's log tells why.
+        SandboxError: The engine refused.
+    """
+    base = config.image or _build(client, "Dockerfile", BASE, {}, {"PYARROW": _pyarrow()})
+    if not config.image and not config.requirements:
+        return base
+    requirements = "".join(f"{line}\n" for line in config.requirements).encode()
+    if config.image:
+        base = _known(client, base)
+    return _build(client, "Dockerfile.derived", base, {"requirements.txt": requirements}, {})
+
+
+def _build(client: Client, recipe: str, base: str, files: Mapping[str, bytes], given: Mapping[str, str]) -> str:
+    content = {"Dockerfile": (_RECIPES / recipe).read_bytes(), **_sdk(), **files}
+    arguments = {"BASE": base, **given}
+    digest = _digest(content, arguments)
+    tag = f"{NAME}:{digest}"
+    if has_image(client, tag):
+        return tag
+    with _alone(digest):
+        if not has_image(client, tag):
+            _need(client, base)
+            _LOGGER.info("building image %s from %s, once; it takes about half a minute", tag, base)
+            _make(client, tag, content, arguments, {"dativo": "1", "dativo.hash": digest})
+    return tag
+
+
+def _make(
+    client: Client, tag: str, content: Mapping[str, bytes], arguments: Mapping[str, str], labels: Mapping[str, str]
+) -> None:
+    import docker
+
+    with refusals(f"image {tag}"):
+        try:
+            client.images.build(
+                fileobj=_archive(content),
+                custom_context=True,
+                tag=tag,
+                buildargs=dict(arguments),
+                labels=dict(labels),
+                rm=True,
+                forcerm=True,
+            )
+        except docker.errors.BuildError as error:
+            said = "".join(str(line.get("stream") or line.get("error") or "") for line in error.build_log)
+            tail = "\n".join(said.strip().splitlines()[-_TAIL_LINES:])
+            message = (
+                f"the image for plugins cannot be built from {arguments['BASE']}: it must have Python 3.10 or newer "
+            )
+            message += f"and pyarrow, and `requirements` must be found by pip; the engine said:\n{tail}"
+            raise ConfigurationError(message, "IMAGE_UNFIT", {"image": arguments["BASE"]}) from error
+
+
+def _known(client: Client, name: str) -> str:
+    """Name an image of the job's by its content: a tag that moves gives another derived image."""
+    _need(client, name)
+    with refusals(f"image {name}"):
+        return str(client.images.get(name).id)
+
+
+def _need(client: Client, name: str) -> None:
+    import docker
+
+    if has_image(client, name):
+        return
+    _LOGGER.info("pulling image %s", name)
+    try:
+        client.images.pull(name)
+    except docker.errors.APIError as error:
+        message = f"the Docker engine has no image {name} and cannot pull it ({error.explanation}); load it with "
+        message += f"`docker load` or `docker pull {name}`, or name another with `image`"
+        raise ConfigurationError(message, "IMAGE_MISSING", {"image": name}) from error
+
+
+def _pyarrow() -> str:
+    return importlib.metadata.version("pyarrow")
+
+
+def _sdk() -> dict[str, bytes]:
+    root = Path(dativo_ingest.__file__).parent
+    found = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(root.parent).as_posix(): path.read_bytes() for path in found}
+
+
+def _digest(content: Mapping[str, bytes], arguments: Mapping[str, str]) -> str:
+    known = [(name, hashlib.sha256(content[name]).hexdigest()) for name in sorted(content)]
+    return hashlib.sha256(json.dumps([known, sorted(arguments.items())]).encode()).hexdigest()[:16]
+
+
+def _archive(content: Mapping[str, bytes]) -> io.BytesIO:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name in sorted(content):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content[name]), 0o644
+            archive.addfile(entry, io.BytesIO(content[name]))
+    out.seek(0)
+    return out
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Let one process of this user build at a time."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dativo" / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,109 @@
+"""Plugins in Google Cloud Functions of the second generation: deployed by content, called one verb at a time.
+
+```yaml
+source:
+  custom_reader: plugins/orders.py:OrdersReader
+  place: {launcher: gcp_functions, project_id: acme, region: europe-west1, staging: gs://acme-staging/dativo}
+```
+
+`docs/places-gcp.md` says which roles the host and the function need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.launchers.gcp_functions.config import Config
+
+if TYPE_CHECKING:
+    from dativo_dagster.functions.call import Deployed
+    from dativo_dagster.functions.reading import FunctionReader
+    from dativo_dagster.functions.staging import Staging
+    from dativo_dagster.functions.writing import FunctionWriter
+    from dativo_dagster.launchers.gcp_functions.admin import Project
+    from dativo_ingest.model import Leftover, PluginRef
+
+__all__ = ["Config", "Launcher"]
+
+
+class Launcher:
+    """Opens plugins in functions: one for each tenant, plugin and settings, any number of invocations of it."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @contextmanager
+    def reader(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[FunctionReader]:
+        """Open a reader."""
+        from dativo_dagster.functions.reading import FunctionReader
+
+        with self._deployed("reader", plugin, config) as deployed:
+            yield FunctionReader(deployed)
+
+    @contextmanager
+    def writer(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[FunctionWriter]:
+        """Open a writer; the files of one that does not commit by itself are brought to the target's folder."""
+        from dativo_dagster.functions.writing import FunctionWriter
+
+        with self._deployed("writer", plugin, config) as deployed:
+            yield FunctionWriter(deployed, config.get("connection") or {})
+
+    def leftovers(self, older_than: datetime) -> list[Leftover]:
+        """Find functions and staged rows that nobody uses."""
+        from dativo_dagster.launchers.gcp_functions.tidy import leftovers
+
+        return [*leftovers(self._project, older_than), *self._staging.leftovers(older_than)]
+
+    def remove(self, leftover: Leftover) -> None:
+        """Remove one; it may be gone already."""
+        from dativo_dagster.launchers.gcp_functions.tidy import KIND
+
+        if leftover.kind == KIND:
+            self._project.remove(leftover.name)
+        else:
+            self._staging.remove(leftover)
+
+    @contextmanager
+    def _deployed(self, role: str, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[Deployed]:
+        from dativo_dagster.functions.call import Deployed, Settings
+        from dativo_dagster.functions.package import inside
+        from dativo_dagster.launchers.gcp_functions.calls import CloudFunction
+        from dativo_dagster.launchers.gcp_functions.naming import named, owner_of
+        from dativo_dagster.launchers.gcp_functions.source import source
+        from dativo_ingest.model import PluginRef
+
+        package = source(plugin, self.config.requirements)
+        name = named(owner_of(config), package, self.config)
+        there = self._project.deploy(name, package)
+        try:
+            yield Deployed(
+                functions=CloudFunction(there, self.config),
+                staging=self._staging,
+                role=role,
+                plugin=PluginRef(path=inside(plugin), name=plugin.name, kind=plugin.kind),
+                config=config,
+                settings=Settings(seconds=self.config.timeout_seconds),
+            )
+        finally:
+            if not self.config.keep:
+                self._project.remove(there.name)
+
+    @cached_property
+    def _project(self) -> Project:
+        from dativo_dagster.launchers.gcp_functions.admin import Project
+
+        return Project(self.config)
+
+    @cached_property
+    def _staging(self) -> Staging:
+        from dativo_dagster.functions.staging import Staging
+
+        said = self.config.staging_options
+        url = self.config.staging or f"gs://dativo-staging-{self._project.id}-{self.config.region}/"
+        # A key file is the host's; the function has an account of its own.
+        options = {name: value for name, value in said.items() if name != "credentials_path"}
+        return Staging(url=url, connection={"gcs": dict(said)}, options=options)

@@ -1,0 +1,206 @@
+"""The project as its administrator sees it: functions are found, deployed and removed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.launchers.gcp_functions.naming import MARK
+from dativo_ingest.exceptions import AuthenticationError, ConfigurationError, RateLimitError, TransientError
+from dativo_ingest.exceptions import ConnectionError as UnreachableError
+
+if TYPE_CHECKING:
+    from dativo_dagster.functions.package import Package
+    from dativo_dagster.launchers.gcp_functions.config import Config
+    from dativo_dagster.launchers.gcp_functions.naming import Named
+
+ENTRY = "entry"
+"""The function in ``main.py`` that the platform calls."""
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_UPLOAD_SECONDS = 300
+_LOOK_SECONDS = 2.0
+_OK = 200
+_INGRESS = {"all": "ALLOW_ALL", "internal": "ALLOW_INTERNAL_ONLY", "internal-and-gclb": "ALLOW_INTERNAL_AND_GCLB"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """A function that takes calls at ``uri``; ``name`` is that of the API."""
+
+    name: str
+    uri: str
+
+
+class Project:
+    """A region of a project."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @cached_property
+    def id(self) -> str:
+        """Name the project: the one that the job says, else that of the credentials."""
+        with self._refusals("no project is known"):
+            project = self.config.project_id or self._project_of_credentials()
+        if not project:
+            raise ConfigurationError(
+                "place gcp_functions: no project is known; set `project_id`, or the variable GOOGLE_CLOUD_PROJECT",
+                "BAD_PLACE",
+            )
+        return project
+
+    @property
+    def parent(self) -> str:
+        """Give the name of the region."""
+        return f"projects/{self.id}/locations/{self.config.region}"
+
+    def deploy(self, named: Named, package: Package) -> Deployed:
+        """Deploy a function, or find it as it was deployed before.
+
+        Raises:
+            ConfigurationError: ``FUNCTION_NOT_DEPLOYED``: Google could not build or start it.
+        """
+        name = f"{self.parent}/functions/{named.id}"
+        with self._refusals(f"function {name} cannot be deployed"):
+            found = self._found(name)
+            if found is not None and found.state.name == "FAILED":
+                self._client.delete_function({"name": name}).result(timeout=self.config.deploy_seconds)
+                found = None
+            if found is None:
+                self._create(named, package)
+            return self._when_active(name)
+
+    def remove(self, name: str) -> None:
+        """Remove a function; it may be gone already."""
+        from google.api_core.exceptions import NotFound
+
+        with self._refusals(f"function {name} cannot be removed"):
+            try:
+                self._client.delete_function({"name": name}).result(timeout=self.config.deploy_seconds)
+            except NotFound:
+                return
+
+    def ours(self) -> list[Any]:
+        """Give the functions that carry our label, as the API has them."""
+        with self._refusals(f"the functions of {self.parent} cannot be listed"):
+            asked = {"parent": self.parent, "filter": f"labels.{MARK}=1"}
+            return [found for found in self._client.list_functions(asked) if found.labels.get(MARK) == "1"]
+
+    def _found(self, name: str) -> Any:
+        from google.api_core.exceptions import NotFound
+
+        try:
+            return self._client.get_function({"name": name})
+        except NotFound:
+            return None
+
+    def _create(self, named: Named, package: Package) -> None:
+        from google.api_core.exceptions import Conflict
+
+        upload = self._client.generate_upload_url({"parent": self.parent})
+        self._put(upload.upload_url, package.data)
+        asked = {"parent": self.parent, "function_id": named.id, "function": self._function(named, upload)}
+        try:
+            self._client.create_function(asked).result(timeout=self.config.deploy_seconds)
+        except Conflict:  # another host was faster; it is the same function
+            return
+
+    def _when_active(self, name: str) -> Deployed:
+        """Wait for whoever deploys it."""
+        deadline = time.monotonic() + self.config.deploy_seconds
+        while (found := self._client.get_function({"name": name})).state.name != "ACTIVE":
+            if found.state.name not in {"DEPLOYING", "UNKNOWN", "STATE_UNSPECIFIED"}:
+                said = "; ".join(message.message for message in found.state_messages)
+                raise _not_deployed(name, f"its state is {found.state.name}: {said or 'see its log'}")
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            time.sleep(_LOOK_SECONDS)
+        return Deployed(name=name, uri=found.service_config.uri)
+
+    def _function(self, named: Named, upload: Any) -> dict[str, Any]:
+        config = self.config
+        service: dict[str, Any] = {
+            "timeout_seconds": config.timeout_seconds,
+            "available_memory": f"{config.memory_mb}Mi",
+            "environment_variables": config.environment,
+            "min_instance_count": config.min_instances,
+            "max_instance_count": config.max_instances,
+            "max_instance_request_concurrency": 1,  # memory_mb holds for each invocation
+            "ingress_settings": _INGRESS[config.ingress],
+        }
+        if config.service_account:
+            service["service_account_email"] = config.service_account
+        if config.vpc_connector:
+            service["vpc_connector"] = config.vpc_connector
+        source = {"storage_source": upload.storage_source}
+        build = {"runtime": config.runtime, "entry_point": ENTRY, "source": source}
+        return {
+            "environment": "GEN_2",
+            "description": named.description,
+            "build_config": build,
+            "service_config": service,
+            "labels": named.labels,
+        }
+
+    def _put(self, url: str, data: bytes) -> None:
+        from google.auth.transport.requests import Request
+
+        answer = Request()(url, "PUT", data, {"Content-Type": "application/zip"}, timeout=_UPLOAD_SECONDS)
+        if answer.status != _OK:
+            raise UnreachableError(
+                f"Google's upload of a function's source answered {answer.status}", "FUNCTION_UNREACHABLE"
+            )
+
+    @staticmethod
+    def _project_of_credentials() -> str | None:
+        import google.auth
+
+        found: str | None = google.auth.default(scopes=[_SCOPE])[1]
+        return found
+
+    @cached_property
+    def _client(self) -> Any:
+        from google.api_core.client_options import ClientOptions
+        from google.cloud.functions_v2 import FunctionServiceClient
+
+        options = ClientOptions(api_endpoint=self.config.api_endpoint) if self.config.api_endpoint else None
+        return FunctionServiceClient(transport=self.config.transport, client_options=options)
+
+    @contextmanager
+    def _refusals(self, what: str) -> Iterator[None]:
+        """Turn what Google says into our errors."""
+        from concurrent.futures import TimeoutError as WaitedTooLong
+
+        from google.api_core import exceptions as api
+        from google.auth.exceptions import GoogleAuthError
+
+        try:
+            yield
+        except (api.Forbidden, api.Unauthorized, GoogleAuthError) as error:
+            raise _denied(what, error) from error
+        except (TimeoutError, WaitedTooLong, api.DeadlineExceeded) as error:
+            seconds = f"deploy_seconds = {self.config.deploy_seconds:g}"
+            raise TransientError(f"{what}: it took longer than {seconds}", "FUNCTION_TIMEOUT") from error
+        except api.TooManyRequests as error:
+            raise RateLimitError(f"{what}: {error.message}", "FUNCTION_THROTTLED") from error
+        except (api.ServerError, api.RetryError) as error:
+            raise UnreachableError(f"{what}: {error}", "FUNCTION_UNREACHABLE") from error
+        except api.GoogleAPICallError as error:
+            raise _not_deployed(what, str(error.message)) from error
+
+
+def _denied(what: str, error: Exception) -> AuthenticationError:
+    return AuthenticationError(
+        f"{what}: Google refused ({error}); the deployer needs the roles of docs/places-gcp.md, and credentials that "
+        "Google's application default ones find",
+        "FUNCTION_DENIED",
+    )
+
+
+def _not_deployed(what: str, why: str, **details: str) -> ConfigurationError:
+    said = "\n".join(why.splitlines()[-20:])
+    return ConfigurationError(f"{what}: {said}", "FUNCTION_NOT_DEPLOYED", details)

@@ -1,0 +1,93 @@
+"""A Cloud Function, as a job says it under `place`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, StringConstraints, field_validator, model_validator
+
+RESERVED = frozenset(
+    {"FUNCTION_TARGET", "FUNCTION_SIGNATURE_TYPE", "K_SERVICE", "K_REVISION", "K_CONFIGURATION", "PORT"}
+)
+"""Variables that the platform sets: https://cloud.google.com/run/docs/container-contract"""
+OLDEST = 10
+"""The minor version of Python that the SDK needs."""
+ENVIRONMENT_BYTES = 32 * 1024
+
+
+class Config(BaseModel):
+    """A function of the second generation.
+
+    Attributes:
+        project_id: The project; that of the credentials when left out.
+        region: Where it runs; a tier 1 region is cheapest.
+        service_account: What it runs as: an e-mail address. Google's default account when left out.
+        runtime: ``python312`` or ``python3.12``.
+        memory_mb: What one invocation may use, in MiB; processors come with it.
+        timeout_seconds: How long one invocation may take.
+        deploy_seconds: How long its build and deployment may take.
+        environment: Variables of the function. They can be read by whoever may see the function.
+        requirements: Packages of the plugin, as pip reads them.
+        staging: A ``gs://`` folder for rows on their way, which host and function may use.
+            ``gs://dativo-staging-PROJECT-REGION/`` when left out.
+        staging_options: How the staging folder is reached, as ``connection.gcs`` says it; sent to the function too.
+        api_endpoint: Of the Cloud Functions API, where it is not Google's.
+        transport: ``rest`` where an endpoint is given, else ``grpc``.
+        keep: Whether it stays for the next run; `dativo places gc` takes it by age.
+        labels: Labels besides ours.
+        vpc_connector: The name of a Serverless VPC Access connector.
+        ingress: Who reaches it through the network; who may call it, IAM says.
+        min_instances: How many wait warm, and are paid for.
+        max_instances: How many run at once.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    project_id: str | None = None
+    region: str = "us-central1"
+    service_account: str | None = None
+    runtime: Annotated[str, StringConstraints(pattern=r"^python3\d+$")] = "python312"
+    memory_mb: Annotated[int, Field(ge=128, le=32_768)] = 1024
+    timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 900
+    deploy_seconds: PositiveFloat = 900
+    environment: dict[str, str] = Field(default_factory=dict)
+    requirements: tuple[str, ...] = ()
+    staging: Annotated[str, StringConstraints(pattern="^gs://[^/]+")] | None = None
+    staging_options: dict[str, Any] = Field(default_factory=dict)
+    api_endpoint: str | None = None
+    transport: Literal["grpc", "rest"] = "grpc"
+    keep: bool = True
+    labels: dict[str, str] = Field(default_factory=dict)
+    vpc_connector: str | None = None
+    ingress: Literal["all", "internal", "internal-and-gclb"] = "all"
+    min_instances: Annotated[int, Field(ge=0)] = 0
+    max_instances: Annotated[int, Field(ge=1)] = 100
+
+    @field_validator("runtime", mode="before")
+    @classmethod
+    def _without_dot(cls, said: object) -> object:
+        return said.replace(".", "") if isinstance(said, str) else said
+
+    @field_validator("runtime")
+    @classmethod
+    def _new_enough(cls, said: str) -> str:
+        if int(said.removeprefix("python3")) < OLDEST:
+            raise ValueError(f"the plugin SDK needs python3{OLDEST} or newer, and {said} is older")
+        return said
+
+    @field_validator("environment")
+    @classmethod
+    def _free_names(cls, said: dict[str, str]) -> dict[str, str]:
+        taken = sorted(name for name in said if name in RESERVED or not name or name.startswith("X_GOOGLE_"))
+        if taken:
+            raise ValueError(f"the platform sets these itself: {', '.join(taken)}")
+        if (size := sum(len(name.encode()) + len(value.encode()) for name, value in said.items())) > ENVIRONMENT_BYTES:
+            raise ValueError(f"it has {size:,} bytes, and {ENVIRONMENT_BYTES:,} is what a function takes")
+        return said
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rest_at_an_endpoint(cls, said: object) -> object:
+        if isinstance(said, dict) and said.get("api_endpoint"):
+            return {"transport": "rest", **said}
+        return said

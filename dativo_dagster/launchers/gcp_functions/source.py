@@ -1,0 +1,26 @@
+"""The source of a function: the plugin, the SDK that opens it, and what Google's build installs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dativo_dagster.functions.package import plugin_package
+
+if TYPE_CHECKING:
+    from dativo_dagster.functions.package import Package
+    from dativo_ingest.model import PluginRef
+
+ALWAYS = ("functions-framework>=3.8,<4", "obstore>=0.8", "pyarrow>=17")
+_MAIN = b'''"""What Cloud Functions calls."""
+
+from dativo_ingest.functions.gcp import entry
+
+__all__ = ["entry"]
+'''
+
+
+def source(plugin: PluginRef, requirements: Sequence[str]) -> Package:
+    """Pack a plugin, of Python or a library, with ``main.py`` and ``requirements.txt``."""
+    wanted = "".join(f"{line}\n" for line in (*ALWAYS, *requirements))
+    return plugin_package(plugin, {"main.py": _MAIN, "requirements.txt": wanted.encode()})

@@ -1,0 +1,40 @@
+"""Functions that nobody uses any more.
+
+Google does not tell when a function was last called, so a kept one ages from its deployment. One that is removed while
+a job has it is deployed anew by the job's next try.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.functions.owner import is_gone
+from dativo_ingest.model import Leftover
+
+if TYPE_CHECKING:
+    from dativo_dagster.launchers.gcp_functions.admin import Project
+
+
+KIND = "function"
+
+
+def leftovers(project: Project, older_than: datetime) -> list[Leftover]:
+    """Find the functions of ours in the region: kept ones by age, others whose host is gone."""
+    found = (_leftover(function, older_than) for function in project.ours() if function.state.name != "DEPLOYING")
+    return [leftover for leftover in found if leftover is not None]
+
+
+def _leftover(function: Any, older_than: datetime) -> Leftover | None:
+    labels = function.labels
+    since = datetime.fromtimestamp(function.update_time.timestamp(), timezone.utc)
+    gone = None if labels.get("dativo_keep") == "true" else is_gone(function.description)
+    if gone is False or (gone is None and since >= older_than):
+        return None
+    return Leftover(
+        kind=KIND,
+        name=function.name,
+        since=since.isoformat(timespec="seconds"),
+        owner=f"{labels.get('dativo_tenant', '')}/{labels.get('dativo_job', '')}",
+        why="its host is gone" if gone else "it was deployed that long ago",
+    )

@@ -1,0 +1,260 @@
+"""A plugin in a container behaves as if it were here, and nothing of it is left."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from dativo_dagster.launchers.docker import Config, Launcher
+from dativo_ingest.exceptions import ConfigurationError, PluginError, RateLimitError, SandboxError
+from dativo_ingest.model import PluginRef, Stream, Unit
+
+pytestmark = [pytest.mark.integration, pytest.mark.docker, pytest.mark.xdist_group("docker")]
+
+ROOT = Path(__file__).parents[2]
+STREAM, UNIT = Stream(name="orders"), Unit(id="all")
+JOB = "test_docker_place"
+DEFAULTS = Config()
+READER = """
+import os, sys, time
+import pyarrow as pa
+from dativo_ingest import BaseReader
+from dativo_ingest.exceptions import RateLimitError
+from beside import ROWS
+
+class Reader(BaseReader):
+    def extract(self, state_manager=None):
+        getattr(self, self.source_config.connection["do"])()
+        for number in range(self.source_config.connection.get("batches", 3)):
+            yield pa.record_batch({"id": list(range(number * ROWS, (number + 1) * ROWS))})
+        if self.source_config.connection.get("then_wait"):
+            time.sleep(600)
+
+    def rows(self):
+        print("said in the container", flush=True)
+
+    def fails(self):
+        raise RateLimitError("come again", details={"after": 3})
+
+    def eats(self):
+        kept = bytearray(400 << 20)
+        for at in range(0, len(kept), 4096):
+            kept[at] = 1
+
+    def sleeps(self):
+        time.sleep(600)
+
+    def exits(self):
+        os._exit(7)
+
+    def sees(self):
+        found = sorted(os.listdir("/plugin")) + sorted(os.environ)
+        raise ValueError(" ".join(found))
+"""
+WRITER = """
+import os
+from pathlib import Path
+import pyarrow.parquet as pq
+import pyarrow as pa
+from dativo_ingest.model import CheckResult, DataFile
+
+class Writer:
+    commits = False
+
+    def __init__(self, asset, target, base):
+        self.target, self.base = target, base
+
+    def check(self):
+        return CheckResult(ok=True)
+
+    def write(self, batches, base, name):
+        path = Path(base, name + ".parquet")
+        rows = pa.Table.from_batches(list(batches))
+        if self.target.connection.get("link"):
+            os.symlink(self.target.connection["link"], path)
+            return [DataFile(path=str(path), rows=1, bytes=self.target.connection["bytes"])]
+        pq.write_table(rows, path)
+        return [DataFile(path=str(path), rows=rows.num_rows, bytes=path.stat().st_size)]
+
+    def commit(self, token, files):
+        return {}
+
+    def abort(self, files):
+        pass
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, base_images):
+    """A plugin's folder, with something in it that is none of the plugin's business."""
+    (tmp_path / "plugin.py").write_text(READER)
+    (tmp_path / "beside.py").write_text("ROWS = 1000\n")
+    (tmp_path / "writer.py").write_text(WRITER)
+    (tmp_path / ".env").write_text("SECRET=sk-1")
+    yield tmp_path
+    assert ours(base_images) == [], "no container is left"
+
+
+def ours(client):
+    return client.containers.list(all=True, filters={"label": f"dativo.job={JOB}"}, ignore_removed=True)
+
+
+def reading(folder, do="rows", limits=DEFAULTS, **connection):
+    source = {"type": "custom", "connection": {"do": do, **connection}}
+    config = {"source": source, "stream": STREAM.to_json(), "tenant": "acme", "job": JOB}
+    return Launcher(limits).reader(PluginRef(path=str(folder / "plugin.py"), name="Reader"), config)
+
+
+def writing(folder, **connection):
+    config = {
+        "target": {"type": "custom", "connection": connection},
+        "asset": {"name": "orders"},
+        "output_base": str(folder / "table"),
+        "stream": STREAM.to_json(),
+        "tenant": "acme",
+        "job": JOB,
+        "commits": False,
+    }
+    return Launcher(Config()).writer(PluginRef(path=str(folder / "writer.py"), name="Writer"), config)
+
+
+def read_all(reader):
+    return list(reader.read(STREAM, UNIT))
+
+
+def failing(folder, do, limits=DEFAULTS, error=SandboxError):
+    with pytest.raises(error) as caught, reading(folder, do, limits) as reader:
+        read_all(reader)
+    return caught.value
+
+
+def test_rows_and_printed_lines_come_out_of_the_container(folder, caplog):
+    caplog.set_level(logging.INFO)
+    with reading(folder) as reader:
+        batches = read_all(reader)
+    assert pa.Table.from_batches(batches)["id"].to_pylist() == list(range(3000))
+    line = next(r for r in caplog.records if r.getMessage() == "said in the container")
+    assert (line.fields["stream"], line.fields["unit"]) == ("orders", "all")
+
+
+def test_the_first_batch_is_here_before_the_plugin_ends_and_a_broken_off_read_ends_it(folder, base_images):
+    with reading(folder, then_wait=True) as reader:
+        batches = iter(reader.read(STREAM, UNIT))
+        assert next(batches).num_rows == 1000
+        labels = ours(base_images)[0].labels
+    assert (labels["dativo.tenant"], labels["dativo.stream"]) == ("acme", "orders")
+
+
+def test_an_error_of_the_plugin_keeps_its_class_and_says_its_line_in_the_file_of_this_machine(folder):
+    error = failing(folder, "fails", error=RateLimitError)
+    assert error.message.endswith("come again")
+    assert "in fails" in str(error.details)
+
+
+def test_the_plugin_sees_its_own_files_and_no_variable_of_the_host(folder, monkeypatch):
+    monkeypatch.setenv("HOST_SECRET", "sk-2")
+    said = failing(folder, "sees", Config(environment={"GIVEN": "1"}), error=Exception).message
+    assert "beside.py" in said
+    assert "GIVEN" in said
+    assert ".env" not in said
+    assert "writer.py" not in said
+    assert "HOST_SECRET" not in said
+
+
+@pytest.mark.parametrize(
+    ("do", "limits", "code"),
+    [
+        ("eats", {"memory_mb": 128}, "PLUGIN_OUT_OF_MEMORY"),
+        ("sleeps", {"timeout_seconds": 1}, "PLUGIN_TIMEOUT"),
+        ("exits", {}, "PLUGIN_CRASHED"),
+    ],
+)
+def test_why_a_container_ended_is_told(folder, do, limits, code):
+    assert failing(folder, do, Config(**limits), error=Exception).error_code == code
+
+
+def test_cancel_ends_the_container_within_a_second(folder):
+    with reading(folder, then_wait=True) as reader:
+        batches = iter(reader.read(STREAM, UNIT))
+        next(batches)
+        began = time.monotonic()
+        reader.cancel()
+        assert time.monotonic() - began < 2, "a busy machine may need a little longer than the second"
+        with pytest.raises(SandboxError, match="closed"):
+            list(batches)
+
+
+def test_what_a_writer_lays_down_is_carried_to_the_target(folder):
+    with writing(folder) as writer:
+        files = writer.write(iter([pa.record_batch({"id": [1, 2]})]), str(folder / "table"), "one")
+        assert [(Path(f.path).name, f.rows) for f in files] == [("one.parquet", 2)]
+        assert (folder / "table" / "one.parquet").stat().st_size == files[0].bytes
+        writer.abort(files)
+    assert not (folder / "table" / "one.parquet").exists()
+
+
+def test_a_link_that_a_writer_lays_down_leads_nowhere(folder):
+    secret = folder / ".env"
+    with writing(folder, link=str(secret), bytes=secret.stat().st_size) as writer:  # noqa: SIM117 - reads in order
+        with pytest.raises(PluginError, match=r"cannot be read|is no file") as caught:
+            writer.write(iter([pa.record_batch({"id": [1]})]), str(folder / "table"), "one")
+    assert caught.value.error_code == "PLUGIN_BAD_FILE"
+    assert not (folder / "table" / "one.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [
+        ({"runtime": "no-such"}, "DOCKER_REFUSED"),
+        ({"network": "no-such"}, "DOCKER_REFUSED"),
+        ({"image": "no-such-image:1"}, "IMAGE_MISSING"),
+        ({"image": "debian:bookworm-slim"}, "IMAGE_UNFIT"),
+        ({"mounts": ["/no/such"]}, "MOUNT_MISSING"),
+    ],
+)
+def test_what_the_engine_does_not_have_is_told_and_nothing_weaker_is_taken(folder, limits, code):
+    with pytest.raises((SandboxError, ConfigurationError)) as caught, reading(folder, limits=Config(**limits)):
+        pass
+    assert caught.value.error_code == code
+
+
+def test_no_engine_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(SandboxError) as caught, reading(tmp_path):
+        pass
+    assert caught.value.error_code == "DOCKER_UNAVAILABLE"
+
+
+def test_an_engine_elsewhere_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    with pytest.raises(ConfigurationError) as caught, reading(tmp_path):
+        pass
+    assert caught.value.error_code == "DOCKER_REMOTE"
+
+
+def test_what_a_killed_host_leaves_is_found_and_removed(folder, base_images):
+    host = f"""
+import os, sys
+from tests.integration.test_docker_place import *
+with reading(Path({str(folder)!r}), "rows", then_wait=True) as reader:
+    batches = iter(reader.read(STREAM, UNIT))
+    next(batches)
+    os.kill(os.getpid(), 9)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", host], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
+    )
+    assert done.returncode == -9
+    launcher = Launcher(Config())
+    for leftover in launcher.leftovers(datetime.now(timezone.utc)):
+        if leftover.kind == "container" and leftover.owner == f"acme/{JOB}":
+            launcher.remove(leftover)
+            launcher.remove(leftover)
