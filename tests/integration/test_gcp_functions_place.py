@@ -1,0 +1,178 @@
+"""The place gcp_functions end to end: libraries, writers, many rows, an early end, and what dead hosts left."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dativo_dagster.launchers.gcp_functions import Config, Launcher
+from dativo_dagster.owner import host_label
+from dativo_dagster.storage.portable import portable
+from dativo_ingest.exceptions import ConfigurationError, PluginError
+from dativo_ingest.model import PluginRef, Stream, Unit
+from tests.native import native_library
+
+pytestmark = [pytest.mark.integration, pytest.mark.rust, pytest.mark.xdist_group("cloud_functions")]
+
+PLUGINS = """
+import os, time
+import pyarrow as pa, pyarrow.parquet as pq
+from dativo_ingest import BaseReader
+from dativo_ingest.model import CheckResult, DataFile
+
+class Large(BaseReader):
+    def extract(self, state_manager=None):
+        for number in range(24):
+            yield pa.record_batch({"id": [number] * 4096, "text": [f"{number:03}" * 100] * 4096})
+
+class Hanging(BaseReader):
+    def extract(self, state_manager=None):
+        for _ in range(3):
+            yield pa.record_batch({"pid": [os.getpid()]})
+            time.sleep(1.2)
+        time.sleep(600)
+
+class Writer:
+    commits = False
+    def __init__(self, asset, target, output_base): pass
+    def check(self): return CheckResult(name="connection", passed=True)
+    def write(self, batches, base, name):
+        table = pa.Table.from_batches(list(batches))
+        path = base.removeprefix("file://") + name + ".parquet"
+        pq.write_table(table, path)
+        return [DataFile(path=path, rows=table.num_rows, bytes=1)]
+    def commit(self, token, files): return {}
+    def abort(self, files): pass
+
+class Committing(Writer):
+    commits = True
+"""
+STREAM = Stream(name="lines")
+
+
+@pytest.fixture
+def launcher(cloud_functions, gcs, gcs_prefix):
+    """Give launchers with a staging folder of this test."""
+    options = {**cloud_functions.options, "staging": f"gs://{gcs.bucket}/{gcs_prefix}/staging/"}
+    reach = {"endpoint": gcs.endpoint, "anonymous": True}
+    return lambda **changed: Launcher(Config.model_validate({**options, "staging_options": reach, **changed}))
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """Give a plugin of the file above by its class."""
+    file = tmp_path / "plugins.py"
+    file.write_text(PLUGINS)
+    return lambda name: PluginRef(path=str(file), name=name)
+
+
+def config(**changed):
+    """Give a configuration of a reader."""
+    common = {"tenant": "acme", "job": "orders", "base": os.fspath("."), "stream": STREAM.to_json()}
+    return {**common, "source": {"type": "custom"}, **changed}
+
+
+def until(true, seconds=15):
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def writing(gcs, base, *, commits=False):
+    """Give a configuration of a writer to the lake."""
+    target = {"type": "custom", "connection": {"gcs": gcs.connection}}
+    told = {"asset": {"name": "lines"}, "output_base": base, "commits": commits}
+    return {**config(), "target": target, **told}
+
+
+def test_a_library_in_rust_reads_a_bucket_from_a_function(launcher, gcs, gcs_prefix):
+    file = gcs.put(f"{gcs_prefix}/in/a.csv", b"id,name\n" + b"".join(b"%d,n%d\n" % (n, n) for n in range(1000)))
+    source = {"type": "csv", "files": [{"path": file}], "connection": {"gcs": gcs.connection}}
+    opened = launcher().reader(
+        PluginRef(path=str(native_library("csv_reader")), name="create_reader", kind="native"),
+        config(source=source, object_store=portable(source)),
+    )
+    with opened as reader:
+        window = reader.split(STREAM, None)
+        table = pa.Table.from_batches([b for unit in window.units for b in reader.read(STREAM, unit)])
+        assert reader.reached(window) == window.after
+    assert table.num_rows == 1000
+    assert table["name"].to_pylist()[-1] == "n999"
+    assert gcs.keys(f"{gcs_prefix}/staging") == []
+
+
+def test_many_rows_come_in_pieces_of_which_few_wait(launcher, plugin, gcs, gcs_prefix):
+    seen, most = [], 0
+    with launcher().reader(plugin("Large"), config()) as reader:
+        (unit,) = reader.split(STREAM, None).units
+        for batch in reader.read(STREAM, unit):
+            seen.append((batch.num_rows, batch["id"][0].as_py()))
+            most = max(most, len([key for key in gcs.keys(gcs_prefix) if key.endswith(".arrow")]))
+    assert seen == [(4096, number) for number in range(24)]
+    assert 1 <= most <= 3
+    assert gcs.keys(gcs_prefix) == []
+
+
+def test_a_read_that_is_cancelled_fails_at_once_and_the_plugin_ends(launcher, plugin, gcs, gcs_prefix):
+    with launcher().reader(plugin("Hanging"), config()) as reader:
+        reading = reader.read(STREAM, Unit(id="all"))
+        process = next(reading)["pid"][0].as_py()
+        reader.cancel()
+        with pytest.raises(PluginError) as raised:
+            list(reading)
+        assert raised.value.error_code == "CANCELLED"
+        until(lambda: not Path(f"/proc/{process}").exists())
+    assert gcs.keys(gcs_prefix) == []
+
+
+def test_files_of_a_writer_are_brought_from_the_function_to_the_target(launcher, plugin, gcs, gcs_prefix):
+    base = f"gs://{gcs.bucket}/{gcs_prefix}/lake/"
+    batches = [pa.record_batch({"id": [number]}) for number in range(5)]
+    with launcher().writer(plugin("Writer"), writing(gcs, base)) as writer:
+        (file,) = writer.write(batches, base, "part-1")
+        assert (file.path, file.rows) == (f"{base}part-1.parquet", 5)
+        assert gcs.keys(gcs_prefix) == [f"{gcs_prefix}/lake/part-1.parquet"]
+        content = gcs.get(f"{gcs_prefix}/lake/part-1.parquet")
+        assert file.bytes == len(content)
+        assert pq.read_table(pa.BufferReader(content))["id"].to_pylist() == [0, 1, 2, 3, 4]
+        writer.abort([file])
+    assert gcs.keys(gcs_prefix) == []
+
+
+def test_a_writer_that_commits_by_itself_needs_a_bucket(launcher, plugin, gcs, tmp_path):
+    with (
+        pytest.raises(ConfigurationError, match="give the target a bucket") as raised,
+        launcher().writer(plugin("Committing"), writing(gcs, str(tmp_path), commits=True)),
+    ):
+        pass
+    assert raised.value.error_code == "PLACE_UNSUPPORTED"
+
+
+def test_what_a_dead_host_left_is_found_and_removed_and_a_living_one_keeps_its_own(
+    launcher, plugin, cloud_functions, gcs, gcs_prefix
+):
+    place, long_ago = launcher(keep=False), datetime.now(timezone.utc) - timedelta(days=1)
+    with place.reader(plugin("Large"), config()):
+        (name,) = cloud_functions.functions
+        folder = place._staging.folder({"tenant": "acme", "job": "orders"})
+        assert place.leftovers(long_ago) == []
+        machine = host_label().rsplit("/", 2)[0]
+        cloud_functions.functions[name]["description"] = f"{machine}/{sys.maxsize}/1"  # no process has that number
+        folder.put("owner.json", f'{{"tenant": "acme", "job": "orders", "host": "{machine}/{sys.maxsize}/1"}}'.encode())
+        left = place.leftovers(long_ago)
+        assert [(found.kind, found.owner, found.why) for found in left] == [
+            ("function", "acme/orders", "its host is gone"),
+            ("staged", "acme/orders", "its host is gone"),
+        ]
+        for found in left:
+            place.remove(found)
+    assert (cloud_functions.functions, gcs.keys(gcs_prefix)) == ({}, [])
