@@ -75,6 +75,18 @@ class Reader(Protocol):
 
 
 @runtime_checkable
+class Repeatable(Protocol):
+    """What a reader has beside `Reader` whose units may be read by several attempts of a run.
+
+    ``repeatable`` True promises two things: a unit of a plan gives the same rows whenever it is read, or an error,
+    and `reached` needs nothing that `read` left in the instance. A retry then reads only the units that no earlier
+    attempt of the run finished. A reader of one snapshot for each attempt must not promise it.
+    """
+
+    repeatable: bool
+
+
+@runtime_checkable
 class Writer(Protocol):
     """The half of a target that makes files."""
 

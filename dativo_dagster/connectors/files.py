@@ -125,6 +125,9 @@ class Found:
 class Reader:
     """Reads the files that the configuration names."""
 
+    repeatable = True
+    """A unit names the version of its file, and the cursor is frozen at plan time."""
+
     def __init__(self, config: Config, context: SourceContext) -> None:
         self.config, self.context = config, context
         self._positions: dict[str, int] = {}

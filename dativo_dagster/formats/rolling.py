@@ -32,7 +32,8 @@ ROW_GROUP_ROWS = 1024 * 1024
 WAITING_BYTES = 64 * 1024 * 1024
 OPEN_FILES = 32
 AHEAD = 2
-OURS = re.compile(r"[0-9a-f]{8,}(-[0-9a-f]{8})?-.+-(\d{5}-[0-9a-f]{8}|[0-9a-f]{8}-\d{5})\.parquet")
+OURS = re.compile(r"[0-9a-f]{8,}(-[0-9a-f]{8})?-.+-(\d{5}-[0-9a-f]{8}|[0-9a-f]{8}-\d{5})\.(parquet|json)")
+"""Names of what we write for commits: files of rows, and entries of `pipeline.ledger`, which are JSON."""
 Values = tuple[Any, ...]
 
 

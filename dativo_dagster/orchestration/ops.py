@@ -115,15 +115,20 @@ def plan(step: Step) -> dg.Output[dict[str, Any]]:
 
 
 def extract_write(step: Step, plan: dict[str, Any]) -> dg.Output[dict[str, Any]]:
-    """Read, validate and write the units of the plan. The files are not visible yet; a failure removes them."""
+    """Read, validate and write the units of the plan. The files are not visible yet; a failure removes them.
+
+    But for a failure that is followed by a retry: that one finds the units that are finished, and reads the others.
+    """
+    from dativo_dagster.pipeline.ledger import Attempt
     from dativo_dagster.pipeline.plan import Plan
     from dativo_dagster.pipeline.run import extract_write as stage
 
     _in_one_session(step, plan)
     started, run_id = time.monotonic(), step.context.run_id
-    report = ProgressLog(step.context.log.info)
+    number, decided = step.context.retry_number, Plan.from_json(plan)
+    attempt, report = Attempt(number, number >= step.job.retry.max_retries), ProgressLog(step.context.log.info)
     with _broken_rules_shown(step.context, step.stream):
-        staged = stage(step.job, step.stream, Plan.from_json(plan), step.openers, run_id=run_id, report=report)
+        staged = stage(step.job, step.stream, decided, step.openers, run_id=run_id, attempt=attempt, report=report)
     seconds = time.monotonic() - started
     rate = speed(staged.counts.bytes_read, seconds)
     return dg.Output(

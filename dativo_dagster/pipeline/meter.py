@@ -51,6 +51,13 @@ class Meter:
             self.finished_bytes += unit.bytes or self.reader.position(unit)
             self._tell()
 
+    def skip(self, unit: Unit, rows: int) -> None:
+        """Count a unit that an earlier attempt has done."""
+        with self.lock:
+            self.rows += rows
+            self.units += 1
+            self.finished_bytes += unit.bytes or 0
+
     def _tell(self) -> None:
         if self.report is not None:
             self.report(

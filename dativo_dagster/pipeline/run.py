@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dativo_dagster.config.job import Job, JobStream
+    from dativo_dagster.pipeline.ledger import Attempt
     from dativo_ingest.protocols import Table, Writer
 
 
@@ -59,10 +60,11 @@ def extract_write(
     openers: Openers = OURS,
     *,
     run_id: str,
+    attempt: Attempt | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> Staged:
     """Read, validate and write what the plan names; see `stage.stage` for what is raised."""
-    from dativo_dagster.pipeline.stage import Parts, stage
+    from dativo_dagster.pipeline.stage import ONLY, Parts, stage
 
     table = openers.table(job, stream)
     if plan.empty:
@@ -76,7 +78,7 @@ def extract_write(
 
     with openers.reader(job, stream) as reader:
         parts = Parts(reader=reader, source=source_stream(stream), table=table, quarantine=quarantine)
-        return stage(job, stream, plan, parts, run_id=run_id, report=report)
+        return stage(job, stream, plan, parts, run_id=run_id, attempt=attempt or ONLY, report=report)
 
 
 def commit(

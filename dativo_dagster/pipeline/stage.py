@@ -1,7 +1,8 @@
 """From a plan to files: every unit is read, validated and written; nothing of it is visible yet.
 
 Units run side by side in threads: reading, decoding and encoding all leave the interpreter's lock. One failing
-unit stops the others at their next batch and every file of the attempt is removed.
+unit stops the others at their next batch and every file of the attempt is removed, but for those of finished units
+where the step is about to be tried again, see `ledger`.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from dativo_dagster.pipeline.ledger import Attempt, ledger_of, let_go, take_over
 from dativo_dagster.pipeline.meter import Meter
-from dativo_dagster.pipeline.units import Part, Stage, Stopped, describe
+from dativo_dagster.pipeline.units import Stage, Stopped, describe
 from dativo_dagster.validation.compile import compile_contract
-from dativo_ingest.exceptions import DativoError, ValidationError
+from dativo_ingest.exceptions import ValidationError
 from dativo_ingest.model import Counts, Staged, Stream, Violation
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from dativo_ingest.protocols import Reader, Table, Writer
     from dativo_ingest.result import Progress
 
+ONLY = Attempt()
 STOP_SECONDS = 10.0
 SAMPLE = 10
 
@@ -47,6 +50,7 @@ def stage(
     parts: Parts,
     *,
     run_id: str,
+    attempt: Attempt = ONLY,
     report: Callable[[Progress], None] | None = None,
 ) -> Staged:
     """Carry a plan out up to the commit.
@@ -54,11 +58,12 @@ def stage(
     Raises:
         ValidationError: Rows broke the contract and the job says that this fails the run. ``details["violations"]``
             has the counts and samples.
-        DativoError: Whatever the reader or the writer raised. In every case no file of the attempt is left.
+        DativoError: Whatever the reader or the writer raised. No file is left, unless ``attempt`` is not the last and
+            the error may pass: then the next attempt of ``run_id`` finds the finished units.
     """
     writer, failed = parts.table.writer(plan.token), True
     try:
-        staged = _staged(job, stream, plan, parts, writer, run_id=run_id, report=report)
+        staged = _staged(job, stream, plan, parts, writer, run_id=run_id, attempt=attempt, report=report)
         failed = False
     finally:
         writer.close(failed=failed)
@@ -73,6 +78,7 @@ def _staged(
     writer: Writer,
     *,
     run_id: str,
+    attempt: Attempt,
     report: Callable[[Progress], None] | None,
 ) -> Staged:
     units = plan.window.units
@@ -95,15 +101,18 @@ def _staged(
             report=report,
         ),
     )
-    done = _run_units(work)
-    counts = sum((p.counts for p in done), Counts(bytes_read=total_bytes))
-    violations = merge_violations([v for p in done for v in p.violations])
+    ledger = ledger_of(work, parts.table) if attempt.number or not attempt.last else None
     try:
+        if ledger is not None and attempt.number:
+            take_over(work, ledger)
+        _run_units(work)
+        done = [work.done[u.id] for u in units]
+        counts = sum((p.counts for p in done), Counts(bytes_read=total_bytes))
+        violations = merge_violations([v for p in done for v in p.violations])
         _judge(stream, counts, violations)
         cursor = parts.reader.reached(plan.window)
-    except DativoError:
-        for part in done:
-            work.discard(part)
+    except BaseException as error:
+        let_go(work, ledger, attempt, error)
         raise
     return Staged(
         token=plan.token,
@@ -122,32 +131,29 @@ def _staged(
     )
 
 
-def _run_units(work: Stage) -> list[Part]:
-    units = work.plan.window.units
+def _run_units(work: Stage) -> None:
+    """Do what is not done yet."""
+    units = [unit for unit in work.plan.window.units if unit.id not in work.done]
     pool = ThreadPoolExecutor(parallelism(work.job, len(units)), thread_name_prefix=f"unit-{work.stream.name}")
-    futures: list[Future[Part]] = [pool.submit(work.unit, u) for u in units]
+    futures = [pool.submit(work.unit, u) for u in units]
     try:
         wait(futures, return_when=FIRST_EXCEPTION)
         for future in futures:
             _raise_first(future)
-        return [f.result() for f in futures]
     except BaseException:
-        # Also on cancel: stop the others at their next batch, or at once where a plugin can be, then leave no file.
+        # Also on cancel: stop the others at their next batch, or at once where a plugin can be.
         work.stop.set()
         if cancel := getattr(work.reader, "cancel", None):
             cancel()
         pool.shutdown(wait=False, cancel_futures=True)
         # `wait` never counts a cancelled future as done, it would always take its whole time.
-        done, _ = wait([f for f in futures if not f.cancelled()], timeout=STOP_SECONDS)
-        for future in done:
-            if not future.cancelled() and future.exception() is None:
-                work.discard(future.result())
+        wait([f for f in futures if not f.cancelled()], timeout=STOP_SECONDS)
         raise
     finally:
         pool.shutdown(wait=False)
 
 
-def _raise_first(future: Future[Part]) -> None:
+def _raise_first(future: Future[None]) -> None:
     if future.done() and not future.cancelled():
         error = future.exception()
         if error is not None and not isinstance(error, Stopped):

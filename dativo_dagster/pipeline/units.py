@@ -39,7 +39,7 @@ class Part:
 
 @dataclass
 class Stage:
-    """All that the units of one stream share while they are staged."""
+    """All that the units of one stream share while they are staged; ``done`` is what came out, by the unit's id."""
 
     job: Job
     stream: JobStream
@@ -53,10 +53,11 @@ class Stage:
     meter: Meter
     stop: threading.Event = field(default_factory=threading.Event)
     rejected: int = 0
+    done: dict[str, Part] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def unit(self, unit: Unit) -> Part:
-        """Read, validate and write one unit."""
+    def unit(self, unit: Unit) -> None:
+        """Read, validate and write one unit; it is ``done`` then."""
         part = Part()
         self.meter.start(unit)
         try:
@@ -70,8 +71,8 @@ class Stage:
             self.stop.set()
             self.discard(part)
             raise
+        self.done[unit.id] = part
         self.meter.finish(unit)
-        return part
 
     def discard(self, part: Part) -> None:
         """Remove the files of a unit that will not be committed."""

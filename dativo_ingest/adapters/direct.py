@@ -42,6 +42,7 @@ class GuardedReader(_Guarded):
 
     def __init__(self, ref: PluginRef, plugin: type[Any], source: SourceConfig) -> None:
         super().__init__(ref, plugin, source)
+        self.repeatable = getattr(self.plugin, "repeatable", False) is True
 
     def discover(self) -> Sequence[Stream]:
         """Ask the plugin."""
