@@ -495,6 +495,10 @@ CODES: dict[str, tuple[str, str]] = {
         "There is no file where a job says that a plugin is.",
         "Mend the path: it starts at the working directory, or else at the job file. A library must be built first.",
     ),
+    "PLUGIN_OUT_OF_DISK": (
+        "A writer in a container laid down more than `place.output_disk_mb`, or far too many files.",
+        "Raise the limit, or give the writer smaller units.",
+    ),
     "PLUGIN_OUT_OF_MEMORY": (
         "A plugin used more memory than `place.memory_mb`.",
         "Raise the limit, or let the plugin give smaller batches.",

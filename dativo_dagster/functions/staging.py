@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.functions.owner import host_label, is_gone
+from dativo_dagster.owner import host_label, is_gone
 from dativo_dagster.storage import Storage
 from dativo_ingest.model import Leftover
 

@@ -17,8 +17,8 @@ from dativo_ingest.worker.client import IDLE, Doing, Gone, Session
 if TYPE_CHECKING:
     from dativo_ingest.model import PluginRef
 
-Start = Callable[["PluginRef", Redactor], Worker]
-"""Starts one more worker for a plugin; secrets are taken out of what it says."""
+Start = Callable[["PluginRef", Redactor, threading.Event], Worker]
+"""Starts one more worker for a plugin; secrets are taken out of what it says. The event says that nobody waits."""
 
 
 class Pool:
@@ -43,7 +43,9 @@ class Pool:
         self._idle: list[Worker] = []
         self._lock = threading.Lock()
         self._one: threading.Lock | None = None
-        self._closed = False
+        self._closed = threading.Event()
+        self._starting = 0
+        self._started = threading.Condition(self._lock)
         self._watch = Watch(self._all, limits)
 
     def __enter__(self) -> Pool:  # noqa: PYI034 - Self is in no standard library before Python 3.11
@@ -86,10 +88,8 @@ class Pool:
         return self._new()
 
     def _new(self) -> Worker:
-        with self._lock:
-            if self._closed:
-                raise SandboxError(f"plugin {self.plugin} {CLOSED.what}", CLOSED.code, retryable=False)
-            worker = self._start(self.plugin, self.redactor)
+        with self._beginning():
+            worker = self._start(self.plugin, self.redactor, self._closed)
             self._workers.append(worker)
         try:
             self.said = worker.open(self.role, self.config)
@@ -100,12 +100,26 @@ class Pool:
             raise
         return worker
 
+    @contextmanager
+    def _beginning(self) -> Iterator[None]:
+        """Start something that takes a while: others are lent workers meanwhile, and who closes waits for it."""
+        with self._lock:
+            if self._closed.is_set():
+                raise SandboxError(f"plugin {self.plugin} {CLOSED.what}", CLOSED.code, retryable=False)
+            self._starting += 1
+        try:
+            yield
+        finally:
+            with self._started:
+                self._starting -= 1
+                self._started.notify_all()
+
     def _give_back(self, worker: Worker) -> None:
         """Keep a worker for the next verb, the last used first; one that is in the middle of something is ended."""
         usable = not worker.session.busy
         worker.session.cancel()
         with self._lock:
-            usable = usable and not self._closed
+            usable = usable and not self._closed.is_set()
             if usable:
                 worker.printed = 0
                 self._idle.append(worker)
@@ -123,8 +137,9 @@ class Pool:
             return list(self._workers)
 
     def _close(self, patience: float) -> None:
-        with self._lock:
-            self._closed = True
+        with self._started:
+            self._closed.set()
+            self._started.wait_for(lambda: not self._starting)
             idle, self._idle = self._idle, []
         for worker in self._all():
             if worker in idle:

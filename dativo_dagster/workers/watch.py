@@ -36,7 +36,7 @@ class Watch(threading.Thread):
                     worker.kill(why)
 
     def _broken(self, worker: Worker) -> Fate | None:
-        return self._memory(worker) or (self._time(worker) if worker.session.busy else None)
+        return self._memory(worker) or worker.overstepped() or (self._time(worker) if worker.session.busy else None)
 
     def _memory(self, worker: Worker) -> Fate | None:
         used, limit = worker.memory(), self.limits.memory_mb

@@ -103,6 +103,10 @@ class Worker(ABC):
         """Give the bytes of memory that it has for itself; 0 where something else watches them."""
         return 0
 
+    def overstepped(self) -> Fate | None:
+        """Tell which other limit of its place it broke."""
+        return None
+
     def died(self, status: int) -> Fate:
         """Tell why it is dead when nobody here ended it."""
         return fate.died(status, "\n".join(self.output.kept))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
+import signal
 import subprocess
 import sys
+import threading
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +19,8 @@ import pytest
 
 from dativo_dagster.launchers.docker import Config, Launcher
 from dativo_ingest.exceptions import ConfigurationError, PluginError, RateLimitError, SandboxError
-from dativo_ingest.model import PluginRef, Stream, Unit
+from dativo_ingest.model import Column, PluginRef, Stream, Unit
+from tests.native import native_library
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker, pytest.mark.xdist_group("docker")]
 
@@ -23,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 STREAM, UNIT = Stream(name="orders"), Unit(id="all")
 JOB = "test_docker_place"
 DEFAULTS = Config()
+LONG_AGO = datetime(2000, 1, 1, tzinfo=timezone.utc)
 READER = """
 import os, sys, time
 import pyarrow as pa
@@ -58,6 +64,17 @@ class Reader(BaseReader):
     def sees(self):
         found = sorted(os.listdir("/plugin")) + sorted(os.environ)
         raise ValueError(" ".join(found))
+
+    def links(self):
+        with open("/proc/net/dev") as table:
+            raise ValueError(table.read())
+
+    def makes_folder(self):
+        os.mkdir("/tmp/made")
+
+    def imports(self):
+        import six
+        raise ValueError(f"six {six.__version__}")
 """
 WRITER = """
 import os
@@ -67,10 +84,9 @@ import pyarrow as pa
 from dativo_ingest.model import CheckResult, DataFile
 
 class Writer:
-    commits = False
-
     def __init__(self, asset, target, base):
         self.target, self.base = target, base
+        self.commits = bool(target.connection.get("commits"))
 
     def check(self):
         return CheckResult(ok=True)
@@ -78,6 +94,12 @@ class Writer:
     def write(self, batches, base, name):
         path = Path(base, name + ".parquet")
         rows = pa.Table.from_batches(list(batches))
+        if self.target.connection.get("names"):
+            path.write_bytes(b"1234")
+            return [DataFile(path=self.target.connection["names"], rows=1, bytes=4)]
+        while self.target.connection.get("floods"):
+            with open(path, "ab") as out:
+                out.write(bytes(1 << 20))
         if self.target.connection.get("link"):
             os.symlink(self.target.connection["link"], path)
             return [DataFile(path=str(path), rows=1, bytes=self.target.connection["bytes"])]
@@ -85,7 +107,8 @@ class Writer:
         return [DataFile(path=str(path), rows=rows.num_rows, bytes=path.stat().st_size)]
 
     def commit(self, token, files):
-        return {}
+        Path(self.base, "committed").write_text(token)
+        return {"token": token}
 
     def abort(self, files):
         pass
@@ -113,7 +136,7 @@ def reading(folder, do="rows", limits=DEFAULTS, **connection):
     return Launcher(limits).reader(PluginRef(path=str(folder / "plugin.py"), name="Reader"), config)
 
 
-def writing(folder, **connection):
+def writing(folder, limits=DEFAULTS, **connection):
     config = {
         "target": {"type": "custom", "connection": connection},
         "asset": {"name": "orders"},
@@ -121,9 +144,9 @@ def writing(folder, **connection):
         "stream": STREAM.to_json(),
         "tenant": "acme",
         "job": JOB,
-        "commits": False,
+        "commits": bool(connection.get("commits")),
     }
-    return Launcher(Config()).writer(PluginRef(path=str(folder / "writer.py"), name="Writer"), config)
+    return Launcher(limits).writer(PluginRef(path=str(folder / "writer.py"), name="Writer"), config)
 
 
 def read_all(reader):
@@ -204,7 +227,7 @@ def test_what_a_writer_lays_down_is_carried_to_the_target(folder):
 def test_a_link_that_a_writer_lays_down_leads_nowhere(folder):
     secret = folder / ".env"
     with writing(folder, link=str(secret), bytes=secret.stat().st_size) as writer:  # noqa: SIM117 - reads in order
-        with pytest.raises(PluginError, match=r"cannot be read|is no file") as caught:
+        with pytest.raises(PluginError, match="no link is followed") as caught:
             writer.write(iter([pa.record_batch({"id": [1]})]), str(folder / "table"), "one")
     assert caught.value.error_code == "PLUGIN_BAD_FILE"
     assert not (folder / "table" / "one.parquet").exists()
@@ -240,21 +263,124 @@ def test_an_engine_elsewhere_is_refused(monkeypatch, tmp_path):
     assert caught.value.error_code == "DOCKER_REMOTE"
 
 
-def test_what_a_killed_host_leaves_is_found_and_removed(folder, base_images):
+@pytest.mark.parametrize("name", ["/io/out/../out/one.parquet", "/etc/passwd", "/io/out", "/io/out/no/such"])
+def test_a_name_that_leads_elsewhere_is_refused(folder, name):
+    with writing(folder, names=name) as writer:  # noqa: SIM117 - reads in order
+        with pytest.raises(PluginError) as caught:
+            writer.write(iter([pa.record_batch({"id": [1]})]), str(folder / "table"), "one")
+    assert caught.value.error_code == "PLUGIN_BAD_FILE"
+    assert not list(folder.glob("table/*"))
+
+
+def test_a_writer_that_fills_the_disk_is_ended(folder):
+    with writing(folder, Config(output_disk_mb=8), floods=True) as writer:  # noqa: SIM117 - reads in order
+        with pytest.raises(SandboxError, match="output_disk_mb = 8") as caught:
+            writer.write(iter([pa.record_batch({"id": [1]})]), str(folder / "table"), "one")
+    assert caught.value.error_code == "PLUGIN_OUT_OF_DISK"
+
+
+def test_a_writer_that_commits_by_itself_is_given_the_folder_of_its_target(folder):
+    (folder / "table").mkdir()
+    (folder / "table").chmod(0o777)
+    with writing(folder, commits=True) as writer:
+        files = writer.write(iter([pa.record_batch({"id": [1, 2]})]), str(folder / "table"), "one")
+        assert writer.commit("t1", files) == {"token": "t1"}
+    assert sorted(path.name for path in folder.glob("table/*")) == ["committed", "one.parquet"]
+
+
+def test_packages_of_the_job_are_in_its_image(folder):
+    assert failing(folder, "imports", Config(requirements=("six==1.17.0",)), Exception).message.count("six 1.17.0") == 1
+
+
+@pytest.mark.parametrize("network", ["none", "bridge", "host"])
+def test_a_container_has_the_network_that_the_job_says_and_else_none(folder, network):
+    links = failing(folder, "links", Config(network=network), Exception).message
+    mine = re.findall(r"^\s*([\w.-]+):", Path("/proc/net/dev").read_text(), re.MULTILINE)
+    seen = set(re.findall(r"([\w.-]+):\s+\d+\s", links))
+    assert seen == {"none": {"lo"}, "bridge": {"lo", "eth0"}, "host": set(mine)}[network]
+
+
+def test_a_profile_of_the_job_is_taken_instead_of_ours(folder):
+    strict = {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}
+    profile = folder / "profile.json"
+    profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [strict]}))
+    with reading(folder, "makes_folder") as reader:
+        assert len(read_all(reader)) == 3
+    assert "not permitted" in failing(folder, "makes_folder", Config(seccomp_profile=str(profile)), Exception).message
+
+
+def test_a_library_in_rust_runs_in_a_container(folder):
+    (folder / "rows.csv").write_text("id,name\n1,a\n2,b\n")
+    columns = (Column(name="id", type="int64"), Column(name="name"))
+    stream = Stream(name="orders", columns=columns)
+    source = {"type": "csv", "files": [str(folder / "rows.csv")]}
+    config = {"source": source, "stream": stream.to_json(), "tenant": "acme", "job": JOB}
+    plugin = PluginRef(path=str(native_library("csv_reader")), name="create_reader", kind="native")
+    given = Config(mounts=(str(folder / "rows.csv"),))
+    (folder / "rows.csv").chmod(0o644)
+    with Launcher(given).reader(plugin, config) as reader:
+        rows = [batch for unit in reader.split(stream, None).units for batch in reader.read(stream, unit)]
+    assert pa.Table.from_batches(rows)["id"].to_pylist() == [1, 2]
+
+
+def test_cancel_reaches_a_container_that_is_being_started(folder, base_images):
+    slow = folder / "slow"
+    slow.mkdir()
+    slow.chmod(0o755)
+    (slow / "sitecustomize.py").write_text(
+        "import os, time\nwhile os.path.exists(os.path.dirname(__file__) + '/wait'):\n    time.sleep(0.1)\n"
+    )
+    given = Config(mounts=(str(slow),), environment={"PYTHONPATH": f"{slow}:/opt/dativo"})
+    ends = []
+    with reading(folder, limits=given, then_wait=True) as reader:
+        batches = iter(reader.read(STREAM, UNIT))
+        next(batches)
+        (slow / "wait").touch()
+        second = threading.Thread(target=lambda: ends.append(ended(reader)))
+        second.start()
+        while len(ours(base_images)) < 2:
+            time.sleep(0.05)
+        reader.cancel()
+        second.join(10)
+        assert ends == ["CANCELLED"]
+        assert ours(base_images) == []
+
+
+def ended(reader):
+    """Give the code of the error that a read ends with."""
+    with pytest.raises(SandboxError) as caught:
+        read_all(reader)
+    return caught.value.error_code
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_what_a_killed_host_leaves_is_found_and_removed(folder, base_images, number):
     host = f"""
 import os, sys
 from tests.integration.test_docker_place import *
 with reading(Path({str(folder)!r}), "rows", then_wait=True) as reader:
     batches = iter(reader.read(STREAM, UNIT))
     next(batches)
-    os.kill(os.getpid(), 9)
+    os.kill(os.getpid(), {int(number)})
+    time.sleep(60)
 """
     done = subprocess.run(
         [sys.executable, "-c", host], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
     )
-    assert done.returncode == -9
+    assert done.returncode == -number
     launcher = Launcher(Config())
-    for leftover in launcher.leftovers(datetime.now(timezone.utc)):
-        if leftover.kind == "container" and leftover.owner == f"acme/{JOB}":
-            launcher.remove(leftover)
-            launcher.remove(leftover)
+    left = [found for found in launcher.leftovers(LONG_AGO) if found.owner == f"acme/{JOB}"]
+    assert {found.kind for found in left} == {"container", "folder"}
+    assert all(found.why == "the process that made it is gone" for found in left)
+    for found in left:
+        launcher.remove(found)
+        launcher.remove(found)
+    assert not any(Path(found.name).exists() for found in left)
+    assert [found for found in launcher.leftovers(LONG_AGO) if found.owner == f"acme/{JOB}"] == []
+
+
+def test_what_a_host_that_lives_uses_is_never_left_over(folder):
+    with reading(folder, then_wait=True) as reader:
+        next(iter(reader.read(STREAM, UNIT)))
+        tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
+        assert not [found for found in Launcher(Config()).leftovers(tomorrow) if found.owner == f"acme/{JOB}"]

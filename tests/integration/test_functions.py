@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from dativo_dagster.functions.call import Deployed, Settings
-from dativo_dagster.functions.owner import host_label, is_gone
 from dativo_dagster.functions.reading import FunctionReader
 from dativo_dagster.functions.staging import Staging
 from dativo_dagster.functions.writing import FunctionWriter
+from dativo_dagster.owner import host_label, is_gone
 from dativo_dagster.storage import Storage
 from dativo_ingest.exceptions import ConfigurationError, DativoError, RateLimitError, SandboxError, TransientError
 from dativo_ingest.model import Cursor, PluginRef, Stream, Unit

@@ -40,3 +40,9 @@ def test_a_child_process_gives_the_same_table(table):
     here = table("local")
     assert here.num_rows == 5000
     assert table("process").equals(here)
+
+
+@pytest.mark.docker
+@pytest.mark.xdist_group("docker")
+def test_a_container_gives_the_same_table(table, base_images):
+    assert table("docker").equals(table("local"))

@@ -20,9 +20,11 @@ from dativo_dagster.launchers.docker.config import Config
 from dativo_ingest.worker.client import RemoteReader, RemoteWriter
 
 if TYPE_CHECKING:
+    import threading
     from datetime import datetime
 
     from dativo_dagster.launchers.docker.room import Room
+    from dativo_dagster.telemetry import Redactor
     from dativo_dagster.workers.pool import Pool
     from dativo_ingest.model import Leftover, PluginRef
 
@@ -58,14 +60,14 @@ class Launcher:
                 yield RemoteWriter(pool, commits=True, stream=stream)
 
     def leftovers(self, older_than: datetime) -> Sequence[Leftover]:
-        """Find containers of hosts that are gone, and images that no container uses and that are older."""
+        """Find containers and folders of hosts that are gone, and images that are older and that nothing uses."""
         from dativo_dagster.launchers.docker import left
 
         with _engine() as client:
             return left.find(client, older_than)
 
     def remove(self, leftover: Leftover) -> None:
-        """Remove a container or an image; it may be gone already."""
+        """Remove a container, a folder or an image; it may be gone already."""
         from dativo_dagster.launchers.docker import left
 
         with _engine() as client:
@@ -86,8 +88,8 @@ class Launcher:
         from dativo_dagster.launchers.docker.container import Container
         from dativo_dagster.workers.pool import Pool
 
-        def start(plugin: PluginRef, redactor: Any) -> Container:
-            return Container(plugin, self.config, redactor, room)
+        def start(plugin: PluginRef, redactor: Redactor, unwanted: threading.Event) -> Container:
+            return Container(plugin, self.config, redactor, room, unwanted)
 
         return Pool(role, room.plugin, room.opened, self.config, start)
 

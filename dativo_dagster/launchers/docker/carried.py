@@ -5,14 +5,12 @@ So neither the bucket nor its credentials are known in the container.
 
 from __future__ import annotations
 
-import os
-import shutil
-import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
+from dativo_dagster.launchers.docker.laid import laid
 from dativo_dagster.launchers.docker.room import OUT, Room
 from dativo_dagster.storage import Storage
 from dativo_ingest.exceptions import PluginError
@@ -20,8 +18,6 @@ from dativo_ingest.worker.client import RemoteWriter, Workers
 
 if TYPE_CHECKING:
     from dativo_ingest.model import DataFile
-
-_PIECE_BYTES = 4 * 1024 * 1024
 
 
 class CarriedWriter(RemoteWriter):
@@ -36,7 +32,8 @@ class CarriedWriter(RemoteWriter):
         written = super().write(batches, OUT, name)
         carried: list[DataFile] = []
         try:
-            carried.extend(self._carried(file, base) for file in written)  # what was carried is known when one fails
+            for file in written:
+                carried.append(self._carried(file, base))  # noqa: PERF401 - what was carried is known when one fails
         except BaseException:
             self.abort(carried)
             raise
@@ -53,25 +50,14 @@ class CarriedWriter(RemoteWriter):
             raise self._wrong(file, f"is not below {OUT}, where it was to be written")
         name = inside.relative_to(OUT)
         target = f"{base.rstrip('/')}/{name}"
-        store = Storage.open(target, self.options)
-        with self._open(file, self.room.out / name) as source, store.open_write(target) as out:
-            shutil.copyfileobj(source, out, _PIECE_BYTES)
-        (self.room.out / name).unlink()
-        return replace(file, path=target)
-
-    def _open(self, file: DataFile, path: Path) -> IO[bytes]:
-        """Open a file that a stranger laid down: a link in its path could lead to any file of this machine."""
         try:
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError as error:
-            raise self._wrong(file, f"cannot be read: {error.strerror}") from error
-        source = os.fdopen(handle, "rb")
-        facts, true = os.fstat(handle), Path(f"/proc/self/fd/{handle}").readlink()
-        ours = true.is_relative_to(self.room.out.resolve())
-        if not ours or not stat.S_ISREG(facts.st_mode) or facts.st_size != file.bytes:
-            source.close()
-            raise self._wrong(file, f"is no file of {file.bytes:,} bytes")
-        return source
+            with laid(self.room.out, name, file.bytes) as found:
+                with Storage.open(target, self.options).open_write(target) as out:
+                    found.copy(out, file.bytes)
+                found.unlink()
+        except ValueError as error:
+            raise self._wrong(file, str(error)) from error
+        return replace(file, path=target)
 
     def _wrong(self, file: DataFile, what: str) -> PluginError:
         return PluginError(f"plugin {self.room.plugin}: {file.path} {what}", "PLUGIN_BAD_FILE", {"file": file.path})

@@ -42,6 +42,7 @@ class Config(BaseModel):
         idle_seconds: How long the host waits for anything at all from a verb that runs.
         start_seconds: How long the container and the plugin may take to be opened.
         output_mb: What one verb may print and log, in MiB.
+        output_disk_mb: What a writer that does not commit may have laid down before it is carried away, in MiB.
         environment: All the variables that the plugin sees, besides those of the image.
         network: ``none``, ``bridge``, ``host``, or the name of a network of the engine.
         mounts: Paths of this machine that the plugin is given, read-only unless they say otherwise.
@@ -63,6 +64,7 @@ class Config(BaseModel):
     idle_seconds: PositiveFloat = 600
     start_seconds: PositiveFloat = 60
     output_mb: PositiveInt = 64
+    output_disk_mb: PositiveInt = 20 * 1024
     environment: dict[str, str] = Field(default_factory=dict)
     network: str = "none"
     mounts: tuple[Mount, ...] = ()

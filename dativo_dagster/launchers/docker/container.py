@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.launchers.docker.engine import refusals
+from dativo_dagster.launchers.docker.laid import measure
 from dativo_dagster.workers import fate
 from dativo_dagster.workers.output import Output
-from dativo_dagster.workers.worker import CLOSE_SECONDS, DEATH_SECONDS, Worker
+from dativo_dagster.workers.worker import CLOSE_SECONDS, DEATH_SECONDS, MIB, Worker
 from dativo_ingest.exceptions import SandboxError
 from dativo_ingest.worker.batches import allocate
 from dativo_ingest.worker.channel import Channel
@@ -33,31 +34,34 @@ if TYPE_CHECKING:
 
 _SIGNALS_FROM = 128  # how `docker-init` and shells tell a signal by an exit status
 _LOOK_SECONDS = 0.05
+_MEASURE_SECONDS = 0.5
 
 
 class Container(Worker):
     """A container that runs `dativo_ingest.worker`, with one session on it."""
 
-    def __init__(self, plugin: PluginRef, config: Config, redactor: Redactor, room: Room) -> None:
+    def __init__(
+        self, plugin: PluginRef, config: Config, redactor: Redactor, room: Room, unwanted: threading.Event
+    ) -> None:
         super().__init__(plugin, config, redactor)
-        self.room, self._over = room, False
+        self.room, self._over, self._look_at = room, False, 0.0
         folder = Path(tempfile.mkdtemp(dir=room.folder, prefix="io-"))
-        with _listening(folder) as listener:
+        with _listening(folder) as listener, contextlib.ExitStack() as undo:
             self.container = room.create(folder)
-            try:
-                self.life = _Life(self.container)
-                self.output = _attached(self)
-                with refusals(f"plugin {plugin}"):
-                    self.container.start()
-                self.life.start()
-                self.output.start()
-                connection = _accepted(listener, self.life, config.start_seconds)
-            except BaseException:
-                self._remove()
-                raise
+            undo.callback(_remove, self.container)
+            self.life = _Life(self.container)
+            self.output, printed = _attached(self)
+            self.output.start()
+            undo.callback(self.output.join)
+            undo.callback(_hang_up, printed)
+            with refusals(f"plugin {plugin}"):
+                self.container.start()
+            self.life.start()
+            connection = _accepted(listener, config.start_seconds, (self.life.ended, unwanted))
+            undo.pop_all()
         self.session = Session(Channel(connection or _dead_end(), allocate), self)
         if connection is None and not self.life.ended.is_set():
-            self.kill(fate.too_slow(config.start_seconds, "start_seconds"))
+            self.kill(fate.CLOSED if unwanted.is_set() else fate.too_slow(config.start_seconds, "start_seconds"))
 
     def open(self, role: str, config: Mapping[str, Any]) -> Any:
         """Open the plugin; gives what the worker says of it."""
@@ -105,14 +109,24 @@ class Container(Worker):
             return fate.Fate(code="PLUGIN_OUT_OF_MEMORY", what=what)
         return super().died(status)
 
+    def overstepped(self) -> Fate | None:
+        """Tell whether too much was laid down for the host to carry; looked at twice a second."""
+        now = time.monotonic()
+        if now < self._look_at:
+            return None
+        self._look_at = now + _MEASURE_SECONDS
+        limit = self.room.config.output_disk_mb
+        if measure(self.room.out, limit * MIB):
+            return None
+        what = f"laid down more than output_disk_mb = {limit}, or more files or deeper folders than a writer needs"
+        return fate.Fate(code="PLUGIN_OUT_OF_DISK", what=what)
+
     def _remove(self) -> None:
         self._over = True
         _remove(self.container)
-        if self.life.ident is not None:
-            self.life.join()
-        if self.output.ident is not None:
-            self.output.finish.set()
-            self.output.join()
+        self.life.join()
+        self.output.finish.set()
+        self.output.join()
 
 
 class _Life(threading.Thread):
@@ -143,15 +157,20 @@ class _Life(threading.Thread):
             self.ended.set()
 
 
-def _attached(worker: Container) -> Output:
-    """Log what the container prints; nothing keeps it, as its log driver is none."""
+def _attached(worker: Container) -> tuple[Output, Any]:
+    """Give what logs all that the container prints, and the socket: nothing keeps it, as its log driver is none."""
     with refusals(f"plugin {worker.plugin}"):
         printed = worker.container.attach_socket(params={"stream": 1, "stdout": 1, "stderr": 1})
     reading, writing = os.pipe()
     pump = threading.Thread(target=_pump, args=(printed, writing), name="dativo-attach", daemon=True)
     pump.start()
     pipe = os.fdopen(reading, "rb", buffering=0)
-    return Output(pipe, redact=worker.redactor.text, where=worker.where, count=worker.count)
+    return Output(pipe, redact=worker.redactor.text, where=worker.where, count=worker.count), printed
+
+
+def _hang_up(printed: Any) -> None:
+    with contextlib.suppress(OSError, ValueError), socket.socket(fileno=os.dup(printed.fileno())) as ours:
+        ours.shutdown(socket.SHUT_RDWR)
 
 
 def _pump(printed: Any, writing: int) -> None:
@@ -178,10 +197,12 @@ def _listening(folder: Path) -> Any:
         yield listener
 
 
-def _accepted(listener: socket.socket, life: _Life, seconds: float) -> socket.socket | None:
-    """Wait for the worker; None when it does not come."""
+def _accepted(
+    listener: socket.socket, seconds: float, vain: tuple[threading.Event, threading.Event]
+) -> socket.socket | None:
+    """Wait for the worker; None when it does not come, or one of ``vain`` says that it need not."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and not life.ended.is_set():
+    while time.monotonic() < deadline and not any(event.is_set() for event in vain):
         with contextlib.suppress(TimeoutError):
             connection, _ = listener.accept()
             connection.setblocking(True)  # noqa: FBT003 - positional only

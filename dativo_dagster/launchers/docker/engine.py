@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,9 @@ from dativo_ingest.exceptions import ConfigurationError, SandboxError
 
 Client = Any
 """`docker.DockerClient`: the SDK has no types."""
-_LOCAL = ("unix://", "/")
+_SCHEME = "unix://"
+_SOCKET = "/var/run/docker.sock"
+_PATIENCE_SECONDS = 10.0
 
 
 def connect() -> Client:
@@ -26,24 +29,28 @@ def connect() -> Client:
     except ImportError as error:
         message = "the place docker needs the package `docker`: pip install 'dativo[docker]'"
         raise ConfigurationError(message, "DOCKER_UNAVAILABLE") from error
-    _must_be_local(os.environ.get("DOCKER_HOST", ""))
-    try:
-        client = docker.from_env()
-    except docker.errors.DockerException as error:
-        raise _unavailable(error) from error
-    try:
-        with refusals("the engine"):
-            client.ping()
-    except BaseException:
-        client.close()
-        raise
-    return client
+    path = _socket_path(os.environ.get("DOCKER_HOST") or _SCHEME + _SOCKET)
+    _must_listen(path)
+    with refusals("the engine"):
+        return docker.DockerClient(base_url=_SCHEME + path)  # asks the engine for its version
 
 
-def _must_be_local(url: str) -> None:
-    if url and not url.startswith(_LOCAL):
+def _socket_path(url: str) -> str:
+    path = url.removeprefix(_SCHEME)
+    if not path.startswith("/"):
         message = f"the Docker engine at {url} is on another machine, and a plugin in it shares no socket with this one"
         raise ConfigurationError(f"{message}; run the job where the engine is, or unset DOCKER_HOST", "DOCKER_REMOTE")
+    return path
+
+
+def _must_listen(path: str) -> None:
+    """Knock first: the SDK leaves a socket open that it could not connect."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
+        knocking.settimeout(_PATIENCE_SECONDS)
+        try:
+            knocking.connect(path)
+        except OSError as error:
+            raise _unavailable(f"{path}: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -78,7 +85,7 @@ def _refused(what: str, error: Any) -> SandboxError:
     return SandboxError(f"{what}: the Docker engine refused: {said}{hint}", "DOCKER_REFUSED", details, retryable=False)
 
 
-def _unavailable(error: Exception) -> SandboxError:
+def _unavailable(error: object) -> SandboxError:
     message = "no Docker engine answers; start it (`docker info` must work for this user), set DOCKER_HOST, or choose "
     message += f"another `place`: {error}"
     return SandboxError(message, "DOCKER_UNAVAILABLE", retryable=True)

@@ -1,36 +1,63 @@
-"""What containers of hosts that were killed leave in the engine, and images that nobody used for long."""
+"""What hosts that were killed leave in the engine and on the disk, and images that nobody used for long."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from dativo_dagster.launchers.docker.engine import Client, refusals
-from dativo_dagster.workers.owner import gone
+from dativo_dagster.launchers.docker.laid import clear
+from dativo_dagster.launchers.docker.room import OWNER, PREFIX
+from dativo_dagster.owner import is_gone
 from dativo_ingest.model import Leftover
 
 _OURS = {"label": "dativo=1"}
 _HOST = "dativo.host"
+_FOLDER = "folder"
 
 
 def find(client: Client, older_than: datetime) -> Sequence[Leftover]:
-    """Find containers whose host is gone, those of other machines by age, and old images that no container uses."""
+    """Find containers and folders whose host is gone, others by age, and old images that no container uses."""
     with refusals("leftovers"):
         containers = client.containers.list(all=True, filters={"label": ["dativo=1", _HOST]}, ignore_removed=True)
         images = client.images.list(filters={**_OURS, "dangling": False})
         used = {container.attrs["Image"] for container in client.containers.list(all=True, ignore_removed=True)}
-    return [*_containers(containers, older_than), *_images(images, used, older_than)]
+    found = [("container", c.id, c.labels, _when(c.attrs["Created"])) for c in containers]
+    found += [(_FOLDER, str(path), _labels(path), since) for path, since in _folders()]
+    return [*_ownerless(found, older_than), *_images(images, used, older_than)]
 
 
-def _containers(containers: Sequence[Any], older_than: datetime) -> Iterator[Leftover]:
-    for container in containers:
-        labels, since = container.labels, _when(container.attrs["Created"])
-        dead = gone(labels[_HOST])
+def _ownerless(
+    found: Sequence[tuple[str, str, Mapping[str, str], datetime]], older_than: datetime
+) -> Iterator[Leftover]:
+    for kind, name, labels, since in found:
+        dead = is_gone(labels.get(_HOST, ""))
         if dead or (dead is None and since < older_than):
-            why = "the process that started it is gone" if dead else "it is old, and was started by another machine"
+            why = "the process that made it is gone" if dead else "it is old, and not known to be of this machine"
             owner = f"{labels.get('dativo.tenant', '')}/{labels.get('dativo.job', '')}"
-            yield Leftover(kind="container", name=container.id, since=since.isoformat(), owner=owner, why=why)
+            yield Leftover(kind=kind, name=name, since=since.isoformat(), owner=owner, why=why)
+
+
+def _folders() -> Iterator[tuple[Path, datetime]]:
+    """Give the private folders of this user's places: everybody may make a folder there that is called so."""
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        facts = path.lstat()
+        if stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid():
+            yield path, datetime.fromtimestamp(facts.st_mtime, timezone.utc)
+
+
+def _labels(folder: Path) -> Mapping[str, str]:
+    """Read whose a folder is; nobody's where its host was killed before it could say so."""
+    try:
+        return dict(json.loads((folder / OWNER).read_text()))
+    except (OSError, ValueError):
+        return {}
 
 
 def _images(images: Sequence[Any], used: set[str], older_than: datetime) -> Iterator[Leftover]:
@@ -45,6 +72,11 @@ def _images(images: Sequence[Any], used: set[str], older_than: datetime) -> Iter
 def remove(client: Client, leftover: Leftover) -> None:
     """Remove one; it may be gone already."""
     import docker
+
+    if leftover.kind == _FOLDER:
+        if Path(leftover.name).exists():
+            clear(Path(leftover.name))
+        return
 
     with refusals(f"{leftover.kind} {leftover.name}"):
         try:

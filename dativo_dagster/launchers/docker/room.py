@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.launchers.docker.engine import Client, refusals
+from dativo_dagster.launchers.docker.laid import clear
 from dativo_dagster.launchers.docker.seccomp import profile
-from dativo_dagster.workers.owner import owner
+from dativo_dagster.owner import host_label
 from dativo_dagster.workers.worker import MIB
 from dativo_ingest.exceptions import ConfigurationError
 
@@ -25,6 +26,10 @@ PLUGIN = "/plugin"
 IO = "/io"
 OUT = "/io/out"
 """Where a writer lays its files down that the host carries to the target."""
+PREFIX = "dativo-place-"
+"""How the private folder of a place is called, below the system's folder for what is temporary."""
+OWNER = "owner.json"
+"""The labels of its containers, in the folder: they say whose it is."""
 _USER = 10001
 _OPEN_FILES = 1024
 _COMMAND = ["python", "-m", "dativo_ingest.worker", "--connect", f"{IO}/worker.sock"]
@@ -48,8 +53,9 @@ class Room:
     @contextmanager
     def furnished(self) -> Iterator[Room]:
         """Copy the plugin's files into the folder; all of it is removed at the end."""
-        self.folder = Path(tempfile.mkdtemp(prefix="dativo-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         try:
+            (self.folder / OWNER).write_text(json.dumps(self.labels()))
             for path, content in _files(self.plugin).items():
                 copy = self.folder / "plugin" / path
                 copy.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +65,7 @@ class Room:
             self.out.chmod(0o777)
             yield self
         finally:
-            shutil.rmtree(self.folder)
+            clear(self.folder)
 
     @property
     def out(self) -> Path:
@@ -91,7 +97,7 @@ class Room:
         said = {name: str(self.opened.get(name, "")) for name in ("tenant", "job")}
         stream = str(self.opened.get("stream", {}).get("name", ""))
         hashed = self.image.rpartition(":")[2]
-        known = {**said, "stream": stream, "host": owner(), "hash": hashed}
+        known = {**said, "stream": stream, "host": host_label(), "hash": hashed}
         return {"dativo": "1", **{f"dativo.{key}": value for key, value in known.items()}}
 
     def _mounts(self, io: Path) -> dict[str, dict[str, str]]:

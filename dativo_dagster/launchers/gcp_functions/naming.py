@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.functions.owner import host_label
+from dativo_dagster.owner import host_label
 
 if TYPE_CHECKING:
     from dativo_dagster.functions.package import Package

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.functions.owner import is_gone
+from dativo_dagster.owner import is_gone
 from dativo_ingest.model import Leftover
 
 if TYPE_CHECKING:

@@ -21,6 +21,8 @@ from dativo_dagster.workers.pool import Pool
 from dativo_ingest.worker.client import RemoteReader, RemoteWriter
 
 if TYPE_CHECKING:
+    import threading
+
     from dativo_dagster.telemetry import Redactor
     from dativo_ingest.model import PluginRef
 
@@ -52,5 +54,5 @@ class Launcher:
         warn_if_blind()
         return Pool(role, plugin, config, self.config, self._start)
 
-    def _start(self, plugin: PluginRef, redactor: Redactor) -> Child:
+    def _start(self, plugin: PluginRef, redactor: Redactor, _unwanted: threading.Event) -> Child:
         return Child(plugin, self.config, redactor)

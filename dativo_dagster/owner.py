@@ -6,7 +6,6 @@ boot and the time at which the process started, too.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from pathlib import Path
@@ -16,20 +15,21 @@ _STARTED = 19
 """Where `/proc/<pid>/stat` has the start, counted after the name: proc(5)."""
 
 
-def owner() -> str:
-    """Name this process, for a label."""
-    return json.dumps([socket.gethostname(), _boot(), os.getpid(), _started(os.getpid())])
+def host_label() -> str:
+    """Name this process: its machine, boot, number and start."""
+    return f"{socket.gethostname()}/{_boot()}/{os.getpid()}/{_started(os.getpid())}"
 
 
-def gone(label: str) -> bool | None:
+def is_gone(label: str) -> bool | None:
     """Tell whether the process that ``label`` names is gone; None where that cannot be told from here."""
     try:
-        host, boot, pid, started = json.loads(label)
+        host, boot, pid, started = label.split("/")
+        number = int(pid)
     except ValueError:
         return None
     if host != socket.gethostname() or not _boot():
         return None
-    return bool(boot != _boot() or _started(int(pid)) != started)
+    return boot != _boot() or _started(number) != started
 
 
 def _boot() -> str:
@@ -37,7 +37,8 @@ def _boot() -> str:
 
 
 def _started(pid: int) -> str:
+    """Give the start in ticks since the boot; empty when there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[_STARTED]
-    except OSError:
+    except (OSError, IndexError):
         return ""
