@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -15,7 +16,7 @@ import pytest
 from dativo_dagster.launchers.gcp_functions import Config, Launcher
 from dativo_dagster.owner import host_label
 from dativo_dagster.storage.portable import portable
-from dativo_ingest.exceptions import ConfigurationError, PluginError
+from dativo_ingest.exceptions import ConfigurationError, DativoError, PluginError
 from dativo_ingest.model import PluginRef, Stream, Unit
 from tests.native import native_library
 
@@ -176,3 +177,25 @@ def test_what_a_dead_host_left_is_found_and_removed_and_a_living_one_keeps_its_o
         for found in left:
             place.remove(found)
     assert (cloud_functions.functions, gcs.keys(gcs_prefix)) == ({}, [])
+
+
+def test_a_staging_bucket_that_is_not_there_is_made_and_then_used(launcher, plugin, gcs):
+    place = launcher(staging=None)
+    assert place.leftovers(datetime.now(timezone.utc)) == []
+    assert not place._bucket.exists()
+    try:
+        for _ in range(2):
+            with launcher(staging=None).reader(plugin("Large"), config()) as reader:
+                assert reader.check().passed
+        assert place._bucket.exists()
+        assert "items" not in json.loads(gcs.call("GET", f"/storage/v1/b/{place._bucket.name}/o"))
+    finally:
+        gcs.call("DELETE", f"/storage/v1/b/{place._bucket.name}")
+
+
+def test_a_staging_bucket_that_the_job_names_must_be_there(launcher, plugin):
+    with (
+        launcher(staging="gs://no-such-bucket/x").reader(plugin("Large"), config()) as reader,
+        pytest.raises(DativoError, match="no-such-bucket"),
+    ):
+        reader.check()

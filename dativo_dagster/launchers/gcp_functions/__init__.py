@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dativo_dagster.functions.staging import Staging
     from dativo_dagster.functions.writing import FunctionWriter
     from dativo_dagster.launchers.gcp_functions.admin import Project
+    from dativo_dagster.launchers.gcp_functions.bucket import Bucket
     from dativo_ingest.model import Leftover, PluginRef
 
 __all__ = ["Config", "Launcher"]
@@ -56,7 +57,8 @@ class Launcher:
         """Find functions and staged rows that nobody uses."""
         from dativo_dagster.launchers.gcp_functions.tidy import leftovers
 
-        return [*leftovers(self._project, older_than), *self._staging.leftovers(older_than)]
+        staged = self._staging.leftovers(older_than) if self.config.staging or self._bucket.exists() else ()
+        return [*leftovers(self._project, older_than), *staged]
 
     def remove(self, leftover: Leftover) -> None:
         """Remove one; it may be gone already."""
@@ -76,6 +78,8 @@ class Launcher:
         from dativo_dagster.launchers.gcp_functions.source import source
         from dativo_ingest.model import PluginRef
 
+        if not self.config.staging:
+            self._bucket.make()
         package = source(plugin, self.config.requirements)
         name = named(owner_of(config), package, self.config)
         there = self._project.deploy(name, package)
@@ -99,11 +103,17 @@ class Launcher:
         return Project(self.config)
 
     @cached_property
+    def _bucket(self) -> Bucket:
+        from dativo_dagster.launchers.gcp_functions.bucket import Bucket
+
+        return Bucket(self._project.id, self.config.region, self.config.staging_options)
+
+    @cached_property
     def _staging(self) -> Staging:
         from dativo_dagster.functions.staging import Staging
 
         said = self.config.staging_options
-        url = self.config.staging or f"gs://dativo-staging-{self._project.id}-{self.config.region}/"
+        url = self.config.staging or f"gs://{self._bucket.name}/"
         # A key file is the host's; the function has an account of its own.
         options = {name: value for name, value in said.items() if name != "credentials_path"}
         return Staging(url=url, connection={"gcs": dict(said)}, options=options)

@@ -29,7 +29,7 @@ class Config(BaseModel):
         environment: Variables of the function. They can be read by whoever may see the function.
         requirements: Packages of the plugin, as pip reads them.
         staging: A ``gs://`` folder for rows on their way, which host and function may use.
-            ``gs://dativo-staging-PROJECT-REGION/`` when left out.
+            ``gs://dativo-staging-PROJECT-REGION/`` when left out, which is made if there is none.
         staging_options: How the staging folder is reached, as ``connection.gcs`` says it; sent to the function too.
         api_endpoint: Of the Cloud Functions API, where it is not Google's.
         transport: ``rest`` where an endpoint is given, else ``grpc``.
