@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -46,3 +47,15 @@ def test_a_child_process_gives_the_same_table(table):
 @pytest.mark.xdist_group("docker")
 def test_a_container_gives_the_same_table(table, base_images):
     assert table("docker").equals(table("local"))
+
+
+@pytest.mark.xdist_group("cloud_functions")
+def test_a_google_cloud_function_gives_the_same_table(table, cloud_functions, gcs, gcs_prefix):
+    options = {
+        **cloud_functions.options,
+        "staging": f"gs://{gcs.bucket}/{gcs_prefix}",
+        "staging_options": {"endpoint": gcs.endpoint, "anonymous": True},
+    }
+    place = json.dumps({"launcher": "gcp_functions", **options})
+    assert table(place).equals(table("local"))
+    assert gcs.keys(gcs_prefix) == []
