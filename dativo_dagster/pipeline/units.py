@@ -58,6 +58,8 @@ class Stage:
 
     def unit(self, unit: Unit) -> None:
         """Read, validate and write one unit; it is ``done`` then."""
+        if self.stop.is_set():
+            raise Stopped
         part = Part()
         self.meter.start(unit)
         try:
