@@ -1,0 +1,133 @@
+"""Whole jobs whose plugins run in Google Cloud Functions: by `place`, or as the earlier system says it."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dativo_dagster.config.load import load_job
+from dativo_dagster.pipeline.run import run_job
+
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("cloud_functions")]
+
+PLUGINS = """
+import os
+import pyarrow as pa, pyarrow.parquet as pq
+from dativo_ingest import BaseReader
+from dativo_ingest.model import CheckResult, DataFile
+
+class Orders(BaseReader):
+    def extract(self, state_manager=None):
+        where = os.environ.get("K_SERVICE", "here")
+        for page in range(4):
+            yield [{"id": page * 500 + n, "place": where, "color": os.environ.get("COLOR")} for n in range(500)]
+
+class Broken(BaseReader):
+    def extract(self, state_manager=None):
+        yield [{"id": 1, "place": "x", "color": None}]
+        raise RuntimeError("the source is on fire")
+
+class Files:
+    commits = False
+    def __init__(self, asset, target, output_base): pass
+    def check(self): return CheckResult(name="connection", passed=True)
+    def write(self, batches, base, name):
+        table = pa.Table.from_batches(list(batches))
+        path = base.removeprefix("file://") + name + ".parquet"
+        pq.write_table(table.replace_schema_metadata({"written_by": os.environ["K_SERVICE"]}), path)
+        return [DataFile(path=path, rows=table.num_rows, bytes=os.path.getsize(path))]
+    def commit(self, token, files): return {}
+    def abort(self, files): pass
+"""
+JOB = """
+tenant: acme
+source:
+  custom_reader: plugins.py:{reader}
+  {where}
+target:
+  connector: parquet
+  table: orders
+  path: {out}
+  connection: {{"gcs": {connection}}}
+  mode: overwrite
+  {writing}
+contract:
+  name: orders
+  schema:
+    - {{name: id, type: int64, required: true}}
+    - {{name: place, type: string}}
+    - {{name: color, type: string}}
+"""
+
+
+@pytest.fixture
+def options(cloud_functions, gcs, gcs_prefix):
+    """Give the settings of the place, as a job has them."""
+    reach = {"endpoint": gcs.endpoint, "anonymous": True}
+    return {**cloud_functions.options, "staging": f"gs://{gcs.bucket}/{gcs_prefix}/staging", "staging_options": reach}
+
+
+@pytest.fixture
+def ran(gcs, gcs_prefix, tmp_path):
+    """Run a job, and give its result and what is in the lake."""
+    (tmp_path / "plugins.py").write_text(PLUGINS)
+
+    def run(where, writing="", reader="Orders"):
+        job = tmp_path / "job.yaml"
+        out, connection = f"gs://{gcs.bucket}/{gcs_prefix}/lake", json.dumps(gcs.connection)
+        job.write_text(JOB.format(where=where, writing=writing, reader=reader, out=out, connection=connection))
+        [result] = run_job(load_job(job)).streams
+        keys = [key for key in gcs.keys(f"{gcs_prefix}/lake") if key.endswith(".parquet")]
+        return result, [pq.read_table(pa.BufferReader(gcs.get(key))) for key in keys]
+
+    return run
+
+
+def test_a_place_says_what_it_cost_and_leaves_nothing_in_the_staging_folder(ran, options, gcs, gcs_prefix):
+    result, [table] = ran(f"place: {json.dumps({'launcher': 'gcp_functions', **options})}")
+    assert result.status == "committed", result.error
+    assert sorted(table["id"].to_pylist()) == list(range(2000))
+    (function,) = set(table["place"].to_pylist())
+    used = [usage for usage in result.usage if usage.verb == "read"]
+    assert [(usage.place, usage.function) for usage in used] == [("gcp_functions", function)]
+    assert all(usage.seconds > 0 and usage.memory_mb == 1024 and usage.usd > 0 for usage in used)
+    assert gcs.keys(f"{gcs_prefix}/staging") == []
+
+
+def test_cloud_execution_of_the_earlier_system_means_the_same_place(ran, options, cloud_functions):
+    said = {
+        "enabled": True,
+        "provider": "gcp",
+        "runtime": "python3.11",
+        "memory_mb": 512,
+        "timeout_seconds": 120,
+        "environment_variables": {"COLOR": "red"},
+        "gcp": options,
+    }
+    result, [table] = ran(f"engine: {json.dumps({'cloud_execution': said})}")
+    assert result.status == "committed", result.error
+    assert set(table["color"].to_pylist()) == {"red"}
+    (function,) = cloud_functions.functions.values()
+    assert function["buildConfig"]["runtime"] == "python311"
+    assert (function["serviceConfig"]["availableMemory"], function["serviceConfig"]["timeoutSeconds"]) == ("512Mi", 120)
+    assert function["labels"]["dativo_tenant"] == "acme"
+
+
+def test_reader_and_writer_in_functions_fill_a_table_that_the_host_commits(ran, options, gcs, gcs_prefix):
+    place = f"place: {json.dumps({'launcher': 'gcp_functions', **options})}"
+    result, [table] = ran(place, f"custom_writer: plugins.py:Files\n  {place}")
+    assert result.status == "committed", result.error
+    assert sorted(table["id"].to_pylist()) == list(range(2000))
+    assert table.schema.metadata[b"written_by"].startswith(b"dativo-acme-")
+    assert gcs.keys(f"{gcs_prefix}/staging") == []
+
+
+def test_a_reader_that_fails_in_its_function_commits_nothing(ran, options, gcs, gcs_prefix):
+    result, tables = ran(f"place: {json.dumps({'launcher': 'gcp_functions', **options})}", reader="Broken")
+    assert result.status == "failed"
+    assert "the source is on fire" in str(result.error)
+    assert tables == []
+    assert gcs.keys(f"{gcs_prefix}/staging") == []
