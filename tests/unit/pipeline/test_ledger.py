@@ -210,6 +210,15 @@ def test_a_column_that_is_unique_across_units_needs_all_of_them_in_one_attempt(t
     assert run.left() == []
 
 
+def test_a_store_that_refuses_the_entry_costs_a_warning_and_leaves_nothing(one, caplog):
+    in_the_way = one.root / "out" / "lake" / "_dativo" / "staging" / "_dativo"
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_text("a file where the entry's folder would be")
+    one.fails(FIRST, "c")
+    assert one.left() == []
+    assert "reads all units again" in caplog.text
+
+
 def test_an_entry_holds_no_rows(one):
     one.fails(FIRST, "b")
     [entry] = one.entries()
