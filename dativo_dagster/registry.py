@@ -90,6 +90,9 @@ ENTRIES: dict[Kind, dict[str, Entry]] = {
         "local": Entry(module="dativo_dagster.launchers.local", summary="in the process that runs the job"),
         "process": Entry(module="dativo_dagster.launchers.process", summary="in a child process"),
         "docker": Entry(module="dativo_dagster.launchers.docker", extra="docker", summary="locked into a container"),
+        "aws_lambda": Entry(
+            module="dativo_dagster.launchers.aws_lambda", extra="aws", summary="in a function of AWS Lambda"
+        ),
         "gcp_functions": Entry(
             module="dativo_dagster.launchers.gcp_functions", extra="gcp", summary="in a Google Cloud Function"
         ),

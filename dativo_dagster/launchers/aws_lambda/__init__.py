@@ -1,1 +1,134 @@
-"""Plugins in functions of AWS Lambda. Here is what deploys and invokes them."""
+"""Plugins in functions of AWS Lambda: deployed by content, called one verb at a time.
+
+```yaml
+source:
+  custom_reader: plugins/orders.py:OrdersReader
+  place: {launcher: aws_lambda, region: eu-west-1, memory_mb: 2048}
+```
+
+`docs/places-aws.md` says which rights the host needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.launchers.aws_lambda.config import Config
+
+if TYPE_CHECKING:
+    from dativo_dagster.functions.call import Deployed
+    from dativo_dagster.functions.reading import FunctionReader
+    from dativo_dagster.functions.staging import Staging
+    from dativo_dagster.functions.writing import FunctionWriter
+    from dativo_dagster.launchers.aws_lambda.account import Account
+    from dativo_ingest.model import Leftover, PluginRef
+
+__all__ = ["Config", "Launcher"]
+
+
+class Launcher:
+    """Opens plugins in functions: one for each tenant, plugin and settings, any number of invocations of it."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @contextmanager
+    def reader(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[FunctionReader]:
+        """Open a reader."""
+        from dativo_dagster.functions.reading import FunctionReader
+
+        with self._deployed("reader", plugin, config) as deployed:
+            yield FunctionReader(deployed)
+
+    @contextmanager
+    def writer(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[FunctionWriter]:
+        """Open a writer; the files of one that does not commit by itself are brought to the target's folder."""
+        from dativo_dagster.functions.writing import FunctionWriter
+
+        with self._deployed("writer", plugin, config) as deployed:
+            yield FunctionWriter(deployed)
+
+    def leftovers(self, older_than: datetime) -> list[Leftover]:
+        """Find functions, layers, roles and staged rows that nobody uses."""
+        from dativo_dagster.launchers.aws_lambda.tidy import leftovers
+
+        staged = [left for staging in self._account.stagings() for left in staging.leftovers(older_than)]
+        return [*leftovers(self._account, older_than), *staged]
+
+    def remove(self, leftover: Leftover) -> None:
+        """Remove one; it may be gone already."""
+        from dativo_dagster.launchers.aws_lambda.tidy import KINDS, remove
+
+        if leftover.kind in KINDS:
+            remove(self._account, leftover)
+            return
+        tenant_folder = leftover.name.rstrip("/").rpartition("/")[0]
+        self._account.staging_at(tenant_folder).remove(leftover)
+
+    @contextmanager
+    def _deployed(self, role: str, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[Deployed]:
+        from dativo_dagster.functions.call import Deployed, Settings
+        from dativo_dagster.launchers.aws_lambda.tidy import remove_function
+
+        tenant = str(config.get("tenant", ""))
+        staging = self._account.staging(tenant)
+        name, inner = self._deploy(staging, tenant, plugin, config)
+        try:
+            yield Deployed(
+                functions=self._function(name),
+                staging=staging,
+                role=role,
+                plugin=inner,
+                config=config,
+                settings=Settings(seconds=self.config.timeout_seconds),
+            )
+        finally:
+            if not self.config.keep:
+                remove_function(self._account.client("lambda"), name)
+
+    def _deploy(
+        self, staging: Staging, tenant: str, plugin: PluginRef, config: Mapping[str, Any]
+    ) -> tuple[str, PluginRef]:
+        from secrets import token_hex
+
+        from dativo_dagster.launchers.aws_lambda.building import build, tags
+        from dativo_dagster.launchers.aws_lambda.deploying import Made, deploy
+        from dativo_dagster.launchers.aws_lambda.role import role
+
+        built = build(self._account, tenant, plugin)
+        made = Made(
+            tenant=tenant,
+            plugin=plugin.path,
+            runtime=built.runtime,
+            handler=built.handler,
+            role_arn=self.config.role_arn or role(self._account, tenant, staging.url),
+            package=built.package,
+            layers=built.layers,
+            own="" if self.config.keep else token_hex(8),
+            tags=tags(config, built.package, keep=self.config.keep),
+        )
+        return deploy(self._account.client("lambda"), made, self.config), built.plugin
+
+    def _function(self, name: str) -> Any:
+        from dativo_dagster.functions.cloud import Limits
+        from dativo_dagster.functions.prices import lambda_price
+        from dativo_dagster.launchers.aws_lambda.invoking import PAYLOAD_BYTES, LambdaFunction
+
+        limits = Limits(
+            request_bytes=PAYLOAD_BYTES,
+            reply_bytes=PAYLOAD_BYTES,
+            seconds=self.config.timeout_seconds,
+            memory_mb=self.config.memory_mb,
+        )
+        price = lambda_price(self._account.region, self.config.architecture)
+        return LambdaFunction(self._account.invoker(), name, limits, price)
+
+    @cached_property
+    def _account(self) -> Account:
+        from dativo_dagster.launchers.aws_lambda.account import Account
+
+        return Account(self.config)

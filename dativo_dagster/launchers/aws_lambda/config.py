@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, StringConstraints, field_validator, model_validator
 
 from dativo_dagster.functions.dependencies import System
 
@@ -41,8 +41,12 @@ class Config(BaseModel):
         environment: Variables of the function. Anybody who may see the function may read them.
         tags: Of the function, besides ours.
         region: Left out: as boto3 finds it.
+        staging: An ``s3://`` folder for rows on their way. Left out: a private bucket of the account,
+            ``dativo-staging-ACCOUNT-REGION``, which is made when it is not there and forgets after a day.
         endpoint_url: Where the interfaces of AWS are answered instead of at Amazon.
-        keep: Whether the function stays for the next run; `dativo gc` collects it by its age.
+        function_endpoint_url: The same as a function sees it, where that is another address.
+        start_seconds: How long it may take to become active.
+        keep: Whether the function stays for the next run; `dativo places gc` takes it by age.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,7 +64,9 @@ class Config(BaseModel):
     environment: dict[str, str] = Field(default_factory=dict)
     tags: dict[str, str] = Field(default_factory=dict)
     region: str | None = None
+    staging: Annotated[str, StringConstraints(pattern="^s3://[^/]+")] | None = None
     endpoint_url: str | None = None
+    function_endpoint_url: str | None = None
     start_seconds: PositiveFloat = 120
     keep: bool = True
 

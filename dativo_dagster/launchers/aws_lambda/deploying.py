@@ -6,32 +6,32 @@ another version is another function beside the first, so that a run never change
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.functions.package import DIRECT_BYTES, Package, check_unzipped
-from dativo_ingest.exceptions import AuthenticationError, ConfigurationError, TransientError
+from dativo_dagster.launchers.aws_lambda.account import plain, tenant_key
+from dativo_dagster.launchers.aws_lambda.refusals import refusals
+from dativo_ingest.exceptions import ConfigurationError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from dativo_dagster.launchers.aws_lambda.config import Config
 
 _NAME_CHARACTERS = 64
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
+_NO_SETTING = frozenset({"keep", "start_seconds", "endpoint_url", "function_endpoint_url", "staging"})
 _ASSUMED_SECONDS = 60.0
 """How long a new role may take until Lambda can take it on; Amazon says that it is some seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What a function is made of."""
+    """What a function is made of; ``own`` sets one apart that lives only as long as its opening."""
 
     tenant: str
     plugin: str
@@ -40,6 +40,7 @@ class Made:
     role_arn: str
     package: Package
     layers: tuple[str, ...] = ()
+    own: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -48,11 +49,12 @@ def function_name(made: Made, config: Config) -> str:
 
     A name that had to be shortened or cleaned is still its tenant's own: the hash knows the whole.
     """
-    settings = config.model_dump(mode="json", exclude={"keep", "start_seconds", "endpoint_url"})
+    settings = config.model_dump(mode="json", exclude=set(_NO_SETTING))
     facts = [settings, made.tenant, made.plugin, made.runtime, made.handler, made.role_arn, made.package.hash]
-    digest = hashlib.sha256(json.dumps([*facts, made.layers]).encode()).hexdigest()[:16]
-    room = (_NAME_CHARACTERS - len(f"dativo---{digest}")) // 2
-    return f"dativo-{_plain(made.tenant)[:room]}-{_plain(Path(made.plugin).stem)[:room]}-{digest}"
+    digest = hashlib.sha256(json.dumps([*facts, made.layers, made.own]).encode()).hexdigest()[:16]
+    start = f"dativo-{tenant_key(made.tenant)}-"
+    room = _NAME_CHARACTERS - len(f"{start}-{digest}")
+    return f"{start}{plain(Path(made.plugin).stem)[:room]}-{digest}"
 
 
 def deploy(client: Any, made: Made, config: Config) -> str:
@@ -71,7 +73,7 @@ def deploy(client: Any, made: Made, config: Config) -> str:
             "PACKAGE_TOO_LARGE",
         )
     name = function_name(made, config)
-    with _refusals(name):
+    with refusals(f"function {name}"):
         if not _exists(client, name):
             _create(client, name, made, config)
         _wait(client, name, config.start_seconds)
@@ -132,29 +134,3 @@ def _wait(client: Any, name: str, seconds: float) -> None:
             "FUNCTION_NOT_READY",
             {"function": name},
         ) from error
-
-
-@contextlib.contextmanager
-def _refusals(name: str) -> Iterator[None]:
-    from botocore.exceptions import ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-        if code in _DENIED:
-            raise AuthenticationError(
-                f"function {name} cannot be deployed with these credentials ({code}: {said}); docs/places-aws.md has "
-                "the policy that they need",
-                "FUNCTION_DENIED",
-                {"function": name, "code": code},
-            ) from error
-        raise ConfigurationError(
-            f"AWS does not take function {name} ({code}: {said}); correct the settings of its place",
-            "FUNCTION_REFUSED",
-            {"function": name, "code": code},
-        ) from error
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-") or "x"

@@ -1,0 +1,104 @@
+"""What a function is made of: for a class Amazon's Python, the SDK and a layer; for a library our own runtime."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dativo_dagster.functions import glibc
+from dativo_dagster.functions.dependencies import dependencies
+from dativo_dagster.functions.package import Package, check_unzipped, inside, pack, plugin_package
+from dativo_dagster.launchers.aws_lambda.config import OLD_RUNTIMES
+from dativo_dagster.launchers.aws_lambda.layers import ALWAYS, FOLDER, layer
+from dativo_dagster.owner import host_label
+from dativo_ingest.exceptions import ConfigurationError
+from dativo_ingest.model import PluginRef
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from dativo_dagster.launchers.aws_lambda.account import Account
+    from dativo_dagster.launchers.aws_lambda.config import Config
+
+BOOTSTRAP = Path(__file__).parents[2] / "native" / "lambda_bootstrap"
+"""The program that runs libraries where there is no Python; a wheel has it."""
+_HANDLER = "dativo_ingest.functions.aws.lambda_handler"
+_TAG_CHARACTERS = 256
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """Of a function: its runtime, handler, package, layers, and the plugin as the package has it."""
+
+    runtime: str
+    handler: str
+    package: Package
+    layers: tuple[str, ...]
+    plugin: PluginRef
+
+
+def build(account: Account, tenant: str, plugin: PluginRef) -> Built:
+    """Pack a plugin, and publish the layer that it needs.
+
+    Raises:
+        ConfigurationError: ``GLIBC_TOO_NEW``, ``WRONG_MACHINE``: the runtime cannot load the library.
+            ``PACKAGE_TOO_LARGE``, ``REQUIREMENTS_UNRESOLVED``, ``FUNCTION_REFUSED``.
+    """
+    config = account.config
+    runtime = config.runtime or ("provided.al2023" if plugin.kind == "native" else "python3.12")
+    if runtime in OLD_RUNTIMES:
+        _LOG.warning("%s is on Amazon Linux 2, which is at its end of life; take a newer `runtime`", runtime)
+    if plugin.kind == "native":
+        glibc.check(Path(plugin.path), runtime, config.architecture)
+    if runtime.startswith("provided"):
+        return _library(config, runtime, plugin)
+    package = plugin_package(plugin, {})
+    needed = dependencies((*ALWAYS, *config.requirements), config.system(runtime), FOLDER)
+    check_unzipped({"plugin and SDK": package.unzipped, "requirements": needed.unzipped})
+    return Built(
+        runtime=runtime,
+        handler=_HANDLER,
+        package=package,
+        layers=(layer(account, tenant, needed, runtime, config.architecture),),
+        plugin=PluginRef(path=inside(plugin), name=plugin.name, kind=plugin.kind),
+    )
+
+
+def tags(owner: Mapping[str, Any], package: Package, *, keep: bool) -> dict[str, str]:
+    """Say whose a function is; ``owner`` is the configuration that its plugin is opened with."""
+    said = {
+        "dativo": "1",
+        "dativo.tenant": str(owner.get("tenant", "")),
+        "dativo.job": str(owner.get("job", "")),
+        "dativo.stream": str((owner.get("stream") or {}).get("name", "")),
+        "dativo.host": host_label(),
+        "dativo.hash": package.hash,
+        "dativo.keep": str(keep).lower(),
+    }
+    return {name: re.sub(r"[^\w .:/=+@-]", "_", value)[:_TAG_CHARACTERS] for name, value in said.items()}
+
+
+def _library(config: Config, runtime: str, plugin: PluginRef) -> Built:
+    if plugin.kind != "native":
+        message = f"{runtime} has no Python, and plugin {plugin} is a class; leave `runtime` out, or give python3.12"
+        raise ConfigurationError(message, "FUNCTION_REFUSED")
+    if config.requirements:
+        message = f"{runtime} has no Python: plugin {plugin} cannot have `requirements`"
+        raise ConfigurationError(message, "FUNCTION_REFUSED")
+    if not BOOTSTRAP.is_file():
+        message = f"{BOOTSTRAP} is not there; `make rust` builds it, and a wheel of this package has it"
+        raise ConfigurationError(message, "FUNCTION_REFUSED")
+    glibc.check(BOOTSTRAP, runtime, config.architecture)
+    name = Path(plugin.path).name
+    return Built(
+        runtime=runtime,
+        handler=f"{name}:{plugin.name}",
+        package=pack({"bootstrap": BOOTSTRAP.read_bytes(), name: Path(plugin.path).read_bytes()}),
+        layers=(),
+        plugin=PluginRef(path=name, name=plugin.name, kind="native"),
+    )

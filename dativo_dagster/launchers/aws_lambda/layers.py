@@ -1,0 +1,45 @@
+"""What a Python plugin imports from an index of packages, as a layer: published once for each tenant and content."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from dativo_dagster.functions.package import check_unzipped
+from dativo_dagster.launchers.aws_lambda.account import tenant_key
+from dativo_dagster.launchers.aws_lambda.refusals import refusals
+
+if TYPE_CHECKING:
+    from dativo_dagster.functions.package import Package
+    from dativo_dagster.launchers.aws_lambda.account import Account
+
+FOLDER = "python/"
+"""Where a runtime of Python looks for packages in a layer."""
+ALWAYS = ("pyarrow>=17", "obstore>=0.8")
+"""What the SDK needs in a function."""
+
+
+def layer(account: Account, tenant: str, package: Package, runtime: str, architecture: str) -> str:
+    """Give the ARN of the layer that holds a package; it is published when it is not there."""
+    name = f"dativo-{tenant_key(tenant)}-{package.hash[:16]}"
+    client = account.client("lambda")
+    with refusals(f"layer {name}"):
+        there = client.list_layer_versions(LayerName=name).get("LayerVersions")
+        if there:
+            return str(there[0]["LayerVersionArn"])
+    check_unzipped({"requirements": package.unzipped})
+    root = urlsplit(account.root)
+    key = f"{root.path.strip('/')}/{tenant_key(tenant)}/packages/{package.hash}.zip"
+    storage = account.client("s3")
+    with refusals(f"layer {name}"):
+        # By way of the bucket: a call takes 50 MB, and pyarrow alone has more.
+        storage.put_object(Bucket=root.netloc, Key=key, Body=package.data)
+        made = client.publish_layer_version(
+            LayerName=name,
+            Description="dativo: packages of plugins",
+            Content={"S3Bucket": root.netloc, "S3Key": key},
+            CompatibleRuntimes=[runtime],
+            CompatibleArchitectures=[architecture],
+        )
+        storage.delete_object(Bucket=root.netloc, Key=key)
+    return str(made["LayerVersionArn"])

@@ -1,0 +1,53 @@
+"""What AWS answers to those who deploy, in our errors."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from dativo_dagster.functions import faults
+from dativo_ingest.exceptions import AuthenticationError, ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
+
+
+@contextlib.contextmanager
+def refusals(what: str) -> Iterator[None]:
+    """Tell the refusals of a block.
+
+    Args:
+        what: What is made or looked up there, with its name: ``function dativo-a-b``.
+
+    Raises:
+        AuthenticationError: ``FUNCTION_DENIED``: these credentials may not, or there are none.
+        ConfigurationError: ``FUNCTION_REFUSED``: AWS does not take the settings.
+        ConnectionError: ``FUNCTION_UNREACHABLE``: AWS does not answer.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
+
+    try:
+        yield
+    except ClientError as error:
+        code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+        if code in _DENIED:
+            raise _denied(what, f"{code}: {said}", code) from error
+        raise ConfigurationError(
+            f"AWS does not take {what} ({code}: {said}); correct the settings of its place",
+            "FUNCTION_REFUSED",
+            {"what": what, "code": code},
+        ) from error
+    except (NoCredentialsError, CredentialRetrievalError) as error:
+        raise _denied(what, str(error), type(error).__name__) from error
+    except BotoCoreError as error:
+        raise faults.unreachable(what, str(error)) from error
+
+
+def _denied(what: str, said: str, code: str) -> AuthenticationError:
+    return AuthenticationError(
+        f"{what} cannot be deployed with these credentials ({said}); docs/places-aws.md has the policy that they need",
+        "FUNCTION_DENIED",
+        {"what": what, "code": code},
+    )
