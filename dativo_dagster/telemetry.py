@@ -86,6 +86,24 @@ def secrets_in(value: Any) -> Iterator[str]:
             yield from secrets_in(item)
 
 
+def plugin_secrets(config: Mapping[str, Any]) -> Iterator[str]:
+    """Give what is secret in what a plugin is opened with: `secrets_in` it, and every text below ``credentials``."""
+    yield from secrets_in(config)
+    for side in ("source", "target"):
+        yield from _texts(config.get(side, {}).get("credentials"))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+
+
 def _anywhere(secret: str) -> str:
     return re.escape(secret) if len(secret) >= _SHORT else rf"(?<!\w){re.escape(secret)}(?!\w)"
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
@@ -14,16 +15,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.functions import faults
-from dativo_dagster.telemetry import Redactor, secrets_in
-from dativo_ingest.exceptions import PluginError
-from dativo_ingest.model import PluginRef, Usage
+from dativo_dagster.functions.replies import About
+from dativo_dagster.telemetry import Redactor, plugin_secrets
+from dativo_ingest.exceptions import DativoError, PluginError, SandboxError
 from dativo_ingest.worker.errors import error_from_json
-from dativo_ingest.worker.logs import log_here
 
 if TYPE_CHECKING:
-    from dativo_dagster.functions.cloud import Answer, Functions
+    from dativo_dagster.functions.cloud import Functions
     from dativo_dagster.functions.staging import Folder, Staging
-    from dativo_ingest.exceptions import DativoError
+    from dativo_ingest.model import PluginRef, Usage
 
 END_SECONDS = 1.5
 """How long a function that is cancelled is waited for; it looks for it once a second."""
@@ -62,7 +62,7 @@ class Deployed:
 
     def __post_init__(self) -> None:
         """Know what must not be seen."""
-        self.redactor = Redactor(secrets_in(self.config))
+        self.redactor = Redactor(plugin_secrets(self.config), patterns=True)
         self.calls: set[Call] = set()
         self.cancelled = threading.Event()
 
@@ -105,8 +105,16 @@ class Call:
     def __init__(self, deployed: Deployed, folder: Folder, verb: str, unit: str) -> None:
         self.deployed, self.folder, self.verb, self.unit = deployed, folder, verb, unit
         self.id = uuid.uuid4().hex
-        self.future: Future[Answer] = Future()
-        self._reply: Mapping[str, Any] | None = None
+        self.future: Future[dict[str, Any]] = Future()
+        self.about = About(
+            functions=deployed.functions,
+            redactor=deployed.redactor,
+            plugin=str(deployed.plugin),
+            verb=verb,
+            stream=deployed.stream,
+            unit=unit,
+            attempt=deployed.attempt,
+        )
 
     def begin(self, arguments: Mapping[str, Any]) -> None:
         """Send the request, in a thread of its own.
@@ -133,11 +141,15 @@ class Call:
         """Wait for the reply, and raise the error that is in it."""
         while not self.wait(0.2):
             pass
-        if self._reply is None:
-            self._reply = self._read(self.future.result())
-        if "error" in self._reply:
-            raise self._told(error_from_json(self._reply["error"]))
-        return self._reply
+        try:
+            reply = self.future.result()
+        except DativoError as error:
+            raise self.about.told(error) from error.__cause__
+        if "error" in reply:
+            raise self.about.told(error_from_json(reply["error"]))
+        if "aside" in reply:
+            reply["result"] = self._fetched(reply.pop("aside"))
+        return reply
 
     def end(self) -> None:
         """Have it end if it still runs, and remove the staging folder."""
@@ -148,10 +160,24 @@ class Call:
         self.folder.remove()
 
     def _invoke(self, payload: bytes) -> None:
+        """Count what the invocation took, however it ended and whether or not its reply is wanted still."""
+        began, usage = time.monotonic(), self.deployed.usage
         try:
-            self.future.set_result(self.deployed.functions.invoke(payload, self.deployed.settings.seconds))
+            answer = self.deployed.functions.invoke(payload, self.deployed.settings.seconds)
+            reply = self.about.parse(answer)
+            usage.append(self.about.used(answer, reply))
+            self.future.set_result(reply)
         except BaseException as error:  # noqa: BLE001 - raised again where the reply is wanted
+            if isinstance(error, DativoError) and (lost := self.about.lost(error, time.monotonic() - began)):
+                usage.append(lost)
             self.future.set_exception(error)
+
+    def _fetched(self, name: str) -> Any:
+        stored = self.folder.get(name)
+        if stored is None:
+            where = f"{self.about.plugin}, {self.verb} of stream {self.about.stream!r}"
+            raise SandboxError(f"the answer of a function is not in the staging folder ({where})", "FUNCTION_ROWS_LOST")
+        return json.loads(stored)
 
     def _payload(self, arguments: Mapping[str, Any]) -> bytes:
         functions, whole = self.deployed.functions, self._request(arguments, self.deployed.config)
@@ -185,49 +211,6 @@ class Call:
             "tags": {"run": us.run, "stream": us.stream, "unit": self.unit, "attempt": us.attempt},
         }
         return json.dumps(request).encode()
-
-    def _read(self, answer: Answer) -> Mapping[str, Any]:
-        """Take a reply apart: its logs and its usage first, they are there whatever else went wrong."""
-        try:
-            reply = json.loads(answer.payload)
-            logs = reply["logs"] if reply["dativo"] == 1 else reply["version"]
-        except (ValueError, TypeError, KeyError) as error:
-            crash = faults.crashed(answer.function, "what it said is no reply", log=answer.log[-2000:])
-            raise self._told(crash) from error
-        for line in logs:
-            hidden = {**line, "message": self.deployed.redactor.text(line["message"])}
-            log_here(hidden, **self._where(), attempt=self.deployed.attempt)
-        self.deployed.usage.append(self._usage(answer, reply))
-        found: Mapping[str, Any] = reply
-        return found
-
-    def _usage(self, answer: Answer, reply: Mapping[str, Any]) -> Usage:
-        functions = self.deployed.functions
-        memory, price = functions.limits.memory_mb, functions.price
-        return Usage(
-            place=functions.place,
-            verb=self.verb,
-            unit=self.unit,
-            attempt=self.deployed.attempt,
-            function=answer.function,
-            seconds=answer.seconds,
-            memory_mb=memory,
-            peak_mb=reply.get("peak_mb") if answer.peak_mb is None else answer.peak_mb,
-            usd=None if price is None else price.of(answer.seconds, memory),
-            started=bool(reply.get("started") if answer.started is None else answer.started),
-        )
-
-    def _told(self, error: DativoError) -> DativoError:
-        redactor = self.deployed.redactor
-        error.message = redactor.text(error.message)
-        error.args = (error.message,)
-        error.details = {**self._where(), **redactor.value(error.details)}
-        return error
-
-    def _where(self) -> dict[str, str]:
-        us = self.deployed
-        known = {"plugin": str(us.plugin), "verb": self.verb, "stream": us.stream, "unit": self.unit}
-        return {key: value for key, value in {**known, "place": us.functions.place}.items() if value}
 
 
 def _cancelled(verb: str) -> PluginError:

@@ -27,13 +27,15 @@ class FunctionWriter:
     A writer that commits by itself does so in another instance than the one that wrote: it is given the files and what
     it said of them. One that needs more than that refuses, with ``PLUGIN_WRITER_GONE``.
 
-    Args:
-        deployed: The plugin.
-        connection: How the host reaches the ``base`` of `write`.
+    The host reaches the target by the ``connection`` of the job. A plugin whose files are brought home is told neither
+    it nor what would open the stores.
     """
 
-    def __init__(self, deployed: Deployed, connection: Mapping[str, Any]) -> None:
-        self.deployed, self.connection = deployed, connection
+    def __init__(self, deployed: Deployed) -> None:
+        self.deployed = deployed
+        self.connection: Mapping[str, Any] = deployed.config["target"].get("connection") or {}
+        if not deployed.config.get("commits"):
+            deployed.config = _without_stores(deployed.config)
         self.commits = bool(deployed.ask("spec")["commits"])
         if self.commits:
             _must_be_bucket(str(deployed.config.get("output_base", "")), str(deployed.plugin))
@@ -83,6 +85,11 @@ class FunctionWriter:
             self.abort(brought)
             raise
         return brought
+
+
+def _without_stores(config: Mapping[str, Any]) -> dict[str, Any]:
+    target = {name: value for name, value in config["target"].items() if name != "connection"}
+    return {**config, "target": target, "object_store": {}}
 
 
 def _copy(call: Call, file: DataFile, target: Storage, path: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.telemetry import Redactor, secrets_in
+from dativo_dagster.telemetry import Redactor, plugin_secrets, secrets_in
 from dativo_dagster.workers.fate import CLOSED
 from dativo_dagster.workers.watch import Watch
 from dativo_dagster.workers.worker import CLOSE_SECONDS, HURRY_SECONDS, Limits, Worker
@@ -37,7 +37,7 @@ class Pool:
 
     def __init__(self, role: str, plugin: PluginRef, config: Mapping[str, Any], limits: Limits, start: Start) -> None:
         self.role, self.plugin, self.config, self._start = role, plugin, config, start
-        self.redactor = Redactor([*_secrets(config), *secrets_in(limits.environment)], patterns=True)
+        self.redactor = Redactor([*plugin_secrets(config), *secrets_in(limits.environment)], patterns=True)
         self.said: Mapping[str, Any] = {}
         self._workers: list[Worker] = []
         self._idle: list[Worker] = []
@@ -151,21 +151,3 @@ class Pool:
                 stack.callback(self._drop, worker, patience)
         self._watch.done.set()
         self._watch.join()
-
-
-def _secrets(config: Mapping[str, Any]) -> Iterator[str]:
-    """Give every text under a key that says so, and all below `credentials`."""
-    yield from secrets_in(config)
-    for side in ("source", "target"):
-        yield from _texts(config.get(side, {}).get("credentials"))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _texts(item)

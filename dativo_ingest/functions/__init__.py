@@ -19,9 +19,10 @@ and so is the reply::
 
     dativo     1
     result     the verb's answer, or `error`: as `worker.errors.error_to_json` gives it
+    aside      instead of a result that is large: the object of the staging that has it, as JSON
     rows       of read: {"inline": [base64 of a piece, ...]} or {"pieces": [{key, rows, bytes, position}, ...]}
     reached    of read: `model.Cursor` as JSON, or null; missing where the plugin did not say
-    logs       [{level, logger, message, tags}, ...]
+    logs       [{level, logger, message, tags}, ...]; what the plugin printed has the logger "printed"
     peak_mb    the most memory that was used; seconds: how long it took; started: whether this was a fresh instance
 
 Below the staging folder lie::
@@ -33,6 +34,7 @@ Below the staging folder lie::
                             deletes what it has read; piece n is written once piece n - ahead is gone
     in/000001.arrow ...     write: the same the other way; the function deletes what it has read
     in/end.json             {"pieces": n}: there are no more
+    result.json             the result, where it is large
     out/NAME                files of a writer that does not commit by itself; their paths in the result are "out/NAME"
 
 A function that was cancelled, or ran out of time, removes the pieces that it wrote.

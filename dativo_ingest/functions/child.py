@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.exceptions import DativoError, PluginError, SandboxError
+from dativo_ingest.functions.records import Printed, Records
 from dativo_ingest.worker.batches import allocate
 from dativo_ingest.worker.channel import Channel
 from dativo_ingest.worker.client import CANCEL_SECONDS, Gone, Session
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from dativo_ingest.model import PluginRef
 
 CLOSE_SECONDS = 5.0
-LOG_CHARACTERS = 256 * 1024
-"""How much of a plugin's log goes into a reply."""
 
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from dativo_ingest.worker import main; main()"
 _ROOT = str(Path(__file__).parents[2])
@@ -33,7 +32,7 @@ class Child:
     """A process that runs `dativo_ingest.worker`, with one session on it.
 
     Attributes:
-        logs: What the plugin logged, with ``tags``.
+        records: What the plugin logged and printed.
         peak_mb: The most memory the process had; known once it is over.
     """
 
@@ -45,16 +44,17 @@ class Child:
                 [sys.executable, "-I", "-c", _START, _ROOT, "--fd", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
                 cwd=folder,
                 env={**os.environ, "TMPDIR": str(folder)},
                 start_new_session=True,
             )
         self.session = Session(Channel(ours, allocate), self)
-        self.tags, self.logs, self.peak_mb = tags, [], 0
-        self._room = LOG_CHARACTERS
+        self.records, self.peak_mb = Records(tags), 0
+        self._printed = Printed(self._process.stdout, self.records)
+        self._printed.start()
         self._status = 0
-
-    logs: list[dict[str, Any]]
 
     def open(self, role: str, plugin: PluginRef, config: Mapping[str, Any], level: int) -> Any:
         """Open the plugin; gives what the worker says of it."""
@@ -62,13 +62,7 @@ class Child:
 
     def hear(self, line: Mapping[str, Any]) -> None:
         """Keep a record that the plugin logged."""
-        if self._room <= 0:
-            return
-        self._room -= len(line["message"])
-        kept = {"level": line["level"], "logger": line["logger"], "message": line["message"], "tags": dict(self.tags)}
-        if self._room <= 0:
-            kept = {**kept, "message": "the plugin logged more than a reply has room for; the rest is left out"}
-        self.logs.append(kept)
+        self.records.add(line["level"], line["logger"], line["message"])
 
     def told(self, error: DativoError) -> DativoError:
         """Give an error of the plugin's as it is; the host knows what to add."""
@@ -93,19 +87,21 @@ class Child:
                 break
             time.sleep(0.01)
         self._kill()  # what it started and left
+        self._printed.finish()
         self.session.channel.close()
 
     def died(self) -> DativoError:
         """Tell why the process ended while something was wanted of it."""
         self._reap(0)
-        status = self._status
+        self._printed.finish()
+        status, said = self._status, {"printed": self._printed.last}
         if status >= 0:
-            return PluginError(f"the plugin ended its process with status {status}", "PLUGIN_CRASHED")
+            return PluginError(f"the plugin ended its process with status {status}", "PLUGIN_CRASHED", said)
         name = signal.Signals(-status).name
         if name == "SIGKILL":
             message = "the plugin was killed, most likely because the function has not enough memory; raise memory_mb"
-            return SandboxError(message, "PLUGIN_OUT_OF_MEMORY", retryable=False)
-        return PluginError(f"the plugin crashed with {name}", "PLUGIN_CRASHED", {"signal": name})
+            return SandboxError(message, "PLUGIN_OUT_OF_MEMORY", said, retryable=False)
+        return PluginError(f"the plugin crashed with {name}", "PLUGIN_CRASHED", {"signal": name, **said})
 
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):

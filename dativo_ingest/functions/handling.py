@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from dativo_ingest.worker.client import Session
 
 PROTOCOL = 1
+RESULT = "result.json"
+SMALL_BYTES = 64 * 1024
+"""What is no larger always goes with the reply."""
 
 _seen: list[str] = []  # ids of what this instance handled
 
@@ -83,7 +86,7 @@ class _Invocation:
         finally:
             self.watch.stop()
             child.end()
-            self.reply.update(logs=child.logs, peak_mb=child.peak_mb)
+            self.reply.update(logs=child.records.kept, peak_mb=child.peak_mb)
 
     def _level(self) -> int:
         return int(self.request.get("log_level", 20))
@@ -108,6 +111,7 @@ class _Invocation:
             self._write(session, commits=said["commits"])
         else:
             self.reply["result"] = session.call(self._doing(), **self.arguments)
+        self._fit()
         self.watch.check()
 
     def _read(self, session: Session) -> None:
@@ -127,6 +131,13 @@ class _Invocation:
             outgoing.remove()
             raise
         self.reply.update(result=None, rows=rows_sent)
+
+    def _fit(self) -> None:
+        """Put a result that is larger than a reply should be into the staging folder."""
+        result = json.dumps(self.reply.get("result")).encode()
+        if len(result) > max(SMALL_BYTES, self.request["limits"]["inline_bytes"]):
+            self.folder.put(RESULT, result)
+            self.reply.update(result=None, aside=RESULT)
 
     def _write(self, session: Session, *, commits: bool) -> None:
         out = self.private / "out"

@@ -22,7 +22,8 @@ def error_to_json(error: BaseException, plugin: str) -> dict[str, Any]:
         plugin: The plugin as a job writes it.
     """
     ours = _as_ours(error, f"plugin {plugin}")
-    state = {**vars(ours), "details": {**ours.details, TRACEBACK: _traceback(error)}}
+    # What comes from further away has the traceback of where it was raised, which tells more than ours.
+    state = {**vars(ours), "details": {TRACEBACK: _traceback(error), **ours.details}}
     state.pop("__notes__", None)
     return {"class": _known(type(ours)), "state": json.loads(json.dumps(state, default=str))}
 

@@ -51,7 +51,7 @@ class Launcher:
         from dativo_dagster.functions.writing import FunctionWriter
 
         with self._deployed("writer", plugin, config) as deployed:
-            yield FunctionWriter(deployed, config.get("target", {}).get("connection") or {})
+            yield FunctionWriter(deployed)
 
     def leftovers(self, older_than: datetime) -> list[Leftover]:
         """Find functions and staged rows that nobody uses."""

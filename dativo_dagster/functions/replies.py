@@ -1,0 +1,85 @@
+"""What an invocation said and took: its reply taken apart, its records logged here, its use counted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.functions import faults
+from dativo_ingest.model import Usage
+from dativo_ingest.worker.logs import log_here
+
+if TYPE_CHECKING:
+    from dativo_dagster.functions.cloud import Answer, Functions
+    from dativo_dagster.telemetry import Redactor
+    from dativo_ingest.exceptions import DativoError
+
+_RAN = frozenset({"FUNCTION_CRASHED", "FUNCTION_TIMEOUT", "PLUGIN_OUT_OF_MEMORY"})
+"""Codes of errors after which the function ran for a while; others are told before it is started."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What an invocation is about, for its records, its use and its errors."""
+
+    functions: Functions
+    redactor: Redactor
+    plugin: str
+    verb: str
+    stream: str
+    unit: str
+    attempt: int
+
+    def parse(self, answer: Answer) -> dict[str, Any]:
+        """Give the reply, once its records are logged.
+
+        Raises:
+            SandboxError: ``FUNCTION_CRASHED``, it is no reply of this protocol.
+        """
+        try:
+            reply: dict[str, Any] = json.loads(answer.payload)
+            records = reply["logs"] if reply["dativo"] == 1 else reply["version"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise faults.crashed(answer.function, "what it said is no reply", log=answer.log[-2000:]) from error
+        for record in records:
+            hidden = {**record, "message": self.redactor.text(record["message"])}
+            log_here(hidden, **self._where(), attempt=self.attempt)
+        return reply
+
+    def used(self, answer: Answer, reply: Mapping[str, Any]) -> Usage:
+        """Give what an invocation took that ended by itself."""
+        peak = reply.get("peak_mb") if answer.peak_mb is None else answer.peak_mb
+        started = reply.get("started") if answer.started is None else answer.started
+        return self._usage(answer.seconds, peak, started=bool(started))
+
+    def lost(self, error: DativoError, seconds: float) -> Usage | None:
+        """Give what an invocation took that ended without a reply, as the host saw it; None where none was started."""
+        return self._usage(seconds, None, started=False) if error.error_code in _RAN else None
+
+    def told(self, error: DativoError) -> DativoError:
+        """Give an error as it may be shown: with what it is about, and without secrets."""
+        error.message = self.redactor.text(error.message)
+        error.args = (error.message,)
+        error.details = {**self._where(), **self.redactor.value(error.details)}
+        return error
+
+    def _usage(self, seconds: float, peak_mb: int | None, *, started: bool) -> Usage:
+        memory, price = self.functions.limits.memory_mb, self.functions.price
+        return Usage(
+            place=self.functions.place,
+            verb=self.verb,
+            unit=self.unit,
+            attempt=self.attempt,
+            function=self.functions.function,
+            seconds=round(seconds, 3),
+            memory_mb=memory,
+            peak_mb=peak_mb,
+            usd=None if price is None else price.of(seconds, memory),
+            started=started,
+        )
+
+    def _where(self) -> dict[str, str]:
+        known = {"plugin": self.plugin, "verb": self.verb, "stream": self.stream, "unit": self.unit}
+        return {key: value for key, value in {**known, "place": self.functions.place}.items() if value}
