@@ -6,7 +6,6 @@ import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,13 +32,15 @@ class Folder:
 
     def put(self, name: str, data: bytes | Path) -> None:
         """Write an object, whole or not at all; a path is the file to take it from."""
-        obstore = _obstore()
+        import obstore
+
         with _refusals(self.url):
             obstore.put(self._store, self._key(name), data)
 
     def get(self, name: str) -> Any | None:
         """Read an object into a buffer; None when there is none."""
-        obstore = _obstore()
+        import obstore
+
         with _refusals(self.url):
             try:
                 return obstore.get(self._store, self._key(name)).bytes()
@@ -48,7 +49,8 @@ class Folder:
 
     def has(self, name: str) -> bool:
         """Say whether there is such an object."""
-        obstore = _obstore()
+        import obstore
+
         with _refusals(self.url):
             try:
                 obstore.head(self._store, self._key(name))
@@ -58,7 +60,8 @@ class Folder:
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete objects; those that are gone are fine."""
-        obstore = _obstore()
+        import obstore
+
         with _refusals(self.url):
             for name in names:
                 with contextlib.suppress(FileNotFoundError):
@@ -66,11 +69,6 @@ class Folder:
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}/{name}"
-
-
-def _obstore(part: str = "") -> Any:
-    """Import it by name: a function's package brings it along, an SDK that is installed elsewhere does not need it."""
-    return import_module("obstore" + (f".{part}" if part else ""))
 
 
 def _open(url: str, options: Mapping[str, Any]) -> Any:
@@ -83,7 +81,9 @@ def _open(url: str, options: Mapping[str, Any]) -> Any:
 def _s3(bucket: str, options: Mapping[str, Any]) -> Any:
     config: Any = {name: options[name] for name in _S3_OPTIONS if options.get(name)}
     config["virtual_hosted_style_request"] = not options.get("path_style_access", "endpoint" in config)
-    return _obstore("store").S3Store(bucket, config=config, client_options=_client(options))
+    from obstore.store import S3Store
+
+    return S3Store(bucket, config=config, client_options=_client(options))
 
 
 def _gcs(bucket: str, options: Mapping[str, Any]) -> Any:
@@ -95,7 +95,9 @@ def _gcs(bucket: str, options: Mapping[str, Any]) -> Any:
     else:
         known = {"base_url": options.get("endpoint"), "service_account": options.get("credentials_path")}
         config = {name: value for name, value in known.items() if value}
-    return _obstore("store").GCSStore(bucket, config=config, client_options=_client(options))
+    from obstore.store import GCSStore
+
+    return GCSStore(bucket, config=config, client_options=_client(options))
 
 
 def _client(options: Mapping[str, Any]) -> Any:
@@ -105,7 +107,8 @@ def _client(options: Mapping[str, Any]) -> Any:
 
 @contextlib.contextmanager
 def _refusals(url: str) -> Iterator[None]:
-    errors = _obstore("exceptions")
+    from obstore import exceptions as errors
+
     try:
         yield
     except (errors.PermissionDeniedError, errors.UnauthenticatedError) as error:

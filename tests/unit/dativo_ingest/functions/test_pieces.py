@@ -1,0 +1,83 @@
+"""Rows go into pieces, no more of them wait than the host takes, and a piece that is missing is an error."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dativo_ingest.exceptions import PluginError
+from dativo_ingest.functions.pieces import Outgoing, incoming, piece_name
+
+
+class Shelf:
+    """A staging folder in memory, from which somebody reads while `pause` waits."""
+
+    def __init__(self, objects=()):
+        self.objects, self.pauses, self.most = dict(objects), 0, 0
+
+    def put(self, name, data):
+        self.objects[name] = data
+        self.most = max(self.most, len(self.objects))
+
+    def get(self, name):
+        return self.objects.get(name)
+
+    def has(self, name):
+        return name in self.objects
+
+    def delete(self, names):
+        for name in names:
+            self.objects.pop(name, None)
+
+    def pause(self, seconds):
+        self.pauses += 1
+        assert self.pauses < 100
+        del self.objects[min(self.objects)]
+
+    def check(self):
+        pass
+
+
+def outgoing(shelf, **limits):
+    return Outgoing(shelf, shelf, {"inline_bytes": 0, "piece_bytes": 10, "ahead": 2, **limits})
+
+
+def test_batches_share_a_piece_until_it_is_large_enough():
+    shelf = Shelf()
+    out = outgoing(shelf, ahead=9)
+    for position in range(1, 6):
+        out.add(b"12345", 1, position)
+    said = out.finish()
+    assert said["pieces"] == [
+        {"key": piece_name(1), "rows": 2, "bytes": 10, "position": 2},
+        {"key": piece_name(2), "rows": 2, "bytes": 10, "position": 4},
+        {"key": piece_name(3), "rows": 1, "bytes": 5, "position": 5},
+    ]
+    out.remove()
+    assert shelf.objects == {}
+
+
+def test_few_rows_go_with_the_reply():
+    shelf = Shelf()
+    out = outgoing(shelf, inline_bytes=100, piece_bytes=100)
+    out.add(b"rows", 1, 1)
+    assert out.finish() == {"inline": ["cm93cw=="]}
+    assert shelf.objects == {}
+
+
+def test_it_waits_while_nobody_reads():
+    shelf = Shelf()
+    out = outgoing(shelf)
+    for position in range(6):
+        out.add(b"x" * 10, 1, position)
+    assert shelf.most == 2
+    assert shelf.pauses == 4
+
+
+def test_a_piece_that_the_host_sent_and_that_is_not_there_is_an_error():
+    shelf = Shelf({"in/end.json": json.dumps({"pieces": 1}).encode()})
+    shelf.pause = lambda seconds: None
+    with pytest.raises(PluginError) as caught:
+        list(incoming(shelf, shelf))
+    assert caught.value.error_code == "FUNCTION_ROWS_LOST"
