@@ -384,3 +384,10 @@ def test_what_a_host_that_lives_uses_is_never_left_over(folder):
         next(iter(reader.read(STREAM, UNIT)))
         tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
         assert not [found for found in Launcher(Config()).leftovers(tomorrow) if found.owner == f"acme/{JOB}"]
+
+
+def test_a_plugin_may_be_called_like_a_module_of_python(folder):
+    (folder / "plugin.py").rename(folder / "numbers.py")
+    config = {"source": {"type": "custom", "connection": {"do": "rows"}}, "stream": STREAM.to_json(), "job": JOB}
+    with Launcher(DEFAULTS).reader(PluginRef(path=str(folder / "numbers.py"), name="Reader"), config) as reader:
+        assert len(read_all(reader)) == 3

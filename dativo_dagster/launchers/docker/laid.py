@@ -63,10 +63,11 @@ def laid(root: Path, name: PurePosixPath, size: int) -> Iterator[Laid]:
         raise ValueError("is no path below the folder that it was to be written to")
     with _folder(root, name.parent.parts) as folder:
         handle = _opened(name.name, _FILE, folder)
+        facts = os.fstat(handle)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size != size:
+            os.close(handle)
+            raise ValueError(f"is no file of {size:,} bytes")
         with os.fdopen(handle, "rb") as source:
-            facts = os.fstat(handle)
-            if not stat.S_ISREG(facts.st_mode) or facts.st_size != size:
-                raise ValueError(f"is no file of {size:,} bytes")
             yield Laid(source, folder, name.name)
 
 

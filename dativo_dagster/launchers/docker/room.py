@@ -142,7 +142,7 @@ def settings(config: Config, labels: Mapping[str, str], mounts: Mapping[str, Map
         "volumes": {path: dict(mount) for path, mount in mounts.items()},
         "log_config": LogConfig(type="none"),
         "environment": {"HOME": "/tmp", "PYTHONDONTWRITEBYTECODE": "1", **config.environment},  # noqa: S108
-        "working_dir": PLUGIN,
+        "working_dir": "/",  # what is there can be imported before what Python has
         "runtime": config.runtime,
         "labels": dict(labels),
     }
