@@ -1,0 +1,40 @@
+"""What a runtime cannot run is refused before anything is packed or sent."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from dativo_dagster.functions.package import pack
+from dativo_dagster.launchers.aws_lambda.account import Account, tenant_key
+from dativo_dagster.launchers.aws_lambda.building import build, tags
+from dativo_dagster.launchers.aws_lambda.config import Config
+from dativo_ingest.exceptions import ConfigurationError
+from dativo_ingest.model import PluginRef
+
+CLASS = PluginRef(path="/jobs/orders.py", name="Reader")
+
+
+def test_a_class_is_not_sent_to_a_runtime_without_python(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING), pytest.raises(ConfigurationError, match="has no Python"):
+        build(Account(Config(runtime="provided.al2")), "acme", CLASS)
+    assert "end of life" in caplog.text
+
+
+def test_what_is_no_library_is_not_sent(tmp_path: Path) -> None:
+    file = tmp_path / "lib.so"
+    file.write_bytes(b"MZ")
+    with pytest.raises(ConfigurationError) as caught:
+        build(Account(Config()), "acme", PluginRef(path=str(file), name="create_reader", kind="native"))
+    assert caught.value.error_code == "LIBRARY_UNREADABLE"
+
+
+def test_no_two_tenants_share_a_name() -> None:
+    assert len({tenant_key(tenant) for tenant in ("a b", "a-b", "a_b", "", "x")}) == 5
+
+
+def test_tags_say_whose_a_function_is_in_letters_that_aws_takes() -> None:
+    said = tags({"tenant": "acme", "job": "a|b", "stream": {"name": "lines"}}, pack({}), keep=False)
+    assert (said["dativo"], said["dativo.job"], said["dativo.keep"]) == ("1", "a_b", "false")
