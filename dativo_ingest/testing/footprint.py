@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 from collections.abc import Iterator
@@ -63,10 +64,8 @@ def held() -> Held:
 
 def _files(own: Path) -> Iterator[tuple[str, str]]:
     for number in (own / "fd").iterdir():
-        try:
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile, as is what this listing itself was read from
             yield number.name, str(number.readlink())
-        except OSError:
-            continue  # closed meanwhile, as is the one this listing itself was read from
 
 
 def _look_for_proc() -> None:
