@@ -43,7 +43,7 @@ class Peak:
 
 
 def steady(work: Callable[[], int], what: str) -> str:
-    """Do something that moves bytes again and again, in rounds, and look whether memory grows in each of them.
+    """Do something that moves bytes again and again, in rounds, and look whether memory grows in nearly all.
 
     In some it may: an allocator keeps what was freed, until it has enough. And one round without growth is no proof:
     what the process had used before, or a child of it, may give memory back meanwhile.
