@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from dativo_ingest.testing.checks import Failed
-from dativo_ingest.testing.growth import REPEATS, left_open
+from dativo_ingest.testing.growth import REPEATS, left_open, steady
 
 
 @pytest.fixture
@@ -49,3 +49,20 @@ def test_work_that_ends_what_it_starts_leaves_nothing(thread):
         started.join()
 
     assert "looked at" in left_open(work)
+
+
+def test_a_leak_is_seen_where_memory_of_before_is_given_back_meanwhile():
+    older, kept = [bytearray(b"x") * 300_000_000], []
+
+    def work():
+        kept.append(bytearray(b"x") * 30_000_000)
+        if len(kept) == 3:
+            older.clear()
+        return len(kept[-1])
+
+    with pytest.raises(Failed, match="again and again"):
+        steady(work, "reads")
+
+
+def test_what_is_let_go_of_is_no_leak():
+    assert "more after" in steady(lambda: len(bytearray(b"x") * 30_000_000), "reads")
