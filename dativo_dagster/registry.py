@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -22,10 +23,11 @@ Kind = Literal["connectors", "tables", "launchers", "secrets", "checks"]
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One line: where the part lives, and the extra of this distribution that installs what it needs."""
+    """One line: where the part lives, what it imports once it works, and the extra of this distribution with that."""
 
     module: str
     extra: str | None = None
+    needs: tuple[str, ...] = ()
     summary: str = ""
     icon: str = ""
 
@@ -36,9 +38,16 @@ _MYSQL = "dativo_dagster.connectors.sql.mysql"
 
 _ENV = Entry(module="dativo_dagster.secrets.env", summary="environment variables by tenant")
 _FOLDER = Entry(module="dativo_dagster.secrets.file", summary="files below a folder by tenant")
-_VAULT = Entry(module="dativo_dagster.secrets.vault", extra="vault", summary="HashiCorp Vault KV")
+_VAULT = Entry(module="dativo_dagster.secrets.vault", extra="vault", needs=("hvac",), summary="HashiCorp Vault KV")
 _AWS = Entry(module="dativo_dagster.secrets.aws", summary="AWS Secrets Manager")
-_GCP = Entry(module="dativo_dagster.secrets.gcp", extra="gcp", summary="Google Secret Manager")
+_GCP = Entry(
+    module="dativo_dagster.secrets.gcp",
+    extra="gcp",
+    needs=("google.auth", "google.cloud.secretmanager"),
+    summary="Google Secret Manager",
+)
+_POSTGRES = ("adbc_driver_manager", "adbc_driver_postgresql")
+_PYMYSQL = ("pymysql",)
 
 ENTRIES: dict[Kind, dict[str, Entry]] = {
     "connectors": {
@@ -49,13 +58,21 @@ ENTRIES: dict[Kind, dict[str, Entry]] = {
         "postgres": Entry(
             module="dativo_dagster.connectors.sql.postgres",
             extra="postgres",
+            needs=_POSTGRES,
             summary="PostgreSQL tables, views and queries",
             icon="postgresql",
         ),
-        "mysql": Entry(module=_MYSQL, extra="mysql", summary="MySQL tables, views and queries", icon="mysql"),
-        "mariadb": Entry(module=_MYSQL, extra="mysql", summary="MariaDB tables, views and queries", icon="mariadb"),
+        "mysql": Entry(
+            module=_MYSQL, extra="mysql", needs=_PYMYSQL, summary="MySQL tables, views and queries", icon="mysql"
+        ),
+        "mariadb": Entry(
+            module=_MYSQL, extra="mysql", needs=_PYMYSQL, summary="MariaDB tables, views and queries", icon="mariadb"
+        ),
         "adbc": Entry(
-            module="dativo_dagster.connectors.sql.adbc", extra="adbc", summary="any database with an ADBC driver"
+            module="dativo_dagster.connectors.sql.adbc",
+            extra="adbc",
+            needs=("adbc_driver_manager",),
+            summary="any database with an ADBC driver",
         ),
         "sqlalchemy": Entry(
             module="dativo_dagster.connectors.sql.sqlalchemy", summary="any database with a SQLAlchemy dialect, by rows"
@@ -73,28 +90,43 @@ ENTRIES: dict[Kind, dict[str, Entry]] = {
         "minio": Entry(module=_LAKE, summary="the same, on an S3-compatible server", icon="minio"),
         "gcs": Entry(module=_LAKE, summary="the same, on Google Cloud Storage", icon="googlecloud"),
         "delta": Entry(
-            module="dativo_dagster.tables.delta", extra="delta", summary="Delta table in a folder", icon="deltalake"
+            module="dativo_dagster.tables.delta",
+            extra="delta",
+            needs=("deltalake",),
+            summary="Delta table in a folder",
+            icon="deltalake",
         ),
         "postgres": Entry(
             module="dativo_dagster.tables.sql.postgres",
             extra="postgres",
+            needs=_POSTGRES,
             summary="table in PostgreSQL",
             icon="postgresql",
         ),
         "duckdb": Entry(
-            module="dativo_dagster.tables.sql.duckdb", extra="duckdb", summary="table in a DuckDB file", icon="duckdb"
+            module="dativo_dagster.tables.sql.duckdb",
+            extra="duckdb",
+            needs=("duckdb",),
+            summary="table in a DuckDB file",
+            icon="duckdb",
         ),
         "plugin": Entry(module="dativo_dagster.tables.plugin", summary="a custom writer that commits by itself"),
     },
     "launchers": {
         "local": Entry(module="dativo_dagster.launchers.local", summary="in the process that runs the job"),
         "process": Entry(module="dativo_dagster.launchers.process", summary="in a child process"),
-        "docker": Entry(module="dativo_dagster.launchers.docker", extra="docker", summary="locked into a container"),
-        "aws_lambda": Entry(
-            module="dativo_dagster.launchers.aws_lambda", extra="aws", summary="in a function of AWS Lambda"
+        "docker": Entry(
+            module="dativo_dagster.launchers.docker",
+            extra="docker",
+            needs=("docker",),
+            summary="locked into a container",
         ),
+        "aws_lambda": Entry(module="dativo_dagster.launchers.aws_lambda", summary="in a function of AWS Lambda"),
         "gcp_functions": Entry(
-            module="dativo_dagster.launchers.gcp_functions", extra="gcp", summary="in a Google Cloud Function"
+            module="dativo_dagster.launchers.gcp_functions",
+            extra="gcp",
+            needs=("google.auth", "google.cloud.functions_v2"),
+            summary="in a Google Cloud Function",
         ),
     },
     "secrets": {
@@ -146,20 +178,39 @@ def entry(kind: Kind, name: str) -> Entry:
 
 
 def load(kind: Kind, name: str) -> ModuleType:
-    """Import the part called ``name``.
+    """Import the part called ``name``, which is enough to check its options; see `ready`.
 
     Raises:
-        ConfigurationError: Nothing has that name, or a package it needs is missing (the message names the extra).
+        ConfigurationError: Nothing has that name, or its module imports a package that is missing.
     """
     try:
         return importlib.import_module(entry(kind, name).module)
     except ImportError as error:
-        raise missing_extra(kind, name, error) from error
+        raise _missing(kind, name, str(error.name)) from error
 
 
-def missing_extra(kind: Kind, name: str, error: ImportError) -> ConfigurationError:
-    """Give the error for a part whose package is not installed; it names the extra that installs it."""
+def ready(kind: Kind, name: str) -> ModuleType:
+    """Import the part called ``name``, to be opened: everything it needs is installed.
+
+    Raises:
+        ConfigurationError: Nothing has that name, or a package it needs is missing (the message names the extra).
+    """
+    for package in entry(kind, name).needs:
+        if not _installed(package):
+            raise _missing(kind, name, package)
+    return load(kind, name)
+
+
+def _installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # a parent of it
+        return False
+
+
+def _missing(kind: Kind, name: str, package: str) -> ConfigurationError:
     line = entry(kind, name)
     install = f"pip install 'dativo-dagster[{line.extra}]'" if line.extra else "pip install dativo-dagster"
-    msg = f"{kind.removesuffix('s')} {name!r} needs a package that is not installed ({error.name}): {install}"
-    return ConfigurationError(msg, "MISSING_EXTRA", {"name": name, "extra": line.extra})
+    what = "place" if kind == "launchers" else "secret manager" if kind == "secrets" else kind.removesuffix("s")
+    msg = f"{what} {name!r} needs the package {package!r}, which is not installed: {install}"
+    return ConfigurationError(msg, "MISSING_EXTRA", {"name": name, "package": package, "extra": line.extra})

@@ -155,7 +155,7 @@ class Subject:
         from dativo_dagster import registry
         from dativo_ingest.loader import plugin_ref
 
-        module = registry.load("launchers", self.place)
+        module = registry.ready("launchers", self.place)
         side = self._side()
         placed = dict(side.place.options) if side and side.place and side.place.launcher == self.place else {}
         launcher = module.Launcher(module.Config.model_validate(placed))

@@ -81,7 +81,7 @@ def open_reader(job: Job, stream: JobStream, session: Any = None) -> AbstractCon
 
 def _built_in(job: Job, stream: JobStream, session: Any) -> Reader:
     source = stream.source
-    module = registry.load("connectors", source.connector)
+    module = registry.ready("connectors", source.connector)
     context = SourceContext(
         base=job.path.parent,
         contract=stream.contract,
@@ -104,7 +104,7 @@ def open_table(job: Job, stream: JobStream) -> Table:
     target = stream.target
     if error := unsupported(job, stream).get("target"):
         raise error
-    module = registry.load("tables", target.connector)
+    module = registry.ready("tables", target.connector)
     aside = OF_PLUGINS if target.plugin and target.connector != PLUGIN else ()
     options = {key: value for key, value in target.options.items() if key not in aside}
     spec = TableSpec(

@@ -96,7 +96,7 @@ def _removed(chosen: Place, launcher: Tidied, leftover: Leftover, *, dry_run: bo
 
 def _usable(name: str) -> tuple[bool | None, str]:
     try:
-        module = registry.load("launchers", name)
+        module = registry.ready("launchers", name)
         if not hasattr(module.Launcher, "leftovers"):
             return True, ""
         if name not in ON_THIS_MACHINE:

@@ -82,7 +82,7 @@ def launcher(job: Job, side: Source | Target) -> Launcher:
 
 def launcher_of(chosen: Place) -> Launcher:
     """Make the launcher of a place; raises as `launcher` does."""
-    module = registry.load("launchers", chosen.launcher)
+    module = registry.ready("launchers", chosen.launcher)
     return cast("Launcher", module.Launcher(module.Config.model_validate(dict(chosen.options))))
 
 

@@ -44,12 +44,9 @@ class SecretOptions:
             ConnectionError: The manager cannot be reached.
         """
         name = self.manager or os.environ.get("DATIVO_SECRET_MANAGER") or DEFAULT_MANAGER
-        module = registry.load("secrets", name)
+        module = registry.ready("secrets", name)
         config = self._configuration(module.Config)
-        try:
-            return dict(module.Secrets(config).load(tenant))
-        except ImportError as error:
-            raise registry.missing_extra("secrets", name, error) from error
+        return dict(module.Secrets(config).load(tenant))
 
     def _configuration(self, model: Any) -> Any:
         from dativo_dagster.config.document import Document, Map, Mark, parse_document, read_document

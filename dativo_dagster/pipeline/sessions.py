@@ -63,7 +63,7 @@ class Sessions:
         if not shares(stream):
             return None
         source = stream.source
-        module = registry.load("connectors", source.connector)
+        module = registry.ready("connectors", source.connector)
         if not hasattr(module, "open_session"):
             raise _refused(job, stream, f"{source.connector} cannot read several streams at one moment")
         config = module.Config.model_validate(dict(source.options))

@@ -160,9 +160,17 @@ def reaching(catalog: Catalog) -> Iterator[None]:
     except (http.ConnectionError, http.Timeout, sql.OperationalError) as e:
         raise ConnectionError(f"{where} cannot be reached: {_first_line(e)}", "CATALOG_UNREACHABLE") from e
     except (theirs.NotInstalledError, ModuleNotFoundError) as e:
-        raise ConfigurationError(f"{where} needs a package that is not installed: {e}", "MISSING_EXTRA") from e
+        raise ConfigurationError(
+            f"{where} needs a package that is not installed ({e}): {_install(catalog)}", "MISSING_EXTRA"
+        ) from e
     except (OSError, theirs.RESTError, sql.SQLAlchemyError) as e:
         raise ConnectionError(f"{where}: {_first_line(e)}", "CATALOG_FAILED", retryable=False) from e
+
+
+def _install(catalog: Catalog) -> str:
+    if catalog.uri and catalog.uri.startswith("postgres"):
+        return "pip install 'dativo-dagster[postgres]'"
+    return "pip install 'dativo-dagster[glue]'" if catalog.type == "glue" else "pip install the driver of this database"
 
 
 def _opened(name: str, properties: dict[str, str], tries: int = FIRST_OPENINGS) -> IcebergCatalog:
