@@ -10,7 +10,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -20,7 +20,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.servers.function_instances import Answer, BuildFailed, Instance, unpack
+from tests.servers.function_instances import Answer, BuildFailed, Instance, Starter, unpack
 from tests.servers.google_accounts import Accounts, Unauthenticated
 
 _FUNCTION = "type.googleapis.com/google.cloud.functions.v2.Function"
@@ -30,6 +30,7 @@ _PARENT = re.compile(r"projects/[^/]+/locations/[^/]+")
 _STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
 _STATUS |= {409: "ALREADY_EXISTS", 429: "RESOURCE_EXHAUSTED"}
 _INVALID_ARGUMENT = 3
+_LOOK_SECONDS = 2.0
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
@@ -62,10 +63,12 @@ class CloudFunctions:
     instances: dict[str, Instance] = field(default_factory=dict)
     uploads: dict[str, bytes] = field(default_factory=dict)
     operations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    working: dict[str, Future[None]] = field(default_factory=dict)
     owner: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
 
     def __post_init__(self) -> None:
         self.accounts = Accounts(self.folder, self.project)
+        self.starter = Starter(self.folder / "starter.log", self.owner)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -99,7 +102,7 @@ class CloudFunctions:
         if path.endswith("/functions"):
             return {"functions": [f for name, f in self.functions.items() if name.startswith(path)]}
         if "/operations/" in path:
-            return self._found(self.operations, path)
+            return self._operation(path)
         function = self._found(self.functions, path)
         if method == "PATCH":
             return self._run(path, lambda: self._deploy(path, {**function, **body}))
@@ -145,13 +148,19 @@ class CloudFunctions:
         def do() -> None:
             try:
                 outcome = {"response": work()}
-            except (BuildFailed, RuntimeError) as error:
+            except BuildFailed as error:
                 self.functions[path]["state"] = "FAILED"
                 outcome = {"error": {"code": _INVALID_ARGUMENT, "message": str(error)}}
             self.operations[name] = {**started, "done": True, **outcome}
 
-        self.owner.submit(do)
+        self.working[name] = self.owner.submit(do)
         return started
+
+    def _operation(self, name: str) -> dict[str, Any]:
+        """Give an operation, a moment later: a client that finds it done does not sleep before it looks again."""
+        self._found(self.operations, name)
+        wait([self.working[name]], _LOOK_SECONDS)
+        return self.operations[name]
 
     def _deploy(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         build, service = body["buildConfig"], body.get("serviceConfig", {})
@@ -162,7 +171,7 @@ class CloudFunctions:
         folder.mkdir()
         unpack(archive, folder)
         given = {"K_SERVICE": path.rpartition("/")[2], **service.get("environmentVariables", {})}
-        instance = Instance(folder, build["entryPoint"], given, self.owner, float(service.get("timeoutSeconds", 60)))
+        instance = Instance(self.starter, folder, build["entryPoint"], given, float(service.get("timeoutSeconds", 60)))
         instance.start()
         if old := self.instances.pop(path, None):
             old.stop()
@@ -212,6 +221,7 @@ def serve(folder: Path) -> Iterator[CloudFunctions]:
             yield project
         finally:
             project.reset()
+            project.owner.submit(project.starter.close).result()
             project.owner.shutdown()
             server.shutdown()
             thread.join()

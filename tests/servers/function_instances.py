@@ -1,4 +1,4 @@
-"""What a Cloud Function runs in: the real functions-framework, in a process group and an environment of its own.
+"""What a Cloud Function runs in: the real functions-framework, in a session and an environment of its own.
 
 The packages are those of the test's interpreter; a function's own files come before them.
 """
@@ -7,24 +7,30 @@ from __future__ import annotations
 
 import http.client
 import importlib.metadata
+import json
 import re
 import socket
+import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from tests.servers.process import free_port, running
+from tests.servers.process import free_port
 
 LARGEST_BYTES = 32 * 1024 * 1024
 """Of a request, and of an answer."""
 Answer = tuple[int, bytes, str]
 """Status, body and the header Retry-After."""
 _START_SECONDS = 30
+_LOOK_SECONDS = 0.02
+_LOG_TAIL = 4_000
 _NAME = re.compile(r"^([A-Za-z0-9._-]+)")
 
 
@@ -62,54 +68,95 @@ def _installed(name: str) -> bool:
 
 
 @dataclass
-class Instance:
-    """One function that runs. ``owner`` starts the processes: the kernel ends them with the thread that did."""
+class Starter:
+    """Starts and ends the processes of instances. ``owner`` is the thread that does: the kernel ends them with it."""
 
+    log: Path
+    owner: ThreadPoolExecutor
+
+    def start(self, folder: Path, log: Path, environment: Mapping[str, str], entry: str) -> tuple[int, int]:
+        """Start an instance, and wait until it listens; gives its process and its port.
+
+        Raises:
+            BuildFailed: It ended, or does not listen.
+        """
+        port = free_port()
+        home = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "PYTHONPATH": str(folder)}
+        given = {**home, **environment, "FUNCTION_TARGET": entry, "PORT": str(port)}
+        arguments = ["--source", str(folder / "main.py"), "--host", "127.0.0.1"]
+        process = self._ask(verb="start", folder=str(folder), log=str(log), environment=given, arguments=arguments)
+        deadline = time.monotonic() + _START_SECONDS
+        while not _listens(port):
+            if self._ask(verb="ended", process=process) or time.monotonic() > deadline:
+                self.stop(process)
+                raise BuildFailed(f"Build failed: the function does not start: {log.read_text()[-_LOG_TAIL:]}")
+            time.sleep(_LOOK_SECONDS)
+        return process, port
+
+    def stop(self, process: int) -> None:
+        """End an instance."""
+        self._ask(verb="stop", process=process)
+
+    def close(self) -> None:
+        """End all of them."""
+        if "_program" in self.__dict__:
+            self._program.kill()
+            self._program.communicate()
+
+    def _ask(self, **request: Any) -> Any:
+        program = self._program
+        assert program.stdin is not None
+        assert program.stdout is not None
+        program.stdin.write(f"{json.dumps(request)}\n".encode())
+        program.stdin.flush()
+        return json.loads(program.stdout.readline())
+
+    @cached_property
+    def _program(self) -> subprocess.Popen[bytes]:
+        pipe = subprocess.PIPE
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", sys.executable, Path(__file__).with_name("function_forks.py")],
+                stdin=pipe,
+                stdout=pipe,
+                stderr=log,
+            )
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+@dataclass
+class Instance:
+    """One function that runs."""
+
+    starter: Starter
     folder: Path
     entry: str
     environment: Mapping[str, str]
-    owner: ThreadPoolExecutor
     seconds: float
+    process: int = 0
     port: int = 0
-    starts: int = 0
     dead: bool = False
-    stack: ExitStack = field(default_factory=ExitStack)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    @property
-    def log(self) -> Path:
-        """Where its output goes."""
-        return self.folder.with_suffix(".log")
-
     def start(self) -> None:
-        """Start the process, and wait until it listens. Called in the owner's thread."""
-        self.stack.close()
-        self.port = free_port()
-        self.starts += 1
+        """Start the process, and wait until it listens. Called in the owner's thread, as `stop`."""
+        self.stop()
+        log = self.folder.with_suffix(".log")
+        self.process, self.port = self.starter.start(self.folder, log, self.environment, self.entry)
         self.dead = False
-        given = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "PYTHONPATH": str(self.folder), **self.environment}
-        given |= {"FUNCTION_TARGET": self.entry, "PORT": str(self.port)}
-        self.stack.enter_context(
-            running(
-                [
-                    *("env", "-i", *(f"{name}={value}" for name, value in given.items())),
-                    *(sys.executable, "-m", "functions_framework", "--source", str(self.folder / "main.py")),
-                    *("--target", self.entry, "--host", "127.0.0.1", "--port", str(self.port)),
-                ],
-                self.log,
-                ready=self._listens,
-                cwd=self.folder,
-                timeout=_START_SECONDS,
-            )
-        )
-
-    def _listens(self) -> None:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5):
-            pass
 
     def stop(self) -> None:
         """End the process."""
-        self.stack.close()
+        if self.process:
+            self.starter.stop(self.process)
+            self.process = 0
 
     def call(self, body: bytes, content_type: str) -> Answer:
         """Answer one request, with the limits of the platform."""
@@ -135,4 +182,4 @@ class Instance:
     def _revive(self) -> None:
         with self.lock:
             if self.dead:
-                self.owner.submit(self.start).result()
+                self.starter.owner.submit(self.start).result()
