@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -13,6 +14,10 @@ settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 
 pytest_plugins = ["tests.servers.fixtures"]
+
+# A shell makes what it starts in the background deaf to interrupts; our tests, and what they start, must hear them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
