@@ -7,6 +7,7 @@ Moments are `datetime.datetime` (aware in UTC where the contract has a zone), da
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,9 @@ def _moments(array: pa.Array, *, day: bool) -> list[Any]:
 
 
 def _numpy(array: pa.Array) -> list[Any]:
-    values: list[Any] = array.to_numpy(zero_copy_only=False).tolist()
+    """Give the values through numpy; where pyarrow found none they are the same, and slower."""
+    missing = sys.modules.get("numpy") is None
+    values: list[Any] = array.to_pylist() if missing else array.to_numpy(zero_copy_only=False).tolist()
     return values
 
 

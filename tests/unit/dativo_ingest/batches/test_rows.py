@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import pyarrow as pa
 import pytest
 
@@ -24,6 +26,14 @@ def test_every_type_is_the_native_value_that_arrow_itself_gives(kind, nullable):
     assert list(map(type, found)) == list(map(type, expected))
     sliced = values_of(values.slice(7, 20))
     assert list(map(repr, sliced)) == list(map(repr, found[7:27]))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_values_are_the_same_where_there_is_no_numpy(kind, monkeypatch):
+    values = awkward.array(kind, 50, nullable=True)
+    with_numpy = values_of(values)
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    assert list(map(repr, values_of(values))) == list(map(repr, with_numpy))
 
 
 def test_moments_outside_pythons_years_are_an_error_and_not_another_moment():
