@@ -1,4 +1,4 @@
-"""Plugins under a real `dagster dev`: an edited one is used by the next run, and a terminated run leaves no child."""
+"""Plugins under a real `dagster dev`: an edited one is used by the next run, a terminated run leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -66,6 +66,10 @@ def jobs(tmp_path_factory):
     made = Jobs(tmp_path_factory.mktemp("served"))
     made.job("edited", "local")
     made.job("asleep", "process")
+    notes = made.root / "notes"
+    notes.mkdir()
+    notes.chmod(0o777)  # the user of a container writes there
+    made.job("shut_in", f"{{launcher: docker, mounts: [{{path: '{notes}', writable: true}}]}}")
     return made
 
 
@@ -120,6 +124,22 @@ def test_terminate_ends_a_run_and_the_child_its_plugin_hangs_in(jobs, ui):
     while _alive(child) and time.monotonic() - started < 30:
         time.sleep(0.1)
     assert not _alive(child)
+
+
+@pytest.mark.docker
+def test_terminate_ends_a_run_and_removes_the_container_its_plugin_hangs_in(jobs, ui, base_images):
+    note = jobs.root / "notes" / "asleep"
+    jobs.plugin("shut_in", f"open({str(note)!r}, 'w').write('x'); time.sleep(600)")
+    run = launch(ui, "shut_in")
+    _written(note, 120)  # the first use builds an image
+    [container] = _containers(base_images)
+    ui.query(TERMINATE, run=run)
+    assert wait_for(ui, run, LAST, 30) == "CANCELED"
+    assert _containers(base_images) == [], f"{container} is still there"
+
+
+def _containers(engine):
+    return engine.containers.list(all=True, filters={"label": "dativo.job=shut_in"}, ignore_removed=True)
 
 
 def _written(path, seconds=60):
