@@ -7,6 +7,7 @@ List prices in US dollars, without free tiers, discounts, further tiers, storage
 - https://cloud.google.com/run/pricing - services that are billed by request, regions of tier 1. Cloud Run bills Cloud
   Functions of the second generation
 - https://cloud.google.com/run/docs/locations - which regions those are
+- https://cloud.google.com/functions/docs/configuring/memory - how many processors a function has by its memory
 """
 
 from __future__ import annotations
@@ -20,19 +21,21 @@ _LAMBDA_REGIONS = frozenset({"us-east-1", "us-east-2"})
 
 _RUN_VCPU_SECOND, _RUN_GB_SECOND, _RUN_REQUEST = 0.000024, 0.0000025, 0.40 / 1_000_000
 _RUN_REGIONS = frozenset({"us-central1", "us-east1", "us-east4", "us-west1", "europe-west1", "europe-west4"})
+_RUN_VCPUS = ((128, 0.083), (256, 0.167), (512, 0.333), (1024, 0.583), (2048, 1), (8192, 2), (16_384, 4), (32_768, 8))
+"""Processors of a function with so many MiB; between two of them it may be the larger one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """US dollars for a GB of memory and for a processor, each for a second, and for a request."""
+    """US dollars for a GB of memory and for all processors, each for a second, and for a request."""
 
     gb_second: float
     request: float
-    vcpu_second: float = 0.0
+    second: float = 0.0
 
-    def of(self, seconds: float, memory_mb: int, vcpus: float = 1.0) -> float:
-        """Estimate the price of one invocation; a function of less than one processor costs less than this."""
-        return seconds * (self.gb_second * memory_mb / 1024 + self.vcpu_second * vcpus) + self.request
+    def of(self, seconds: float, memory_mb: int) -> float:
+        """Estimate the price of one invocation."""
+        return seconds * (self.gb_second * memory_mb / 1024 + self.second) + self.request
 
 
 def lambda_price(region: str, architecture: str) -> Price | None:
@@ -43,8 +46,9 @@ def lambda_price(region: str, architecture: str) -> Price | None:
     return Price(gb_second=gb_second, request=_LAMBDA_REQUEST)
 
 
-def gcp_price(region: str) -> Price | None:
+def gcp_price(region: str, memory_mb: int) -> Price | None:
     """Give the price of Cloud Functions of the second generation."""
     if region not in _RUN_REGIONS:
         return None
-    return Price(gb_second=_RUN_GB_SECOND, request=_RUN_REQUEST, vcpu_second=_RUN_VCPU_SECOND)
+    vcpus = next((count for memory, count in _RUN_VCPUS if memory_mb <= memory), _RUN_VCPUS[-1][1])
+    return Price(gb_second=_RUN_GB_SECOND, request=_RUN_REQUEST, second=_RUN_VCPU_SECOND * vcpus)

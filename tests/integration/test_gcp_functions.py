@@ -164,7 +164,7 @@ def test_a_requirement_that_cannot_be_installed_is_told(place, tmp_path):
     plugin = tmp_path / "reader.py"
     plugin.write_text("class Reader: pass\n")
     config = place()
-    package = source(PluginRef(path=str(plugin), name="Reader"), ["no-such-package-of-ours"])
+    package = source(PluginRef(path=str(plugin), name="Reader"), ["no-such-package-of-ours"], config.runtime)
     with pytest.raises(ConfigurationError, match="no-such-package-of-ours"):
         Project(config).deploy(named(ACME, package, config), package)
 

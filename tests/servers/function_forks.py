@@ -9,9 +9,11 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import runpy
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -56,12 +58,12 @@ def _run(folder: str, log: str, environment: dict[str, str], arguments: list[str
     sys.path[0] = folder
     sys.argv[1:] = arguments
 
-    command: Any = import_module("functions_framework._cli")
-    command._cli()
+    runpy.run_module("functions_framework", run_name="__main__")
 
 
 def _answer(asked: dict[str, Any]) -> Any:
-    return {"start": start, "ended": ended, "stop": stop}[asked.pop("verb")](**asked)
+    verbs: dict[str, Callable[..., Any]] = {"start": start, "ended": ended, "stop": stop}
+    return verbs[asked.pop("verb")](**asked)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class Launcher:
 
         if not self.config.staging:
             self._bucket.make()
-        package = source(plugin, self.config.requirements)
+        package = source(plugin, self.config.requirements, self.config.runtime)
         name = named(owner_of(config), package, self.config)
         there = self._project.deploy(name, package)
         try:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.launchers.gcp_functions.naming import MARK
-from dativo_ingest.exceptions import AuthenticationError, ConfigurationError, RateLimitError, TransientError
-from dativo_ingest.exceptions import ConnectionError as UnreachableError
+from dativo_dagster.launchers.gcp_functions.refusals import not_deployed, refusals, unreachable
+from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from dativo_dagster.functions.package import Package
     from dativo_dagster.launchers.gcp_functions.config import Config
     from dativo_dagster.launchers.gcp_functions.naming import Named
@@ -66,23 +66,17 @@ class Project:
         """
         name = f"{self.parent}/functions/{named.id}"
         with self._refusals(f"function {name} cannot be deployed"):
-            found = self._found(name)
-            if found is not None and found.state.name == "FAILED":
-                self._client.delete_function({"name": name}).result(timeout=self.config.deploy_seconds)
-                found = None
-            if found is None:
-                self._create(named, package)
+            state = self._state(name)
+            if state == "FAILED":
+                self._delete(name)
+            if state in (None, "FAILED"):
+                self._create(name, named, package)
             return self._when_active(name)
 
     def remove(self, name: str) -> None:
         """Remove a function; it may be gone already."""
-        from google.api_core.exceptions import NotFound
-
         with self._refusals(f"function {name} cannot be removed"):
-            try:
-                self._client.delete_function({"name": name}).result(timeout=self.config.deploy_seconds)
-            except NotFound:
-                return
+            self._delete(name)
 
     def ours(self) -> list[Any]:
         """Give the functions that carry our label, as the API has them."""
@@ -90,16 +84,25 @@ class Project:
             asked = {"parent": self.parent, "filter": f"labels.{MARK}=1"}
             return [found for found in self._client.list_functions(asked) if found.labels.get(MARK) == "1"]
 
-    def _found(self, name: str) -> Any:
+    def _state(self, name: str) -> str | None:
+        """Give the state of a function; None when there is none."""
         from google.api_core.exceptions import NotFound
 
         try:
-            return self._client.get_function({"name": name})
+            return str(self._client.get_function({"name": name}).state.name)
         except NotFound:
             return None
 
-    def _create(self, named: Named, package: Package) -> None:
-        from google.api_core.exceptions import Conflict
+    def _delete(self, name: str) -> None:
+        from google.api_core.exceptions import NotFound
+
+        try:
+            self._client.delete_function({"name": name}).result(timeout=self.config.deploy_seconds)
+        except NotFound:
+            return
+
+    def _create(self, name: str, named: Named, package: Package) -> None:
+        from google.api_core.exceptions import Conflict, GoogleAPICallError
 
         upload = self._client.generate_upload_url({"parent": self.parent})
         self._put(upload.upload_url, package.data)
@@ -108,6 +111,10 @@ class Project:
             self._client.create_function(asked).result(timeout=self.config.deploy_seconds)
         except Conflict:  # another host was faster; it is the same function
             return
+        except GoogleAPICallError as error:
+            if self._state(name) == "FAILED":  # whatever the class of the error is, it would fail again
+                raise not_deployed(f"function {name} cannot be deployed", str(error.message)) from error
+            raise
 
     def _when_active(self, name: str) -> Deployed:
         """Wait for whoever deploys it."""
@@ -115,7 +122,7 @@ class Project:
         while (found := self._client.get_function({"name": name})).state.name != "ACTIVE":
             if found.state.name not in {"DEPLOYING", "UNKNOWN", "STATE_UNSPECIFIED"}:
                 said = "; ".join(message.message for message in found.state_messages)
-                raise _not_deployed(name, f"its state is {found.state.name}: {said or 'see its log'}")
+                raise not_deployed(name, f"its state is {found.state.name}: {said or 'see its log'}")
             if time.monotonic() > deadline:
                 raise TimeoutError
             time.sleep(_LOOK_SECONDS)
@@ -151,9 +158,10 @@ class Project:
 
         answer = Request()(url, "PUT", data, {"Content-Type": "application/zip"}, timeout=_UPLOAD_SECONDS)
         if answer.status != _OK:
-            raise UnreachableError(
-                f"Google's upload of a function's source answered {answer.status}", "FUNCTION_UNREACHABLE"
-            )
+            raise unreachable("the source of a function cannot be sent", f"Google answered {answer.status}")
+
+    def _refusals(self, what: str) -> AbstractContextManager[None]:
+        return refusals(what, self.config.deploy_seconds)
 
     @staticmethod
     def _project_of_credentials() -> str | None:
@@ -169,38 +177,3 @@ class Project:
 
         options = ClientOptions(api_endpoint=self.config.api_endpoint) if self.config.api_endpoint else None
         return FunctionServiceClient(transport=self.config.transport, client_options=options)
-
-    @contextmanager
-    def _refusals(self, what: str) -> Iterator[None]:
-        """Turn what Google says into our errors."""
-        from concurrent.futures import TimeoutError as WaitedTooLong
-
-        from google.api_core import exceptions as api
-        from google.auth.exceptions import GoogleAuthError
-
-        try:
-            yield
-        except (api.Forbidden, api.Unauthorized, GoogleAuthError) as error:
-            raise _denied(what, error) from error
-        except (TimeoutError, WaitedTooLong, api.DeadlineExceeded) as error:
-            seconds = f"deploy_seconds = {self.config.deploy_seconds:g}"
-            raise TransientError(f"{what}: it took longer than {seconds}", "FUNCTION_TIMEOUT") from error
-        except api.TooManyRequests as error:
-            raise RateLimitError(f"{what}: {error.message}", "FUNCTION_THROTTLED") from error
-        except (api.ServerError, api.RetryError) as error:
-            raise UnreachableError(f"{what}: {error}", "FUNCTION_UNREACHABLE") from error
-        except api.GoogleAPICallError as error:
-            raise _not_deployed(what, str(error.message)) from error
-
-
-def _denied(what: str, error: Exception) -> AuthenticationError:
-    return AuthenticationError(
-        f"{what}: Google refused ({error}); the deployer needs the roles of docs/places-gcp.md, and credentials that "
-        "Google's application default ones find",
-        "FUNCTION_DENIED",
-    )
-
-
-def _not_deployed(what: str, why: str, **details: str) -> ConfigurationError:
-    said = "\n".join(why.splitlines()[-20:])
-    return ConfigurationError(f"{what}: {said}", "FUNCTION_NOT_DEPLOYED", details)

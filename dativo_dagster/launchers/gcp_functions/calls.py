@@ -24,6 +24,11 @@ _GRACE_SECONDS = 15.0
 _OK = 200
 _DENIED = (401, 403)
 _TIMED_OUT = (408, 504)
+_NO_ROOM = "no available instance"
+"""Part of what Cloud Run says, with several statuses, when no instance took the request.
+
+https://cloud.google.com/run/docs/troubleshooting
+"""
 _TOO_LARGE, _GONE, _THROTTLED, _FAILED = 413, 404, 429, 500
 
 
@@ -45,7 +50,7 @@ class CloudFunction:
             seconds=config.timeout_seconds,
             memory_mb=config.memory_mb,
         )
-        self.price: Price | None = gcp_price(config.region)
+        self.price: Price | None = gcp_price(config.region, config.memory_mb)
         self._lock = threading.Lock()
 
     def invoke(self, payload: bytes, seconds: float) -> Answer:
@@ -77,7 +82,7 @@ class CloudFunction:
             raise faults.unreachable(self.function, str(error)) from error
 
     def _token(self) -> str:
-        from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+        from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
         from google.auth.transport.requests import Request
 
         try:
@@ -89,7 +94,8 @@ class CloudFunction:
             why = "id tokens need a service account: its key file, its impersonation, or a machine that runs as it"
             raise faults.denied(self.function, why) from error
         except GoogleAuthError as error:
-            raise faults.denied(self.function, str(error)) from error
+            passing = error.retryable or isinstance(error, TransportError)
+            raise (faults.unreachable if passing else faults.denied)(self.function, str(error)) from error
 
     @cached_property
     def _identity(self) -> Any:
@@ -103,11 +109,11 @@ class CloudFunction:
             return faults.denied(self.function, f"{status}; it needs the role Cloud Run Invoker", status=status)
         if status in _TIMED_OUT:
             return faults.timed_out(self.function, self.limits.seconds, status=status)
-        if status == _THROTTLED:
+        if status == _THROTTLED or _NO_ROOM in said:
             after = str(headers.get("Retry-After", ""))
             return faults.throttled(self.function, float(after) if after.isdigit() else None, status=status)
         if status == _GONE:
             return faults.unreachable(self.function, "it is not there any more", status=status)
         # An answer that is too large would be as large the next time.
         lasting = status == _TOO_LARGE or (status == _FAILED and "too large" in said)
-        return faults.crashed(self.function, f"{status} {said}", retryable=not lasting, status=status)
+        return faults.crashed(self.function, f"{status} {said}".strip(), retryable=not lasting, status=status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, StringConstraints, field_validator, model_validator
@@ -13,6 +14,9 @@ RESERVED = frozenset(
 OLDEST = 10
 """The minor version of Python that the SDK needs."""
 ENVIRONMENT_BYTES = 32 * 1024
+MOST_LABELS = 58
+"""64 is what a function may have, and six are ours: https://cloud.google.com/resource-manager/docs/labels-overview"""
+_LABEL = re.compile(r"(?!dativo)[a-z][a-z0-9_-]{0,62}=[a-z0-9_-]{0,63}")
 
 
 class Config(BaseModel):
@@ -83,6 +87,33 @@ class Config(BaseModel):
             raise ValueError(f"the platform sets these itself: {', '.join(taken)}")
         if (size := sum(len(name.encode()) + len(value.encode()) for name, value in said.items())) > ENVIRONMENT_BYTES:
             raise ValueError(f"it has {size:,} bytes, and {ENVIRONMENT_BYTES:,} is what a function takes")
+        return said
+
+    @field_validator("labels")
+    @classmethod
+    def _as_google_takes_them(cls, said: dict[str, str]) -> dict[str, str]:
+        wrong = sorted(name for name, value in said.items() if not _LABEL.fullmatch(f"{name}={value}"))
+        if wrong or len(said) > MOST_LABELS:
+            raise ValueError(
+                f"Google does not take {', '.join(wrong) or f'more than {MOST_LABELS} besides ours'}: names and values "
+                "have at most 63 characters a-z, 0-9, _ and -, and a name begins with a letter; `dativo` is ours"
+            )
+        return said
+
+    @model_validator(mode="after")
+    def _room_for_those_that_wait(self) -> Config:
+        if self.min_instances > self.max_instances:
+            raise ValueError(f"min_instances = {self.min_instances} is more than max_instances = {self.max_instances}")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_image(cls, said: object) -> object:
+        if isinstance(said, dict) and said.get("image"):
+            raise ValueError(
+                "Cloud Functions of the second generation are built from source and take no `image`; give what the "
+                "plugin needs as `requirements`, or run it in docker or aws_lambda"
+            )
         return said
 
     @model_validator(mode="before")

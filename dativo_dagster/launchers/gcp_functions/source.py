@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dativo_dagster.functions.glibc import check
 from dativo_dagster.functions.package import plugin_package
 
 if TYPE_CHECKING:
@@ -20,7 +22,15 @@ __all__ = ["entry"]
 '''
 
 
-def source(plugin: PluginRef, requirements: Sequence[str]) -> Package:
-    """Pack a plugin, of Python or a library, with ``main.py`` and ``requirements.txt``."""
+def source(plugin: PluginRef, requirements: Sequence[str], runtime: str) -> Package:
+    """Pack a plugin, of Python or a library, with ``main.py`` and ``requirements.txt``.
+
+    Google's build resolves the requirements on the runtime itself, and what it installed stays with the function.
+
+    Raises:
+        ConfigurationError: ``GLIBC_TOO_NEW`` or ``WRONG_MACHINE``: the runtime cannot load the library.
+    """
+    if plugin.kind == "native":
+        check(Path(plugin.path), runtime)
     wanted = "".join(f"{line}\n" for line in (*ALWAYS, *requirements))
     return plugin_package(plugin, {"main.py": _MAIN, "requirements.txt": wanted.encode()})
