@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -36,7 +38,7 @@ def entry(request):
         os._exit(3)
     time.sleep(asked.get("sleep", 0))
     if status := asked.get("status"):
-        return "said so", status, {"Retry-After": "7"}
+        return asked.get("say", ""), status, {"Retry-After": "7"}
     return json.dumps({"color": os.environ.get("COLOR"), "filling": "x" * asked.get("bytes", 0)})
 """
 ACME = Owner(tenant="acme", job="orders", stream="lines")
@@ -51,12 +53,12 @@ def place(cloud_functions):
 @pytest.fixture
 def deployed(place):
     """Deploy a function that echoes, and give what calls it."""
+    return lambda owner=ACME, main=ECHO, **changed: echoing(place(**changed), owner, main)
 
-    def deploy(owner=ACME, main=ECHO, **changed):
-        config, package = place(**changed), pack({"main.py": main})
-        return CloudFunction(Project(config).deploy(named(owner, package, config), package), config)
 
-    return deploy
+def echoing(config, owner=ACME, main=ECHO):
+    package = pack({"main.py": main})
+    return CloudFunction(Project(config).deploy(named(owner, package, config), package), config)
 
 
 def ask(function, **asked):
@@ -72,6 +74,48 @@ def test_what_is_deployed_and_unchanged_is_used_again(deployed, cloud_functions)
     assert ask(first)["color"] == ask(second)["color"] == "red"
     assert first.function == second.function
     assert len(creations(cloud_functions)) == 1
+
+
+def test_a_changed_plugin_is_another_function_and_the_old_one_goes_by_its_age(deployed, place, cloud_functions):
+    old, new = deployed(), deployed(main=ECHO + b"# changed\n")
+    now, project = datetime.now(timezone.utc), Project(place())
+    name = f"{project.parent}/functions/{old.function}"
+    cloud_functions.functions[name]["updateTime"] = (now - timedelta(days=30)).isoformat().replace("+00:00", "Z")
+    (left,) = leftovers(project, now - timedelta(days=7))
+    assert left.name == name
+    project.remove(left.name)
+    assert ask(new)["filling"] == ""
+
+
+def test_what_the_job_says_is_what_the_platform_gets(deployed, cloud_functions):
+    account = "plugin@test-project.iam.gserviceaccount.com"
+    deployed(
+        service_account=account,
+        memory_mb=2048,
+        timeout_seconds=3600,
+        runtime="python3.13",
+        vpc_connector="inner",
+        ingress="internal",
+        min_instances=1,
+        max_instances=7,
+        environment={"COLOR": "red"},
+        labels={"team": "data"},
+    )
+    (function,) = cloud_functions.functions.values()
+    assert function["buildConfig"]["runtime"] == "python313"
+    assert function["labels"]["team"] == "data"
+    service = function["serviceConfig"]
+    assert {name: service[name] for name in sorted(service) if name != "uri"} == {
+        "availableMemory": "2048Mi",
+        "environmentVariables": {"COLOR": "red"},
+        "ingressSettings": 2,
+        "maxInstanceCount": 7,
+        "maxInstanceRequestConcurrency": 1,
+        "minInstanceCount": 1,
+        "serviceAccountEmail": account,
+        "timeoutSeconds": 3600,
+        "vpcConnector": "inner",
+    }
 
 
 def test_another_content_setting_or_tenant_is_another_function(deployed):
@@ -102,6 +146,23 @@ def test_an_account_that_may_not_deploy_is_told_which_roles_it_needs(deployed, c
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(stranger))
     with pytest.raises(AuthenticationError, match=r"docs/places-gcp\.md"):
         deployed()
+
+
+def test_an_api_that_is_not_enabled_is_told_with_the_command_that_does(deployed, cloud_functions):
+    cloud_functions.enabled = False
+    with pytest.raises(AuthenticationError, match=r"gcloud services enable cloudfunctions\.googleapis\.com run"):
+        deployed()
+
+
+def test_a_google_that_cannot_be_reached_is_tried_again(deployed, place, cloud_functions, monkeypatch):
+    function, key = deployed(), json.loads(cloud_functions.key_file.read_text())
+    away = cloud_functions.folder / "away.json"
+    away.write_text(json.dumps({**key, "token_uri": "http://127.0.0.1:1/token"}))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(away))
+    for attempt in (lambda: ask(function), Project(place(api_endpoint="http://127.0.0.1:1")).ours):
+        with pytest.raises(UnreachableError) as raised:
+            attempt()
+        assert (raised.value.error_code, raised.value.retryable) == ("FUNCTION_UNREACHABLE", True)
 
 
 def test_no_credentials_at_all_are_an_error_of_authentication(deployed, tmp_path, monkeypatch):
@@ -135,10 +196,30 @@ def test_a_request_that_is_too_large_is_never_sent_and_such_a_reply_is_not_tried
     assert not refused.value.retryable
 
 
-def test_a_cloud_without_room_says_when_to_come_again(deployed):
-    with pytest.raises(RateLimitError) as raised:
-        ask(deployed(), status=429)
-    assert raised.value.retry_after == 7
+@pytest.mark.parametrize(
+    ("status", "said", "kind", "code", "retryable"),
+    [
+        (401, "", AuthenticationError, "FUNCTION_DENIED", False),
+        (403, "", AuthenticationError, "FUNCTION_DENIED", False),
+        (404, "", UnreachableError, "FUNCTION_UNREACHABLE", True),
+        (413, "", SandboxError, "FUNCTION_CRASHED", False),
+        (429, "Rate exceeded.", RateLimitError, "FUNCTION_THROTTLED", True),
+        (500, "", SandboxError, "FUNCTION_CRASHED", True),
+        (500, "aborted because there was no available instance", RateLimitError, "FUNCTION_THROTTLED", True),
+        (503, "upstream connect error", SandboxError, "FUNCTION_CRASHED", True),
+        (504, "upstream request timeout", TransientError, "FUNCTION_TIMEOUT", True),
+    ],
+)
+def test_what_the_platform_answers_has_its_error_and_no_call_is_sent_twice(google, status, said, kind, code, retryable):
+    function = echoing(Config.model_validate(google.options))
+    (instance,) = (found for name, found in google.instances.items() if name.endswith(function.function))
+    before = instance.calls
+    with pytest.raises(kind) as raised:
+        ask(function, status=status, say=said)
+    assert (raised.value.error_code, raised.value.retryable) == (code, retryable)
+    assert instance.calls == before + 1
+    if code == "FUNCTION_THROTTLED":
+        assert raised.value.retry_after == 7
 
 
 def test_a_function_that_somebody_removed_is_retryable_and_deployed_anew(deployed, place, cloud_functions):
@@ -151,6 +232,32 @@ def test_a_function_that_somebody_removed_is_retryable_and_deployed_anew(deploye
     assert raised.value.retryable
     assert ask(deployed())["filling"] == ""
     assert len(creations(cloud_functions)) == 2
+
+
+def test_a_function_that_is_removed_while_it_runs_is_retryable(deployed, place, cloud_functions):
+    function, project = deployed(), Project(place())
+    (instance,) = cloud_functions.instances.values()
+    with ThreadPoolExecutor() as threads:
+        running = threads.submit(ask, function, sleep=60)
+        while not instance.calls:
+            time.sleep(0.01)
+        project.remove(f"{project.parent}/functions/{function.function}")
+        with pytest.raises(SandboxError) as raised:
+            running.result()
+    assert (raised.value.error_code, raised.value.retryable) == ("FUNCTION_CRASHED", True)
+
+
+@pytest.mark.parametrize("main", [ECHO, b"import nowhere\n"], ids=["works", "does not start"])
+def test_hosts_that_deploy_the_same_at_once_share_a_function_or_its_failure(deployed, cloud_functions, main):
+    slow, hosts = b"import time\ntime.sleep(0.5)\n" + main, 3
+    with ThreadPoolExecutor() as threads:
+        tries = [threads.submit(deployed, main=slow) for _ in range(hosts)]
+        errors = [found.exception() for found in tries]
+    if main == ECHO:
+        assert len({found.result().function for found in tries}) == len(cloud_functions.instances) == 1
+        assert ask(tries[-1].result())["filling"] == ""
+    else:
+        assert [error.error_code for error in errors] == ["FUNCTION_NOT_DEPLOYED"] * hosts
 
 
 def test_a_source_that_does_not_start_is_told_with_what_google_said_and_tried_again_next_time(deployed):

@@ -25,6 +25,7 @@ from tests.servers.google_accounts import Accounts, Unauthenticated
 
 _FUNCTION = "type.googleapis.com/google.cloud.functions.v2.Function"
 _METADATA = "type.googleapis.com/google.cloud.functions.v2.OperationMetadata"
+_ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 _EMPTY = "type.googleapis.com/google.protobuf.Empty"
 _PARENT = re.compile(r"projects/[^/]+/locations/[^/]+")
 _STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
@@ -34,11 +35,11 @@ _LOOK_SECONDS = 2.0
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
-    """The API says no."""
+    """The API says no; ``reason`` is for programs."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, reason: str = "") -> None:
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status, self.message, self.reason = status, message, reason
 
 
 @dataclass
@@ -49,6 +50,7 @@ class CloudFunctions:
         key_file: Of an account that may do everything.
         calls: Method and path of each call of the admin API, for tests that count them.
         no_invoker: Accounts that may not call functions; ``no_deployer`` those that may not deploy.
+        enabled: Whether the project may use the API.
     """
 
     folder: Path
@@ -56,6 +58,7 @@ class CloudFunctions:
     project: str = "test-project"
     region: str = "europe-west1"
     key_file: Path = Path()
+    enabled: bool = True
     calls: list[tuple[str, str]] = field(default_factory=list)
     no_invoker: set[str] = field(default_factory=set)
     no_deployer: set[str] = field(default_factory=set)
@@ -86,12 +89,16 @@ class CloudFunctions:
 
     def reset(self) -> None:
         """Forget all functions and calls."""
+        self.enabled = True
         for name in list(self.functions):
             self.owner.submit(self._drop, name).result()
         self.calls.clear()
 
     def authorize(self, authorization: str | None, path: str) -> None:
         """Refuse who may not use the admin API."""
+        if not self.enabled:
+            message = f"Cloud Functions API has not been used in project {self.project} before or it is disabled."
+            raise Refused(403, message, "SERVICE_DISABLED")
         if self.accounts.caller(authorization) in self.no_deployer:
             raise Refused(403, f"Permission 'cloudfunctions.functions.*' denied on '{path}'")
 
@@ -110,7 +117,7 @@ class CloudFunctions:
 
     def invoke(self, name: str, authorization: str | None, body: bytes, content_type: str) -> Answer:
         """Answer one call of a function; ``name`` is the last part of its name."""
-        path = f"projects/{self.project}/locations/{self.region}/functions/{name}"
+        path = next((path for path in self.instances if path.endswith(f"/{name}")), "")
         instance = self.instances.get(path)
         if instance is None:
             return 404, b"Page not found", ""
@@ -134,10 +141,10 @@ class CloudFunctions:
 
     def _create(self, parent: str, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
         path = f"{parent}/{query['functionId']}"
-        if path in self.functions:
-            raise Refused(409, f"Could not create Cloud Run service {path}. A resource with this name already exists.")
         now = _now()
-        self.functions[path] = {**body, "name": path, "state": "DEPLOYING", "createTime": now, "updateTime": now}
+        made = {**body, "name": path, "state": "DEPLOYING", "createTime": now, "updateTime": now}
+        if self.functions.setdefault(path, made) is not made:
+            raise Refused(409, f"Could not create Cloud Run service {path}. A resource with this name already exists.")
         return self._run(path, lambda: self._deploy(path, body))
 
     def _run(self, path: str, work: Any) -> dict[str, Any]:
@@ -149,7 +156,8 @@ class CloudFunctions:
             try:
                 outcome = {"response": work()}
             except BuildFailed as error:
-                self.functions[path]["state"] = "FAILED"
+                messages = [{"severity": "ERROR", "type": "CloudRunServiceNotFound", "message": str(error)}]
+                self.functions[path] |= {"state": "FAILED", "stateMessages": messages}
                 outcome = {"error": {"code": _INVALID_ARGUMENT, "message": str(error)}}
             self.operations[name] = {**started, "done": True, **outcome}
 
@@ -270,10 +278,12 @@ class _Handler(BaseHTTPRequestHandler):
         except Unauthenticated as error:
             self._refuse(401, str(error))
         except Refused as error:
-            self._refuse(error.status, error.message)
+            self._refuse(error.status, error.message, error.reason)
 
-    def _refuse(self, code: int, message: str) -> None:
-        self._send_json(code, {"error": {"code": code, "message": message, "status": _STATUS[code]}})
+    def _refuse(self, code: int, message: str, reason: str = "") -> None:
+        details = [{"@type": _ERROR_INFO, "reason": reason, "domain": "googleapis.com"}] if reason else []
+        said = {"code": code, "message": message, "status": _STATUS[code], "details": details}
+        self._send_json(code, {"error": said})
 
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -133,7 +133,11 @@ def _listens(port: int) -> bool:
 
 @dataclass
 class Instance:
-    """One function that runs."""
+    """One function that runs.
+
+    Attributes:
+        calls: How many requests reached it.
+    """
 
     starter: Starter
     folder: Path
@@ -143,6 +147,7 @@ class Instance:
     process: int = 0
     port: int = 0
     dead: bool = False
+    calls: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
@@ -163,6 +168,7 @@ class Instance:
         if len(body) > LARGEST_BYTES:
             return 413, b"Request Entity Too Large", ""
         self._revive()
+        self.calls += 1
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.seconds)
         try:
             connection.request("POST", "/", body, {"Content-Type": content_type})

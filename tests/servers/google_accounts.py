@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import crypt, jwt
 
 _HOUR = 3600
+_API = "https://cloudfunctions.googleapis.com/"  # and for what it signs itself, whatever the endpoint is
 _GOOGLE = "https://oauth2.googleapis.com/token"  # what the client signs for, whatever token_uri says
 
 
@@ -82,7 +83,10 @@ class Accounts:
         claims = _unverified(token)
         if claims.get("iss") == self.token_uri:
             return self.invoker(authorization, "access")
-        return str(self._claims(token)["iss"])
+        claims = self._claims(token)
+        if claims["aud"] != _API:
+            raise Unauthenticated(f"the token is for {claims['aud']}")
+        return str(claims["iss"])
 
     def invoker(self, authorization: str | None, *audiences: str) -> str:
         """Give who calls by a token of ours that is for one of the audiences."""

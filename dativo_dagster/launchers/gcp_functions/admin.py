@@ -22,7 +22,7 @@ ENTRY = "entry"
 """The function in ``main.py`` that the platform calls."""
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _UPLOAD_SECONDS = 300
-_LOOK_SECONDS = 2.0
+_LOOK_SECONDS = 1.0
 _OK = 200
 _INGRESS = {"all": "ALLOW_ALL", "internal": "ALLOW_INTERNAL_ONLY", "internal-and-gclb": "ALLOW_INTERNAL_AND_GCLB"}
 
