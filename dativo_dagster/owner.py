@@ -1,4 +1,4 @@
-"""Whose a thing is that a run made: the process that made it is named by a label, and later looked for.
+"""Whose a thing is that a run made: the run itself, and the process, named by a label and later looked for.
 
 A number of a process is used again after a while, and all of them after a restart of the machine; so the label has the
 boot and the time at which the process started, too.
@@ -8,11 +8,41 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _STARTED = 19
 """Where `/proc/<pid>/stat` has the start, counted after the name: proc(5)."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run and which try of its step this is, 1 the first; no run where somebody uses a plugin by hand."""
+
+    id: str = ""
+    attempt: int = 1
+
+
+_run: ContextVar[Run] = ContextVar("dativo_run", default=Run())  # noqa: B039 - it is frozen
+
+
+@contextmanager
+def running(run_id: str, attempt: int = 1) -> Iterator[None]:
+    """Say for a block which run it is: places tell it to what they open there, and log lines from afar carry it."""
+    token = _run.set(Run(run_id, attempt))
+    try:
+        yield
+    finally:
+        _run.reset(token)
+
+
+def current_run() -> Run:
+    """Give the run that this thread works for."""
+    return _run.get()
 
 
 def host_label() -> str:

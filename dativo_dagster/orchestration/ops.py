@@ -35,6 +35,7 @@ from dativo_dagster.orchestration.progress import ProgressLog
 from dativo_dagster.orchestration.resources import stream_of
 from dativo_dagster.orchestration.shelf import Keys
 from dativo_dagster.orchestration.usage import places_metadata, usage_metadata
+from dativo_dagster.owner import running
 from dativo_dagster.pipeline.assemble import Openers
 from dativo_ingest.exceptions import ConfigurationError, ValidationError
 from dativo_ingest.model import CheckResult
@@ -83,7 +84,7 @@ def _op(keys: Keys, name: str, body: Callable[..., dg.Output[Any]], out: dg.Out,
         reader, writer = (getattr(context.resources, key) for key in keys)
         openers = Openers(reader=reader.reader, table=writer.table)
         job, stream = stream_of(context.assets_def, context.asset_key, context.run_id)
-        with as_dagster(context, job.retry, job.secrets):
+        with as_dagster(context, job.retry, job.secrets), running(context.run_id, context.retry_number + 1):
             if isinstance(launcher := context.step_launcher, UnitLauncher):
                 job = launcher.deployed(job)
             return body(Step(context, job, sliced(context, stream), openers, reader.session(stream)), **values)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from dativo_dagster import registry
 from dativo_dagster.config.forplugins import source_stream
+from dativo_dagster.owner import running
 from dativo_dagster.pipeline.assemble import OURS, Openers, open_quarantine, open_reader, open_table
 from dativo_dagster.pipeline.guard import audit, can_be_merged, first_cursor
 from dativo_dagster.pipeline.mirror import keep_up, looked_at
@@ -205,9 +206,10 @@ def run_stream(
 ) -> StreamResult:
     """Run one stream from plan to commit."""
     started = time.monotonic()
-    plan = plan_stream(job, stream, openers)
-    staged = extract_write(job, stream, plan, openers, run_id=run_id, report=report)
-    return commit(job, stream, plan, staged, openers, started=started)
+    with running(run_id):
+        plan = plan_stream(job, stream, openers)
+        staged = extract_write(job, stream, plan, openers, run_id=run_id, report=report)
+        return commit(job, stream, plan, staged, openers, started=started)
 
 
 def run_job(

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dativo_dagster.functions.cloud import Limits
 from dativo_dagster.functions.package import pack
+from dativo_dagster.functions.staging import Staging
 from dativo_dagster.launchers.aws_lambda.config import Config
 from dativo_dagster.launchers.aws_lambda.deploying import Made, deploy
 from dativo_dagster.launchers.aws_lambda.invoking import PAYLOAD_BYTES, LambdaFunction
 from dativo_ingest.exceptions import ConfigurationError, DativoError, SandboxError, TransientError
-from tests.servers.aws import AwsServer, serve
 
-pytestmark = [pytest.mark.integration, pytest.mark.docker, pytest.mark.xdist_group("aws")]
+if TYPE_CHECKING:
+    from tests.servers.aws import AwsServer
+
+pytestmark = [pytest.mark.integration, pytest.mark.docker, pytest.mark.xdist_group("lambda")]
 
 MAIN = b"""
 import os, time
@@ -29,18 +31,13 @@ def handler(event, context):
     if verb == "hang":
         time.sleep(60)
     if verb == "fill":
-        held = [bytearray(os.urandom(1 << 20)) for _ in range(2000)]
+        held = [b"x" * (1 << 20) for _ in range(2000)]
     if verb == "raise":
         raise ValueError("no such order")
     return {"verb": verb, "variable": os.environ.get("COLOUR")}
 """
+STAGING = Staging(url="s3://nothing-goes-there/here")
 CONFIG = Config(runtime="python3.11", memory_mb=256, timeout_seconds=3, environment={"COLOUR": "blue"})
-
-
-@pytest.fixture(scope="module")
-def aws(docker_engine: Any, base_images: None) -> Iterator[AwsServer]:
-    with serve(docker_engine) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +56,7 @@ def made(aws: AwsServer) -> Made:
 def function(aws: AwsServer, made: Made) -> LambdaFunction:
     client = aws.client("lambda")
     limits = Limits(request_bytes=PAYLOAD_BYTES, reply_bytes=PAYLOAD_BYTES, seconds=3, memory_mb=256)
-    return LambdaFunction(client, deploy(client, made, CONFIG), limits)
+    return LambdaFunction(client, deploy(client, made, CONFIG, STAGING), limits)
 
 
 def ask(function: LambdaFunction, verb: str) -> Any:
@@ -77,7 +74,7 @@ def test_a_function_answers_and_tells_what_it_cost(function: LambdaFunction) -> 
 def test_what_is_deployed_already_is_not_deployed_again(aws: AwsServer, made: Made, function: LambdaFunction) -> None:
     client = aws.client("lambda")
     before = client.get_function_configuration(FunctionName=function.function)
-    assert deploy(client, made, CONFIG) == function.function
+    assert deploy(client, made, CONFIG, STAGING) == function.function
     after = client.get_function_configuration(FunctionName=function.function)
     assert (after["RevisionId"], after["LastModified"]) == (before["RevisionId"], before["LastModified"])
 
@@ -85,7 +82,7 @@ def test_what_is_deployed_already_is_not_deployed_again(aws: AwsServer, made: Ma
 def test_hosts_that_deploy_the_same_at_once_share_one_function(aws: AwsServer, made: Made) -> None:
     mine = replace(made, tenant="together")
     with ThreadPoolExecutor(3) as threads:
-        names = list(threads.map(lambda _: deploy(aws.client("lambda"), mine, CONFIG), range(3)))
+        names = list(threads.map(lambda _: deploy(aws.client("lambda"), mine, CONFIG, STAGING), range(3)))
     assert len(set(names)) == 1
 
 
@@ -122,5 +119,5 @@ def test_a_function_that_is_gone_is_named(aws: AwsServer, function: LambdaFuncti
 def test_a_role_that_there_is_not_is_refused_with_the_words_of_aws(aws: AwsServer, made: Made) -> None:
     bad = replace(made, role_arn="arn:aws:iam::000000000000:role/nobody-has-it")
     with pytest.raises(ConfigurationError) as caught:
-        deploy(aws.client("lambda"), bad, CONFIG)
+        deploy(aws.client("lambda"), bad, CONFIG, STAGING)
     assert caught.value.error_code == "FUNCTION_REFUSED"

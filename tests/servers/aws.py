@@ -6,11 +6,13 @@ ministack listens on loopback of this machine and in a network of its own, so th
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
+import json
 import tarfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,21 +22,23 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.servers.docker import LABEL, remove
+from tests.servers.docker import LABEL, locked, remove
 from tests.servers.process import free_port
 
-REGION, KEY = "us-east-1", "test"
+REGION, KEY, ACCOUNT = "us-east-1", "test", "000000000000"
 IMAGE = "dativo-test-ministack:1.5.33"
 RUNTIME_IMAGE = "public.ecr.aws/lambda/python:3.11"  # what ministack starts for python3.11
 START_SECONDS = 60.0
+CONTENT = "dativo.test.content"
+"""On an image: the hash of what it is built from."""
 _PIP = "pip install --no-cache-dir --disable-pip-version-check"
 _MINISTACK = f"""FROM python:3.11-slim-bookworm
-RUN {_PIP} ministack==1.5.33 docker
+RUN {_PIP} ministack==1.5.33 docker==7.2.0
 ENTRYPOINT ["ministack"]
 """
 # The kill comes at once: each update or removal of a function waits for its containers to stop.
 _PYTHON = f"""FROM python:3.11-slim-bookworm
-RUN {_PIP} awslambdaric boto3 && mkdir -p /var/runtime /var/task /opt
+RUN {_PIP} awslambdaric==4.2.2 boto3==1.43.106 && mkdir -p /var/runtime /var/task /opt
 COPY bootstrap /var/runtime/bootstrap
 COPY lambda_runtime.py /lambda_runtime.py
 ENV LAMBDA_TASK_ROOT=/var/task
@@ -42,7 +46,7 @@ WORKDIR /var/task
 STOPSIGNAL SIGKILL
 ENTRYPOINT ["python3", "/lambda_runtime.py"]
 """
-_BOOTSTRAP = '#!/bin/sh\ncd /var/task\nPYTHONPATH=/opt/python exec python3 -m awslambdaric "$_HANDLER"\n'
+_BOOTSTRAP = b'#!/bin/sh\ncd /var/task\nPYTHONPATH=/opt/python exec python3 -m awslambdaric "$_HANDLER"\n'
 TRUST = (
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, '
     '"Action": "sts:AssumeRole"}]}'
@@ -57,6 +61,32 @@ class AwsServer:
     inner: str
     region: str = REGION
 
+    @property
+    def place(self) -> dict[str, Any]:
+        """Give the options of a place `aws_lambda` here."""
+        return {
+            "runtime": "python3.11",
+            "region": self.region,
+            "endpoint_url": self.endpoint,
+            "function_endpoint_url": self.inner,
+            "timeout_seconds": 60,
+        }
+
+    @property
+    def staged(self) -> list[str]:
+        """List what lies in the bucket that a place makes for rows on their way."""
+        return self.keys(f"dativo-staging-{ACCOUNT}-{self.region}")
+
+    def keys(self, bucket: str) -> list[str]:
+        """List the objects of a bucket."""
+        found = self.client("s3").list_objects_v2(Bucket=bucket)
+        return [each["Key"] for each in found.get("Contents", ())]
+
+    @property
+    def functions(self) -> set[str]:
+        """Name the functions that there are."""
+        return {each["FunctionName"] for each in self.client("lambda").list_functions()["Functions"]}
+
     def client(self, service: str) -> Any:
         """Open a boto3 client of the account's owner that tries nothing twice."""
         return boto3.client(
@@ -68,18 +98,29 @@ class AwsServer:
             config=Config(connect_timeout=5, read_timeout=120, retries={"max_attempts": 0}),
         )
 
-    def role(self) -> str:
-        """Make a role that functions may take on and that may do nothing, and give its ARN."""
-        made = self.client("iam").create_role(RoleName=f"role-{uuid.uuid4().hex[:12]}", AssumeRolePolicyDocument=TRUST)
+    def role(self, policy: Mapping[str, Any] | None = None) -> str:
+        """Make a role that functions may take on and that may do what the policy says, and give its ARN."""
+        name, iam = f"role-{uuid.uuid4().hex[:12]}", self.client("iam")
+        made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)
+        if policy is not None:
+            iam.put_role_policy(RoleName=name, PolicyName="given", PolicyDocument=json.dumps(policy))
         return str(made["Role"]["Arn"])
+
+    def user(self, policy: Mapping[str, Any]) -> dict[str, str]:
+        """Make a user who may do what the policy says and nothing else; gives the variables of its credentials."""
+        name, iam = f"user-{uuid.uuid4().hex[:12]}", self.client("iam")
+        iam.create_user(UserName=name)
+        iam.put_user_policy(UserName=name, PolicyName="given", PolicyDocument=json.dumps(policy))
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
 
 @contextlib.contextmanager
-def serve(engine: Any, memory: str = "256m") -> Iterator[AwsServer]:
+def serve(engine: Any, memory: str = "512m") -> Iterator[AwsServer]:
     """Run ministack in ``engine``; the functions' containers go with it."""
-    _build(engine, IMAGE, {"Dockerfile": _MINISTACK})
-    runtime = Path(__file__).with_name("lambda_runtime.py").read_text()
-    _build(engine, RUNTIME_IMAGE, {"Dockerfile": _PYTHON, "bootstrap": _BOOTSTRAP, "lambda_runtime.py": runtime})
+    build(engine, IMAGE, _MINISTACK)
+    runtime = Path(__file__).with_name("lambda_runtime.py").read_bytes()
+    build(engine, RUNTIME_IMAGE, _PYTHON, {"bootstrap": _BOOTSTRAP, "lambda_runtime.py": runtime})
     name, port = f"dativo-aws-{uuid.uuid4().hex[:12]}", free_port()
     server = AwsServer(endpoint=f"http://127.0.0.1:{port}", inner=f"http://{name}:4566")
     network = engine.networks.create(name, labels={LABEL: name})
@@ -132,13 +173,21 @@ def _wait(server: AwsServer, container: Any) -> None:
             return
 
 
-def _build(engine: Any, tag: str, files: dict[str, str]) -> None:
-    """Build an image; layers that the engine has are not made again."""
-    context = io.BytesIO()
-    with tarfile.open(fileobj=context, mode="w") as archive:
-        for name, text in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(text.encode()), 0o755
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    context.seek(0)
-    engine.images.build(fileobj=context, custom_context=True, tag=tag, rm=True, network_mode="host")
+def build(engine: Any, tag: str, dockerfile: str, files: Mapping[str, bytes] | None = None) -> None:
+    """Build an image unless the engine has it from the same files and base; one process at a time does."""
+    base = engine.images.get(dockerfile.split()[1]).id
+    files = {"Dockerfile": dockerfile.encode(), **(files or {})}
+    facts = [base, *((name, hashlib.sha256(data).hexdigest()) for name, data in sorted(files.items()))]
+    content = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    with locked("test-images"):
+        if content in {image.labels.get(CONTENT) for image in engine.images.list(tag)}:
+            return
+        context = io.BytesIO()
+        with tarfile.open(fileobj=context, mode="w") as archive:
+            for name, data in files.items():
+                entry = tarfile.TarInfo(name)
+                entry.size, entry.mode = len(data), 0o755
+                archive.addfile(entry, io.BytesIO(data))
+        context.seek(0)
+        labels = {CONTENT: content}
+        engine.images.build(fileobj=context, custom_context=True, tag=tag, rm=True, network_mode="host", labels=labels)

@@ -40,7 +40,7 @@ def engine() -> Iterator[Client]:
     client = docker.from_env()
     try:
         if not answers(client):
-            with _locked("dockerd"):
+            with locked("dockerd"):
                 if not answers(client):
                     _start(client)
         yield client
@@ -127,7 +127,8 @@ def _mount(kind: str, folder: Path, options: str) -> None:
 
 
 @contextmanager
-def _locked(name: str) -> Iterator[None]:
+def locked(name: str) -> Iterator[None]:
+    """Let one process of this machine at a time do something."""
     with (_folder() / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -5,9 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.servers import aws as aws_server
 from tests.servers import cloud_functions as cloud_functions_server
 from tests.servers import docker as docker_server
 from tests.servers import gcs as gcs_server
@@ -50,16 +52,24 @@ def _cloud_functions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cloud
 
 
 @pytest.fixture
-def cloud_functions(
+def google(
     _cloud_functions: cloud_functions_server.CloudFunctions, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[cloud_functions_server.CloudFunctions]:
-    """Google Cloud Functions without any function; the process has the credentials of an account that may all."""
+) -> cloud_functions_server.CloudFunctions:
+    """Google Cloud Functions as other tests left it; the process has the credentials of an account that may all."""
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(_cloud_functions.key_file))
     # The client asks one of Google's servers beside the one it was told of; nothing of a test leaves this machine.
     credentials = "google.auth.credentials.CredentialsWithRegionalAccessBoundary"
     monkeypatch.setattr(f"{credentials}._is_regional_access_boundary_lookup_required", lambda _: False)
-    yield _cloud_functions
-    _cloud_functions.reset()
+    return _cloud_functions
+
+
+@pytest.fixture
+def cloud_functions(
+    google: cloud_functions_server.CloudFunctions,
+) -> Iterator[cloud_functions_server.CloudFunctions]:
+    """Google Cloud Functions without any function, and the credentials."""
+    yield google
+    google.reset()
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +106,21 @@ def docker_label(docker_engine: docker_server.Client) -> Iterator[dict[str, str]
     session = uuid.uuid4().hex[:12]
     yield {docker_server.LABEL: session}
     docker_server.remove(docker_engine, f"{docker_server.LABEL}={session}")
+
+
+@pytest.fixture(scope="session")
+def aws(base_images: docker_server.Client) -> Iterator[aws_server.AwsServer]:
+    """AWS with functions in containers; tests that use it have the ``xdist_group`` "lambda"."""
+    with aws_server.serve(base_images) as server:
+        yield server
+
+
+@pytest.fixture
+def aws_place(aws: aws_server.AwsServer, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Options of the place ``aws_lambda`` there; the process has the credentials of the account's owner."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", aws_server.KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", aws_server.KEY)
+    return aws.place
 
 
 @pytest.fixture(params=["sqlite", "postgres", "rest"])

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dativo_dagster.functions.staging import Staging
     from dativo_dagster.functions.writing import FunctionWriter
     from dativo_dagster.launchers.aws_lambda.account import Account
+    from dativo_dagster.launchers.aws_lambda.building import Built
     from dativo_ingest.model import Leftover, PluginRef
 
 __all__ = ["Config", "Launcher"]
@@ -53,7 +54,7 @@ class Launcher:
             yield FunctionWriter(deployed)
 
     def leftovers(self, older_than: datetime) -> list[Leftover]:
-        """Find functions, layers, roles and staged rows that nobody uses."""
+        """Find functions, layers, roles, logs and staged rows that nobody uses."""
         from dativo_dagster.launchers.aws_lambda.tidy import leftovers
 
         staged = [left for staging in self._account.stagings() for left in staging.leftovers(older_than)]
@@ -72,48 +73,51 @@ class Launcher:
     @contextmanager
     def _deployed(self, role: str, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[Deployed]:
         from dativo_dagster.functions.call import Deployed, Settings
-        from dativo_dagster.launchers.aws_lambda.tidy import remove_function
+        from dativo_dagster.launchers.aws_lambda.building import build
 
-        tenant = str(config.get("tenant", ""))
-        staging = self._account.staging(tenant)
-        name, inner = self._deploy(staging, tenant, plugin, config)
-        try:
+        staging = self._account.staging(str(config.get("tenant", "")))
+        built = build(self._account, str(config.get("tenant", "")), plugin)
+        with self._function(plugin, config, built, staging) as name:
             yield Deployed(
-                functions=self._function(name),
+                functions=self._invoked(name),
                 staging=staging,
                 role=role,
-                plugin=inner,
+                plugin=built.plugin,
                 config=config,
-                settings=Settings(seconds=self.config.timeout_seconds),
+                settings=Settings(
+                    seconds=self.config.timeout_seconds, inline_bytes=int(self.config.inline_mb * 1024 * 1024)
+                ),
             )
-        finally:
-            if not self.config.keep:
-                remove_function(self._account.client("lambda"), name)
 
-    def _deploy(
-        self, staging: Staging, tenant: str, plugin: PluginRef, config: Mapping[str, Any]
-    ) -> tuple[str, PluginRef]:
+    @contextmanager
+    def _function(self, plugin: PluginRef, config: Mapping[str, Any], built: Built, staging: Staging) -> Iterator[str]:
+        """Give the name of an active function; one that is not kept goes on any exit, with all that is its own."""
         from secrets import token_hex
 
-        from dativo_dagster.launchers.aws_lambda.building import build, tags
-        from dativo_dagster.launchers.aws_lambda.deploying import Made, deploy
+        from dativo_dagster.launchers.aws_lambda.building import tags
+        from dativo_dagster.launchers.aws_lambda.deploying import Made, deploy, function_name
         from dativo_dagster.launchers.aws_lambda.role import role
+        from dativo_dagster.launchers.aws_lambda.tidy import remove_own
 
-        built = build(self._account, tenant, plugin)
+        tenant, own = str(config.get("tenant", "")), "" if self.config.keep else token_hex(8)
         made = Made(
             tenant=tenant,
             plugin=plugin.path,
             runtime=built.runtime,
             handler=built.handler,
-            role_arn=self.config.role_arn or role(self._account, tenant, staging.url),
+            role_arn=self.config.role_arn or role(self._account, tenant, staging.url, own),
             package=built.package,
             layers=built.layers,
-            own="" if self.config.keep else token_hex(8),
-            tags=tags(config, built.package, keep=self.config.keep),
+            own=own,
+            tags=tags(config, built.content or str(self.config.image), keep=self.config.keep),
         )
-        return deploy(self._account.client("lambda"), made, self.config), built.plugin
+        try:
+            yield deploy(self._account.client("lambda"), made, self.config, staging)
+        finally:
+            if own:
+                remove_own(self._account, function_name(made, self.config), made.role_arn)
 
-    def _function(self, name: str) -> Any:
+    def _invoked(self, name: str) -> Any:
         from dativo_dagster.functions.cloud import Limits
         from dativo_dagster.functions.prices import lambda_price
         from dativo_dagster.launchers.aws_lambda.invoking import PAYLOAD_BYTES, LambdaFunction

@@ -33,13 +33,21 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """Of a function: its runtime, handler, package, layers, and the plugin as the package has it."""
+    """Of a function: its runtime, handler, package, layers, and the plugin as the package has it.
 
-    runtime: str
+    One that is an image of the user's has no runtime and no package.
+    """
+
+    runtime: str | None
     handler: str
-    package: Package
+    package: Package | None
     layers: tuple[str, ...]
     plugin: PluginRef
+
+    @property
+    def content(self) -> str:
+        """Name the content of the package; empty where there is none."""
+        return self.package.hash if self.package else ""
 
 
 def build(account: Account, tenant: str, plugin: PluginRef) -> Built:
@@ -50,6 +58,8 @@ def build(account: Account, tenant: str, plugin: PluginRef) -> Built:
             ``PACKAGE_TOO_LARGE``, ``REQUIREMENTS_UNRESOLVED``, ``FUNCTION_REFUSED``.
     """
     config = account.config
+    if config.image:
+        return _image(plugin)
     runtime = config.runtime or ("provided.al2023" if plugin.kind == "native" else "python3.12")
     if runtime in OLD_RUNTIMES:
         _LOG.warning("%s is on Amazon Linux 2, which is at its end of life; take a newer `runtime`", runtime)
@@ -69,18 +79,36 @@ def build(account: Account, tenant: str, plugin: PluginRef) -> Built:
     )
 
 
-def tags(owner: Mapping[str, Any], package: Package, *, keep: bool) -> dict[str, str]:
-    """Say whose a function is; ``owner`` is the configuration that its plugin is opened with."""
+def tags(owner: Mapping[str, Any], content: str, *, keep: bool) -> dict[str, str]:
+    """Say whose a function is.
+
+    Args:
+        owner: The configuration that its plugin is opened with.
+        content: The hash of its package, or its image.
+        keep: Whether it stays for the next run.
+    """
     said = {
         "dativo": "1",
         "dativo.tenant": str(owner.get("tenant", "")),
         "dativo.job": str(owner.get("job", "")),
         "dativo.stream": str((owner.get("stream") or {}).get("name", "")),
         "dativo.host": host_label(),
-        "dativo.hash": package.hash,
+        "dativo.hash": content,
         "dativo.keep": str(keep).lower(),
     }
     return {name: re.sub(r"[^\w .:/=+@-]", "_", value)[:_TAG_CHARACTERS] for name, value in said.items()}
+
+
+def _image(plugin: PluginRef) -> Built:
+    """Run what is in an image: there, too, the plugin lies in the folder that packages have it in."""
+    here, native = Path(plugin.path).name, plugin.kind == "native"
+    return Built(
+        runtime=None,
+        handler=f"{here}:{plugin.name}" if native else _HANDLER,
+        package=None,
+        layers=(),
+        plugin=PluginRef(path=here if native else inside(plugin), name=plugin.name, kind=plugin.kind),
+    )
 
 
 def _library(config: Config, runtime: str, plugin: PluginRef) -> Built:
@@ -95,10 +123,12 @@ def _library(config: Config, runtime: str, plugin: PluginRef) -> Built:
         raise ConfigurationError(message, "FUNCTION_REFUSED")
     glibc.check(BOOTSTRAP, runtime, config.architecture)
     name = Path(plugin.path).name
+    package = pack({"bootstrap": BOOTSTRAP.read_bytes(), name: Path(plugin.path).read_bytes()})
+    check_unzipped({"library and bootstrap": package.unzipped})
     return Built(
         runtime=runtime,
         handler=f"{name}:{plugin.name}",
-        package=pack({"bootstrap": BOOTSTRAP.read_bytes(), name: Path(plugin.path).read_bytes()}),
+        package=package,
         layers=(),
         plugin=PluginRef(path=name, name=plugin.name, kind="native"),
     )

@@ -23,6 +23,7 @@ OLD_RUNTIMES = frozenset({"python3.10", "python3.11", "provided.al2"})
 _RESERVED = frozenset({"PATH", "LD_LIBRARY_PATH", "TZ", "_HANDLER", "_X_AMZN_TRACE_ID"})
 _RESERVED_PREFIXES = ("AWS_", "LAMBDA_")
 _ENVIRONMENT_BYTES = 4096
+_ECR = r"^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[^\s:@]+(:[\w.-]+|@sha256:[0-9a-f]{64})$"
 
 
 class Config(BaseModel):
@@ -36,6 +37,8 @@ class Config(BaseModel):
         architecture: Of the processor.
         requirements: Packages that the plugin needs, as pip reads them.
         layers: ARNs of layers to add.
+        image: A container image of ECR to run instead of a package: what is in it is yours, the plugin included.
+        inline_mb: Up to how many MiB the rows of one read come with its reply; more go by the staging folder.
         role_arn: The role that the function takes on; left out: one is made that may log and reach its staging folder.
         subnets: Of the VPC that the function joins, with ``security_groups``.
         environment: Variables of the function. Anybody who may see the function may read them.
@@ -58,6 +61,8 @@ class Config(BaseModel):
     architecture: Literal["x86_64", "arm64"] = "x86_64"
     requirements: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
+    image: Annotated[str, StringConstraints(pattern=_ECR)] | None = None
+    inline_mb: Annotated[float, Field(ge=0, le=3)] = 3
     role_arn: str | None = None
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
@@ -94,6 +99,14 @@ class Config(BaseModel):
     def _joined(self) -> Config:
         if bool(self.subnets) != bool(self.security_groups):
             message = "a VPC is joined by `subnets` and `security_groups` together; one of them is missing"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _whole(self) -> Config:
+        packed = {"runtime": self.runtime, "requirements": self.requirements, "layers": self.layers}
+        if self.image and (said := [name for name, value in packed.items() if value]):
+            message = f"an `image` brings what it needs itself; take out {', '.join(said)}"
             raise ValueError(message)
         return self
 

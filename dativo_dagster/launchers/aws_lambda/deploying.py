@@ -6,39 +6,45 @@ another version is another function beside the first, so that a run never change
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from dativo_dagster.functions.package import DIRECT_BYTES, Package, check_unzipped
+from dativo_dagster.functions.package import DIRECT_BYTES, Package
 from dativo_dagster.launchers.aws_lambda.account import plain, tenant_key
 from dativo_dagster.launchers.aws_lambda.refusals import refusals
-from dativo_ingest.exceptions import ConfigurationError, TransientError
+from dativo_ingest.exceptions import TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from dativo_dagster.functions.staging import Staging
     from dativo_dagster.launchers.aws_lambda.config import Config
 
 _NAME_CHARACTERS = 64
-_NO_SETTING = frozenset({"keep", "start_seconds", "endpoint_url", "function_endpoint_url", "staging"})
+_NO_SETTING = frozenset({"keep", "start_seconds", "endpoint_url", "function_endpoint_url", "staging", "inline_mb"})
 _ASSUMED_SECONDS = 60.0
 """How long a new role may take until Lambda can take it on; Amazon says that it is some seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What a function is made of; ``own`` sets one apart that lives only as long as its opening."""
+    """What a function is made of; ``own`` sets one apart that lives only as long as its opening.
+
+    One without a package is the image of its place.
+    """
 
     tenant: str
     plugin: str
-    runtime: str
+    runtime: str | None
     handler: str
     role_arn: str
-    package: Package
+    package: Package | None
     layers: tuple[str, ...] = ()
     own: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -50,32 +56,33 @@ def function_name(made: Made, config: Config) -> str:
     A name that had to be shortened or cleaned is still its tenant's own: the hash knows the whole.
     """
     settings = config.model_dump(mode="json", exclude=set(_NO_SETTING))
-    facts = [settings, made.tenant, made.plugin, made.runtime, made.handler, made.role_arn, made.package.hash]
+    facts = [settings, made.tenant, made.runtime, made.handler, made.role_arn, made.package and made.package.hash]
+    # The plugin's path is no part of it: hosts that have it elsewhere share the function.
     digest = hashlib.sha256(json.dumps([*facts, made.layers, made.own]).encode()).hexdigest()[:16]
     start = f"dativo-{tenant_key(made.tenant)}-"
     room = _NAME_CHARACTERS - len(f"{start}-{digest}")
     return f"{start}{plain(Path(made.plugin).stem)[:room]}-{digest}"
 
 
-def deploy(client: Any, made: Made, config: Config) -> str:
+def deploy(client: Any, made: Made, config: Config, staging: Staging) -> str:
     """Deploy a function unless it is there, wait until it is active, and give its name.
 
+    Args:
+        client: Of boto3, for Lambda.
+        made: What it is made of.
+        config: The settings of the place.
+        staging: Where a package waits that is too large for a call.
+
     Raises:
-        ConfigurationError: ``PACKAGE_TOO_LARGE``; ``FUNCTION_REFUSED``: AWS does not take the settings.
+        ConfigurationError: ``FUNCTION_REFUSED``: AWS does not take the settings.
         AuthenticationError: ``FUNCTION_DENIED``: these credentials may not deploy.
         TransientError: ``FUNCTION_NOT_READY``: it did not become active in time.
     """
-    check_unzipped({"plugin and SDK": made.package.unzipped})
-    if len(made.package.data) > DIRECT_BYTES:
-        raise ConfigurationError(
-            f"plugin {made.plugin} takes {len(made.package.data) / 1e6:.0f} MB packed, and AWS Lambda takes "
-            f"{DIRECT_BYTES / 1e6:.0f} MB; put large files into a layer or an image",
-            "PACKAGE_TOO_LARGE",
-        )
     name = function_name(made, config)
     with refusals(f"function {name}"):
         if not _exists(client, name):
-            _create(client, name, made, config)
+            with _code(made, config, staging) as code:
+                _create(client, code, _settings(name, made, config))
         _wait(client, name, config.start_seconds)
     return name
 
@@ -88,28 +95,58 @@ def _exists(client: Any, name: str) -> bool:
     return True
 
 
-def _create(client: Any, name: str, made: Made, config: Config) -> None:
-    request = {
+@contextlib.contextmanager
+def _code(made: Made, config: Config, staging: Staging) -> Iterator[dict[str, Any]]:
+    """Give the code and how it is started, as AWS takes it."""
+    if made.package is None:
+        yield {
+            "PackageType": "Image",
+            "Code": {"ImageUri": config.image},
+            "ImageConfig": {"Command": [made.handler]},
+        }
+        return
+    started = {"Runtime": made.runtime, "Handler": made.handler, "Layers": [*made.layers, *config.layers]}
+    if len(made.package.data) <= DIRECT_BYTES:
+        yield {**started, "Code": {"ZipFile": made.package.data}}
+        return
+    with uploaded(made.package, staging, made.tenant) as there:
+        yield {**started, "Code": there}
+
+
+@contextlib.contextmanager
+def uploaded(package: Package, staging: Staging, tenant: str) -> Iterator[dict[str, str]]:
+    """Put a package where AWS fetches it, for the time of a block: a call takes 50 MB."""
+    folder = staging.folder({"tenant": tenant})
+    try:
+        folder.put("package.zip", package.data)
+        at = urlsplit(f"{folder.url}package.zip")
+        yield {"S3Bucket": at.netloc, "S3Key": at.path.lstrip("/")}
+    finally:
+        folder.remove()
+
+
+def _settings(name: str, made: Made, config: Config) -> dict[str, Any]:
+    settings: dict[str, Any] = {
         "FunctionName": name,
-        "Runtime": made.runtime,
-        "Handler": made.handler,
         "Role": made.role_arn,
-        "Code": {"ZipFile": made.package.data},
         "Timeout": config.timeout_seconds,
         "MemorySize": config.memory_mb,
         "EphemeralStorage": {"Size": config.ephemeral_storage_mb},
         "Architectures": [config.architecture],
-        "Layers": [*made.layers, *config.layers],
         "Environment": {"Variables": dict(config.environment)},
         "Tags": {**config.tags, **made.tags},
         "Description": f"dativo: {Path(made.plugin).name} of {made.tenant}",
     }
     if config.subnets:
-        request["VpcConfig"] = {"SubnetIds": [*config.subnets], "SecurityGroupIds": [*config.security_groups]}
+        settings["VpcConfig"] = {"SubnetIds": [*config.subnets], "SecurityGroupIds": [*config.security_groups]}
+    return settings
+
+
+def _create(client: Any, code: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     end = time.monotonic() + _ASSUMED_SECONDS
     while True:
         try:
-            client.create_function(**request)
+            client.create_function(**settings, **code)
         except client.exceptions.ResourceConflictException:
             pass  # another host deploys the same content under the same name: it is waited for like our own
         except client.exceptions.InvalidParameterValueException as error:

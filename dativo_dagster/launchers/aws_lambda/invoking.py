@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.functions import faults
 from dativo_dagster.functions.cloud import Answer, Limits
+from dativo_dagster.launchers.aws_lambda.refusals import action
 
 if TYPE_CHECKING:
     from dativo_dagster.functions.prices import Price
@@ -73,8 +74,8 @@ class LambdaFunction:
             after = response.get("retryAfterSeconds")
             return faults.throttled(self.function, float(after) if after else None, code=code)
         if code in _DENIED:
-            return faults.denied(self.function, code, code=code)
-        return faults.crashed(self.function, f"{code}: {message}", code=code)
+            return faults.denied(self.function, f"{code}: {message}", code=code, **action(message))
+        return faults.refused(self.function, f"{code}: {message}", code=code)
 
     def _fault(self, said: dict[str, Any], log: str) -> DativoError:
         kind, message = str(said.get("errorType", "")), str(said.get("errorMessage", ""))

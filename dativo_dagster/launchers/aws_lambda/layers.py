@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from dativo_dagster.functions.package import check_unzipped
 from dativo_dagster.launchers.aws_lambda.account import tenant_key
+from dativo_dagster.launchers.aws_lambda.deploying import uploaded
 from dativo_dagster.launchers.aws_lambda.refusals import refusals
 
 if TYPE_CHECKING:
@@ -27,19 +26,12 @@ def layer(account: Account, tenant: str, package: Package, runtime: str, archite
         there = client.list_layer_versions(LayerName=name).get("LayerVersions")
         if there:
             return str(there[0]["LayerVersionArn"])
-    check_unzipped({"requirements": package.unzipped})
-    root = urlsplit(account.root)
-    key = f"{root.path.strip('/')}/{tenant_key(tenant)}/packages/{package.hash}.zip"
-    storage = account.client("s3")
-    with refusals(f"layer {name}"):
-        # By way of the bucket: a call takes 50 MB, and pyarrow alone has more.
-        storage.put_object(Bucket=root.netloc, Key=key, Body=package.data)
+    with refusals(f"layer {name}"), uploaded(package, account.staging(tenant), tenant) as there:
         made = client.publish_layer_version(
             LayerName=name,
             Description="dativo: packages of plugins",
-            Content={"S3Bucket": root.netloc, "S3Key": key},
+            Content=there,
             CompatibleRuntimes=[runtime],
             CompatibleArchitectures=[architecture],
         )
-        storage.delete_object(Bucket=root.netloc, Key=key)
     return str(made["LayerVersionArn"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING
 
 from dativo_dagster.functions import faults
@@ -11,6 +12,7 @@ from dativo_ingest.exceptions import AuthenticationError, ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_ACTION = re.compile(r"not authorized to perform: ([\w:*]+)")
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
 
 
@@ -45,9 +47,15 @@ def refusals(what: str) -> Iterator[None]:
         raise faults.unreachable(what, str(error)) from error
 
 
+def action(said: str) -> dict[str, str]:
+    """Give the action that a refusal of AWS names, for the details of an error."""
+    found = _ACTION.search(said)
+    return {"action": found[1]} if found else {}
+
+
 def _denied(what: str, said: str, code: str) -> AuthenticationError:
     return AuthenticationError(
         f"{what} cannot be deployed with these credentials ({said}); docs/places-aws.md has the policy that they need",
         "FUNCTION_DENIED",
-        {"what": what, "code": code},
+        {"what": what, "code": code, **action(said)},
     )

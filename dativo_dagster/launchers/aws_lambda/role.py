@@ -1,4 +1,7 @@
-"""The role of a tenant's functions: they may write their log and use their tenant's staging folder, nothing else."""
+"""The role of a tenant's functions: they may write their log and use their tenant's staging folder, nothing else.
+
+A function that is not kept has a role of its own, which goes with it.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,21 @@ from urllib.parse import urlsplit
 
 from dativo_dagster.launchers.aws_lambda.account import tenant_key
 from dativo_dagster.launchers.aws_lambda.refusals import refusals
+from dativo_dagster.owner import host_label
 
 if TYPE_CHECKING:
     from dativo_dagster.launchers.aws_lambda.account import Account
 
 _POLICY = "dativo"
+_NETWORK = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+]
+"""What joining a VPC takes: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html"""
 _TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -28,18 +41,25 @@ def path_of(account: Account) -> str:
     return f"/dativo/{account.region}/"
 
 
-def role(account: Account, tenant: str, staging: str) -> str:
+def role(account: Account, tenant: str, staging: str, own: str = "") -> str:
     """Give the ARN of the role for a staging folder; it is made when it is not there.
+
+    Args:
+        account: The account.
+        tenant: Whose functions take it on.
+        staging: The URL of the folder that they use.
+        own: Sets one apart that lives only as long as its function.
 
     Raises:
         AuthenticationError: ``FUNCTION_DENIED``: these credentials may not make roles. Give the place a `role_arn`.
     """
-    digest = hashlib.sha256(json.dumps([tenant, staging, account.region]).encode()).hexdigest()[:12]
+    facts = [tenant, staging, account.region, bool(account.config.subnets), own]
+    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
     name, client = f"dativo-{tenant_key(tenant)}-{digest}", account.client("iam")
     with refusals(f"role {name}"):
         found = _get(client, name)
         if found is None:
-            found = _make(client, name, path_of(account))
+            found = _make(client, name, path_of(account), keep=not own)
         # Again each time: a host that died may have made the role without it.
         policy = json.dumps(_allowed(account, tenant, staging))
         client.put_role_policy(RoleName=name, PolicyName=_POLICY, PolicyDocument=policy)
@@ -62,13 +82,14 @@ def _get(client: Any, name: str) -> str | None:
         return None
 
 
-def _make(client: Any, name: str, path: str) -> str:
+def _make(client: Any, name: str, path: str, *, keep: bool) -> str:
+    tags = {"dativo": "1", "dativo.host": host_label(), "dativo.keep": str(keep).lower()}
     try:
         made = client.create_role(
             RoleName=name,
             Path=path,
             AssumeRolePolicyDocument=json.dumps(_TRUST),
-            Tags=[{"Key": "dativo", "Value": "1"}],
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
         )
     except client.exceptions.EntityAlreadyExistsException:  # another host was faster
         made = client.get_role(RoleName=name)
@@ -78,9 +99,11 @@ def _make(client: Any, name: str, path: str) -> str:
 def _allowed(account: Account, tenant: str, staging: str) -> dict[str, Any]:
     bucket, prefix = urlsplit(staging).netloc, urlsplit(staging).path.strip("/")
     logs = f"arn:aws:logs:{account.region}:{account.id}:log-group:/aws/lambda/dativo-{tenant_key(tenant)}-*"
+    network = [{"Effect": "Allow", "Action": _NETWORK, "Resource": "*"}] if account.config.subnets else []
     return {
         "Version": "2012-10-17",
         "Statement": [
+            *network,
             {
                 "Effect": "Allow",
                 "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],

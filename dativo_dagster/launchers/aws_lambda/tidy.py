@@ -1,12 +1,14 @@
-"""Functions, layers and roles that nobody uses any more.
+"""Functions, layers, roles and logs that nobody uses any more.
 
 AWS does not tell when a function was last called, so a kept one ages from its deployment. One that is removed while a
-job has it is deployed anew by the job's next try. A layer or a role goes once no function of the region has it.
+job has it is deployed anew by the job's next try. A layer, a role or a log goes once no function of the region has it;
+those of functions that were not kept at once when their host is gone, others by age.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+import contextlib
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.launchers.aws_lambda import role
@@ -15,12 +17,13 @@ from dativo_dagster.owner import is_gone
 from dativo_ingest.model import Leftover
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from dativo_dagster.launchers.aws_lambda.account import Account
 
-KINDS = ("function", "layer", "role")
+KINDS = ("function", "layer", "role", "log")
 _OURS = "dativo-"
+_LOGS = "/aws/lambda/"
 
 
 def leftovers(account: Account, older_than: datetime) -> list[Leftover]:
@@ -31,7 +34,8 @@ def leftovers(account: Account, older_than: datetime) -> list[Leftover]:
         old = [left for each in functions if (left := _function(client, each, older_than)) is not None]
         gone = {left.name for left in old}
         used = [each for each in functions if each["FunctionName"] not in gone]
-        return [*old, *_layers(client, used, older_than), *_roles(account, used, older_than)]
+        rest = (_layers(client, used, older_than), _roles(account, used, older_than), _logs(account, used, older_than))
+        return [*old, *(left for kind in rest for left in kind)]
 
 
 def remove(account: Account, leftover: Leftover) -> None:
@@ -39,11 +43,22 @@ def remove(account: Account, leftover: Leftover) -> None:
     with refusals(f"{leftover.kind} {leftover.name}"):
         if leftover.kind == "role":
             role.remove(account, leftover.name)
+        elif leftover.kind == "log":
+            _remove_log(account, leftover.name)
         elif leftover.kind == "layer":
             name, _, version = leftover.name.rpartition(":")
             account.client("lambda").delete_layer_version(LayerName=name, VersionNumber=int(version))
         else:
             remove_function(account.client("lambda"), leftover.name)
+
+
+def remove_own(account: Account, name: str, role_arn: str) -> None:
+    """Remove a function that is not kept, its log, and its role where `role` made it."""
+    with refusals(f"function {name}"):
+        remove_function(account.client("lambda"), name)
+        _remove_log(account, _LOGS + name)
+        if not account.config.role_arn:
+            role.remove(account, role_arn.rpartition("/")[2])
 
 
 def remove_function(client: Any, name: str) -> None:
@@ -60,15 +75,14 @@ def _function(client: Any, found: dict[str, Any], older_than: datetime) -> Lefto
     if tags.get("dativo") != "1":
         return None
     since = _time(found["LastModified"])
-    gone = None if tags.get("dativo.keep") == "true" else is_gone(tags.get("dativo.host", ""))
-    if gone is False or (gone is None and since >= older_than):
+    if not _over(tags, since, older_than):
         return None
     return Leftover(
         kind="function",
         name=name,
         since=since.isoformat(timespec="seconds"),
         owner=f"{tags.get('dativo.tenant', '')}/{tags.get('dativo.job', '')}",
-        why="its host is gone" if gone else "it was deployed that long ago",
+        why="it was deployed that long ago" if since < older_than else "its host is gone",
     )
 
 
@@ -87,18 +101,35 @@ def _layers(client: Any, functions: list[dict[str, Any]], older_than: datetime) 
 def _roles(account: Account, functions: list[dict[str, Any]], older_than: datetime) -> Iterator[Leftover]:
     used = {each["Role"] for each in functions}
     for found in _pages(account.client("iam"), "list_roles", "Roles", PathPrefix=role.path_of(account)):
-        if found["Arn"] not in used and found["CreateDate"] < older_than:
+        if found["Arn"] in used:
+            continue
+        said = account.client("iam").list_role_tags(RoleName=found["RoleName"])["Tags"]
+        if _over({tag["Key"]: tag["Value"] for tag in said}, found["CreateDate"], older_than):
             yield _unused("role", found["RoleName"], found["CreateDate"])
 
 
+def _logs(account: Account, functions: list[dict[str, Any]], older_than: datetime) -> Iterator[Leftover]:
+    used = {_LOGS + each["FunctionName"] for each in functions}
+    for found in _pages(account.client("logs"), "describe_log_groups", "logGroups", logGroupNamePrefix=_LOGS + _OURS):
+        since = datetime.fromtimestamp(found["creationTime"] / 1000, timezone.utc)
+        if found["logGroupName"] not in used and since < older_than:
+            yield _unused("log", found["logGroupName"], since)
+
+
+def _remove_log(account: Account, name: str) -> None:
+    client = account.client("logs")
+    with contextlib.suppress(client.exceptions.ResourceNotFoundException):
+        client.delete_log_group(logGroupName=name)
+
+
+def _over(tags: Mapping[str, str], since: datetime, older_than: datetime) -> bool:
+    """Tell whether something is left over: what is not kept once its host is gone, all else by age."""
+    gone = None if tags.get("dativo.keep") == "true" else is_gone(tags.get("dativo.host", ""))
+    return since < older_than if gone is None else gone
+
+
 def _unused(kind: str, name: str, since: datetime) -> Leftover:
-    return Leftover(
-        kind=kind,
-        name=name,
-        since=since.isoformat(timespec="seconds"),
-        owner="",
-        why="no function uses it",
-    )
+    return Leftover(kind=kind, name=name, since=since.isoformat(timespec="seconds"), why="no function uses it")
 
 
 def _time(text: str) -> datetime:

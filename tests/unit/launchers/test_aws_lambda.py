@@ -12,12 +12,15 @@ from botocore.stub import Stubber
 from pydantic import ValidationError
 
 from dativo_dagster.functions.cloud import Limits
-from dativo_dagster.functions.package import Package, pack
+from dativo_dagster.functions.package import pack
+from dativo_dagster.functions.staging import Staging
 from dativo_dagster.launchers.aws_lambda.config import Config
 from dativo_dagster.launchers.aws_lambda.deploying import Made, deploy, function_name
 from dativo_dagster.launchers.aws_lambda.invoking import LambdaFunction
 from dativo_ingest.exceptions import AuthenticationError, ConfigurationError, DativoError, RateLimitError
 
+IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/orders:1"
+STAGING = Staging(url="s3://rows/tenants/acme")
 ROLE = "arn:aws:iam::000000000000:role/one"
 
 
@@ -50,6 +53,10 @@ def client() -> Any:
         ({"environment": {"_HANDLER": "x"}}, "_HANDLER"),
         ({"environment": {"A": "x" * 4096}}, "4097 bytes"),
         ({"subnets": ["subnet-1"]}, "security_groups"),
+        ({"image": "python:3.12"}, "image"),
+        ({"image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/orders"}, "image"),
+        ({"image": IMAGE, "requirements": ["x"], "runtime": "python3.12"}, "take out runtime, requirements"),
+        ({"inline_mb": 4}, "inline_mb"),
     ],
 )
 def test_what_aws_would_refuse_is_refused_before_any_call(options: dict[str, Any], said: str) -> None:
@@ -74,6 +81,7 @@ def test_a_function_is_named_by_all_that_it_is_made_of() -> None:
     }
     assert len(names) == 7
     assert function_name(made(), Config(keep=False)) in names
+    assert function_name(made(plugin="/elsewhere/orders.py"), Config()) in names
 
 
 def test_tenants_that_look_alike_when_shortened_never_share_a_function() -> None:
@@ -81,14 +89,6 @@ def test_tenants_that_look_alike_when_shortened_never_share_a_function() -> None
     names = {function_name(made(tenant=tenant), Config()) for tenant in (f"{long}1", f"{long}2", "a b", "a-b")}
     assert len(names) == 4
     assert all(len(name) <= 64 for name in names)
-
-
-def test_a_package_that_aws_would_not_take_is_refused_before_any_call(client: Any) -> None:
-    with Stubber(client):  # any call would fail
-        for package in (Package(b"x" * 50_000_001, 1), Package(b"", 250_000_001)):
-            with pytest.raises(ConfigurationError) as caught:
-                deploy(client, made(package=package), Config())
-            assert caught.value.error_code == "PACKAGE_TOO_LARGE"
 
 
 def test_a_role_that_cannot_be_assumed_yet_is_tried_again_and_a_function_made_meanwhile_is_taken(
@@ -101,7 +101,7 @@ def test_a_role_that_cannot_be_assumed_yet_is_tried_again_and_a_function_made_me
         answers.add_client_error("create_function", "InvalidParameterValueException", refused)
         answers.add_client_error("create_function", "ResourceConflictException")
         answers.add_response("get_function", {"Configuration": {"State": "Active"}})
-        assert deploy(client, made(), Config()) == function_name(made(), Config())
+        assert deploy(client, made(), Config(), STAGING) == function_name(made(), Config())
         answers.assert_no_pending_responses()
 
 
@@ -109,7 +109,7 @@ def test_a_host_that_may_not_deploy_is_told_where_the_policy_is(client: Any) -> 
     with Stubber(client) as answers:
         answers.add_client_error("get_function_configuration", "AccessDeniedException", "not authorized")
         with pytest.raises(AuthenticationError, match=r"docs/places-aws\.md"):
-            deploy(client, made(), Config())
+            deploy(client, made(), Config(), STAGING)
 
 
 @pytest.mark.parametrize(

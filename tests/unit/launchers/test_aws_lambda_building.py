@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from dativo_dagster.functions.package import pack
 from dativo_dagster.launchers.aws_lambda.account import Account, tenant_key
 from dativo_dagster.launchers.aws_lambda.building import build, tags
 from dativo_dagster.launchers.aws_lambda.config import Config
@@ -36,5 +35,6 @@ def test_no_two_tenants_share_a_name() -> None:
 
 
 def test_tags_say_whose_a_function_is_in_letters_that_aws_takes() -> None:
-    said = tags({"tenant": "acme", "job": "a|b", "stream": {"name": "lines"}}, pack({}), keep=False)
+    said = tags({"tenant": "acme", "job": "a|b", "stream": {"name": "lines"}}, "0a", keep=False)
     assert (said["dativo"], said["dativo.job"], said["dativo.keep"]) == ("1", "a_b", "false")
+    assert said["dativo.hash"] == "0a"
