@@ -3,7 +3,10 @@
 import base64
 import contextlib
 import io
+import json
+import logging
 import shutil
+import signal
 import time
 
 import pyarrow as pa
@@ -11,7 +14,7 @@ import pytest
 from pyarrow import parquet
 
 from dativo_dagster.functions.glibc import AL2023, needs
-from dativo_ingest.exceptions import DativoError
+from dativo_ingest.exceptions import DativoError, TransientError
 from dativo_ingest.model import Column, Stream
 from dativo_ingest.native import load_library
 from dativo_ingest.worker.errors import error_from_json
@@ -124,7 +127,7 @@ def test_a_small_read_is_what_it_is_here_and_comes_in_the_answer(function, tmp_p
     assert answer["reached"] == made.invoke("reached", config, {"window": split})["result"]
     assert answer["started"] is False
     assert answer["peak_mb"] > 0
-    assert [line["tags"] for line in answer["logs"]] == [TAGS]
+    assert [(line["level"], line["tags"]) for line in answer["logs"]] == [(logging.INFO, TAGS)]
 
 
 def test_a_large_read_comes_in_pieces_that_stay_few_ahead_of_the_host(function, tmp_path):
@@ -193,6 +196,45 @@ def test_what_a_source_lacks_is_told_as_the_host_here_tells_it(function, tmp_pat
     )
 
 
+def test_a_large_result_lies_in_the_staging_folder(function, tmp_path):
+    names = [f"a-file-with-a-rather-long-name-{n:04}.csv" for n in range(500)]
+    for name in names:
+        (tmp_path / name).write_text("n,s\n1,x\n")
+    config = {"source": {"files": [f"{tmp_path}/*.csv"]}, "stream": STREAM.to_json(), "base": str(tmp_path)}
+    made = function("csv_reader")
+    request = made.request("split", config, {"stream": STREAM.to_json(), "since": None}, inline_bytes=1000)
+    answer = made.running.invoke(request)
+    assert (answer["result"], answer["aside"]) == (None, "result.json")
+    window, _ = local_rows(config)
+    assert json.loads(made.get("result.json")) == window.to_json()
+
+
+def test_what_a_library_prints_comes_with_the_answer_as_far_as_there_is_room(function):
+    words = {"stream": {"name": "rows", "columns": []}, "unit": {"id": "all", "spec": {}}, "since": None}
+    answer = function("hostile").invoke("read", hostile("stdout_flood", megabytes=4), words)
+    printed = [line for line in answer["logs"] if line["logger"] == "printed"]
+    assert printed
+    assert all(line["tags"] == TAGS for line in printed)
+    assert sum(len(line["message"]) for line in printed) <= 256 * 1024
+
+
+@pytest.mark.parametrize("fault", ["hang_open", "hang_stream", "hang_release"])
+def test_a_library_that_does_not_stop_when_told_to_is_answered_for_and_the_next_sandbox_works(fault, function):
+    made = function("hostile")
+    words = {"stream": {"name": "rows", "columns": []}, "unit": {"id": "all", "spec": {}}}
+    made.running.ask(made.request("read", hostile(fault), words), seconds=4)
+    assert error_of(made.running.answer()).error_code == "FUNCTION_TIMEOUT"
+    assert made.running.ended() == 0
+
+
+def test_a_crash_ends_the_sandbox_without_an_answer(function):
+    made = function("hostile")
+    words = {"stream": {"name": "rows", "columns": []}, "unit": {"id": "all", "spec": {}}}
+    made.running.ask(made.request("read", hostile("segfault"), words))
+    assert made.running.ended() == -signal.SIGSEGV
+    assert made.running.answers.empty()
+
+
 @pytest.mark.parametrize(
     ("crate", "handler", "code", "help_"),
     [
@@ -206,11 +248,13 @@ def test_a_library_that_cannot_be_loaded_is_told_to_whoever_calls(crate, handler
     assert help_ in error.message
 
 
-@pytest.mark.parametrize("how", ["cancel", "owner", "deadline"])
+@pytest.mark.parametrize("how", ["cancel", "owner", "deadline", "idle"])
 def test_a_read_without_end_ends_when_the_host_says_so_or_is_gone_or_time_is_over(how, function):
     made = function("hostile")
     words = {"stream": {"name": "rows", "columns": []}, "unit": {"id": "all", "spec": {}}}
     request = made.request("read", hostile("endless"), words, inline_bytes=1000, piece_bytes=1000, ahead=2)
+    if how == "idle":
+        request["limits"]["idle_seconds"] = 1
     made.running.ask(request, seconds=8 if how == "deadline" else 60)
     while "000001.arrow" not in made.names():
         time.sleep(0.05)
@@ -219,13 +263,16 @@ def test_a_read_without_end_ends_when_the_host_says_so_or_is_gone_or_time_is_ove
     elif how == "owner":
         made.delete("owner.json")
     error = error_of(made.running.answer())
-    assert error.error_code == ("FUNCTION_TIMEOUT" if how == "deadline" else "CANCELLED")
-    assert error.retryable is (how == "deadline")
+    codes = {"deadline": "FUNCTION_TIMEOUT", "idle": "FUNCTION_IDLE"}
+    assert error.error_code == codes.get(how, "CANCELLED")
+    assert isinstance(error, TransientError) is (how in {"deadline", "idle"})
+    assert error.retryable is (how == "idle")
     assert not any(name.endswith(".arrow") for name in made.names())
 
 
-def test_a_request_that_is_none_is_an_error_of_the_invocation(function):
+def test_a_request_of_another_version_is_answered_and_one_that_is_none_is_an_error_of_the_invocation(function):
     made = function("csv_reader")
+    assert "deploy this function anew" in error_of(made.running.invoke({"dativo": 2})).message
     made.running.ask(b"nonsense")
     kind, answer = made.running.answers.get(timeout=60)
     assert (kind, answer["errorType"]) == ("error", "PLUGIN_ERROR")

@@ -70,8 +70,7 @@ class Runtime:
                 pass
             code = self.process.poll()
             if code is not None:
-                how = f"signal: {signal.Signals(-code).name[3:].lower()}" if code < 0 else f"exit status {code}"
-                how = how.replace("kill", "killed")
+                how = f"signal: {str(signal.strsignal(-code)).lower()}" if code < 0 else f"exit status {code}"
                 return fault("Runtime.ExitError", f"RequestId: {request} Error: Runtime exited with error: {how}")
             if time.time() > end:
                 self.process.kill()

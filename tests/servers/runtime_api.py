@@ -29,6 +29,7 @@ class Sandbox:
     address: str = ""
     asked: queue.Queue[tuple[str, bytes, float]] = field(default_factory=queue.Queue)
     answers: queue.Queue[tuple[str, Any]] = field(default_factory=queue.Queue)
+    process: subprocess.Popen[bytes] | None = None
 
     def ask(self, payload: Mapping[str, Any] | bytes, *, seconds: float = 60) -> None:
         """Give an invocation, which has so many seconds."""
@@ -46,6 +47,11 @@ class Sandbox:
         self.ask(payload, seconds=seconds)
         return self.answer()
 
+    def ended(self) -> int:
+        """Wait for the end of the bootstrap, and give its status."""
+        assert self.process is not None
+        return self.process.wait(timeout=30)
+
 
 @contextlib.contextmanager
 def sandbox(bootstrap: Path, folder: Path, handler: str, env: Mapping[str, str]) -> Iterator[Sandbox]:
@@ -55,7 +61,7 @@ def sandbox(bootstrap: Path, folder: Path, handler: str, env: Mapping[str, str])
         threading.Thread(target=server.serve_forever, name="runtime-api", daemon=True).start()
         made.address = f"127.0.0.1:{server.server_port}"
         words = {"AWS_LAMBDA_RUNTIME_API": made.address, "LAMBDA_TASK_ROOT": str(folder), "_HANDLER": handler}
-        process = subprocess.Popen([bootstrap], env={"PATH": os.environ["PATH"], **env, **words})
+        process = made.process = subprocess.Popen([bootstrap], env={"PATH": os.environ["PATH"], **env, **words})
         try:
             yield made
         finally:

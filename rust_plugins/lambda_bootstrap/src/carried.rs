@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::sleep;
 use std::time::Duration;
 
 use arrow::array::{RecordBatch, RecordBatchReader};
@@ -16,15 +15,15 @@ use serde_json::Value;
 
 use crate::pieces::name;
 use crate::staging::Staging;
-use crate::watch::Watch;
+use crate::watch::{Patience, Watch};
 
-const PAUSE: Duration = Duration::from_millis(100);
 const END: &str = "in/end.json";
 
 /// The batches that the host puts below `in/`, in order, as they come.
 pub(crate) struct Rows {
     staging: Staging,
     watch: Arc<Watch>,
+    idle: Duration,
     number: usize,
     ready: VecDeque<RecordBatch>,
     schema: SchemaRef,
@@ -32,10 +31,16 @@ pub(crate) struct Rows {
 
 impl Rows {
     /// Wait for the first batch; none when the host says that there is none.
-    pub(crate) fn open(staging: &Staging, watch: &Arc<Watch>) -> Result<Option<Self>> {
+    pub(crate) fn open(staging: &Staging, watch: &Arc<Watch>, idle: Duration) -> Result<Option<Self>> {
         let schema = Arc::new(arrow::datatypes::Schema::empty());
-        let mut rows =
-            Self { staging: staging.clone(), watch: Arc::clone(watch), number: 0, ready: VecDeque::new(), schema };
+        let mut rows = Self {
+            staging: staging.clone(),
+            watch: Arc::clone(watch),
+            idle,
+            number: 0,
+            ready: VecDeque::new(),
+            schema,
+        };
         let Some(first) = rows.pull()? else { return Ok(None) };
         rows.schema = first.schema();
         rows.ready.push_front(first);
@@ -54,8 +59,8 @@ impl Rows {
 
     /// Wait for a piece; none when it is behind the last.
     fn wait_for(&self, key: &str) -> Result<Option<String>> {
+        let patience = Patience::new(self.idle);
         loop {
-            self.watch.go_on()?;
             let names = self.staging.names()?;
             if names.contains(key) {
                 return Ok(Some(key.to_owned()));
@@ -63,7 +68,7 @@ impl Rows {
             if names.contains(END) {
                 return self.at_end(&names);
             }
-            sleep(PAUSE);
+            patience.wait(&self.watch)?;
         }
     }
 

@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 /// Which class an error of a plugin is, by its code: the table of `dativo_ingest/native/errors.py`. A test there compares.
 const CLASSES: &str = include_str!("classes.json");
 
+/// Codes of our own whose class Python's host has as well.
+const TRANSIENT: [&str; 2] = ["FUNCTION_IDLE", "FUNCTION_TIMEOUT"];
+
 /// Give an error as JSON: its class and all attributes of it.
 pub(crate) fn to_json(error: &Error) -> Value {
     let class = class_of(error);
@@ -28,7 +31,8 @@ fn class_of(error: &Error) -> String {
     let classes: Map<String, Value> = serde_json::from_str(CLASSES).unwrap_or_default();
     let named =
         classes.iter().find(|(_, codes)| codes.as_array().is_some_and(|all| all.contains(&error.code().into())));
-    let other = if error.is_retryable() { "TransientError" } else { "PluginError" };
+    let other =
+        if error.is_retryable() || TRANSIENT.contains(&error.code()) { "TransientError" } else { "PluginError" };
     named.map_or(other, |(class, _)| class).to_owned()
 }
 

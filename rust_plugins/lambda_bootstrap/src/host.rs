@@ -1,4 +1,4 @@
-//! The C ABI of plugins from the host's side: all the `unsafe` of this program.
+//! The C ABI of plugins from the host's side: the `unsafe` of this program but for what `printed` asks of the system.
 //!
 //! `rust_plugins/include/dativo_plugin.h` is the specification, `dativo_ingest/native` the same host in Python. What is
 //! safe here is safe as far as a library keeps to the header: nobody can look further, and it has this sandbox alone.
@@ -178,6 +178,8 @@ pub(crate) struct Canceller<'a> {
 
 // SAFETY: the header lets any thread call `cancel` until the release, and the lifetime ends before it.
 unsafe impl Send for Canceller<'_> {}
+// SAFETY: the same; calls at the same time are the plugin's to order.
+unsafe impl Sync for Canceller<'_> {}
 
 impl Canceller<'_> {
     /// Ask the running call to fail soon.

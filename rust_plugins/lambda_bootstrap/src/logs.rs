@@ -1,29 +1,55 @@
-//! Lines of JSON for the function's log, which the answer has as well.
+//! Records for the host, which logs them as its own.
+//!
+//! None goes to the function's log in the cloud: nobody here knows what is secret, and others may read there.
 
 use serde_json::{Value, json};
 
-/// The log of one invocation: each line knows its run, stream, unit and attempt.
+/// Levels of Python's logging.
+pub(crate) const INFO: u64 = 20;
+pub(crate) const ERROR: u64 = 40;
+
+/// Characters of records that an answer has room for.
+const ROOM: usize = 256 * 1024;
+const FULL: &str = "the plugin logged more than a reply has room for; the rest is left out";
+
+/// The log of one invocation: each record knows its run, stream, unit and attempt.
 #[derive(Debug)]
 pub(crate) struct Log {
     tags: Value,
-    lines: Vec<Value>,
+    least: u64,
+    room: usize,
+    records: Vec<Value>,
 }
 
 impl Log {
-    pub(crate) fn new(tags: Value) -> Self {
-        Self { tags, lines: Vec::new() }
+    /// Begin a log that leaves out our own records below a level.
+    pub(crate) fn new(tags: Value, least: u64) -> Self {
+        Self { tags, least, room: ROOM, records: Vec::new() }
     }
 
-    pub(crate) fn say(&mut self, level: &str, message: impl Into<String>) {
-        let line = json!({
-            "level": level, "logger": "dativo.bootstrap", "message": message.into(), "tags": self.tags,
-        });
-        println!("{line}");
-        self.lines.push(line);
+    /// Add a record of our own.
+    pub(crate) fn say(&mut self, level: u64, message: impl Into<String>) {
+        if level >= self.least {
+            self.add(level, "dativo.bootstrap", message.into());
+        }
     }
 
-    pub(crate) fn lines(self) -> Vec<Value> {
-        self.lines
+    /// Add a line that the plugin printed.
+    pub(crate) fn printed(&mut self, line: String) {
+        self.add(INFO, "printed", line);
+    }
+
+    pub(crate) fn records(self) -> Vec<Value> {
+        self.records
+    }
+
+    fn add(&mut self, level: u64, logger: &str, message: String) {
+        if self.room == 0 {
+            return;
+        }
+        self.room = self.room.saturating_sub(message.len() + 1);
+        let message = if self.room > 0 { message } else { FULL.into() };
+        self.records.push(json!({ "level": level, "logger": logger, "message": message, "tags": self.tags }));
     }
 }
 
@@ -32,4 +58,22 @@ pub(crate) fn peak_mb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     peak.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_ends_where_an_answer_has_no_more_room() {
+        let mut log = Log::new(json!({ "unit": "u1" }), ERROR);
+        log.say(INFO, "below the level");
+        for _ in 0..3 {
+            log.printed("x".repeat(ROOM / 2));
+        }
+        let records = log.records();
+        let lengths: Vec<_> = records.iter().map(|record| record["message"].as_str().unwrap().len()).collect();
+        assert_eq!(lengths, [ROOM / 2, FULL.len()]);
+        assert_eq!(records[0]["tags"]["unit"], "u1");
+    }
 }

@@ -12,6 +12,7 @@ mod http;
 mod invocation;
 mod logs;
 mod pieces;
+mod printed;
 mod request;
 mod staging;
 mod verbs;
@@ -48,10 +49,7 @@ fn serve(api: &RuntimeApi) -> Result<std::convert::Infallible> {
     let library = Library::load(&handler);
     loop {
         let next = api.next()?;
-        match invocation::answer(&library, &next) {
-            Ok(answer) => api.respond(&next.id, &answer)?,
-            Err(error) => api.fail(&next.id, &error)?,
-        }
+        invocation::answer(&library, &next, api)?;
     }
 }
 

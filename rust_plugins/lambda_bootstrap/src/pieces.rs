@@ -1,6 +1,5 @@
 //! Rows on their way to the host: in the answer while they are few, else in pieces, a few ahead of the host.
 
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
@@ -12,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::request::{Limits, Request};
 use crate::staging::Staging;
-use crate::watch::Watch;
+use crate::watch::{Patience, Watch};
 
-const PAUSE: Duration = Duration::from_millis(100);
+const ENDING: &str = ".arrow";
 /// How long a batch waits for others to share its object.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -94,17 +93,24 @@ impl<'a> Pieces<'a> {
         let Some(before) = (self.put.len() + 1).checked_sub(self.limits.ahead).filter(|&n| n > 0) else {
             return Ok(());
         };
+        let patience = Patience::new(self.limits.idle);
         while staging.names()?.contains(&name(before)) {
-            self.watch.go_on()?;
-            sleep(PAUSE);
+            patience.wait(self.watch)?;
         }
         Ok(())
     }
 }
 
+/// Remove every piece that lies there, whoever knows of it.
+pub(crate) fn remove_all(staging: &Staging) -> Result<()> {
+    let names = staging.names()?;
+    let mut pieces = names.iter().filter(|name| name.ends_with(ENDING) && !name.contains('/'));
+    pieces.try_for_each(|name| staging.delete(name))
+}
+
 /// Give the name of the n-th piece.
 pub(crate) fn name(number: usize) -> String {
-    format!("{number:06}.arrow")
+    format!("{number:06}{ENDING}")
 }
 
 fn unsendable(error: arrow::error::ArrowError) -> Error {

@@ -1,11 +1,16 @@
 //! What the host asks for: the request of `dativo_ingest/functions`.
 
+use std::time::Duration;
+
 use dativo_plugin::{Error, Result};
 use serde_json::{Value, json};
 
 use crate::http::Next;
+use crate::logs::INFO;
 use crate::staging::Staging;
 
+/// How long a side waits for the other where the request does not say.
+const IDLE: Duration = Duration::from_secs(300);
 const MB: u64 = 1024 * 1024;
 
 /// How much goes which way.
@@ -17,8 +22,10 @@ pub(crate) struct Limits {
     pub(crate) piece_bytes: u64,
     /// How many pieces may lie unread.
     pub(crate) ahead: usize,
+    /// How long the host is waited for.
+    pub(crate) idle: Duration,
     /// How long the verb may take.
-    pub(crate) seconds: Option<f64>,
+    pub(crate) seconds: Option<Duration>,
 }
 
 /// One verb of one plugin.
@@ -32,6 +39,8 @@ pub(crate) struct Request {
     pub(crate) staging: Option<Staging>,
     pub(crate) limits: Limits,
     pub(crate) tags: Value,
+    /// The least level of our own records, as Python's logging numbers them.
+    pub(crate) log_level: u64,
 }
 
 impl Request {
@@ -48,6 +57,8 @@ impl Request {
         };
         let word = |key: &str| body[key].as_str().map(str::to_owned).ok_or_else(|| strange(&format!("lacks {key:?}")));
         let number = |key: &str| body["limits"][key].as_u64();
+        let seconds =
+            |key: &str| body["limits"][key].as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         Ok(Self {
             role: word("role")?,
             verb: word("verb")?,
@@ -59,9 +70,11 @@ impl Request {
                 inline_bytes: number("inline_bytes").unwrap_or(4 * MB),
                 piece_bytes: number("piece_bytes").unwrap_or(16 * MB),
                 ahead: number("ahead").and_then(|n| usize::try_from(n).ok()).unwrap_or(4).max(1),
-                seconds: body["limits"]["seconds"].as_f64(),
+                idle: seconds("idle_seconds").unwrap_or(IDLE),
+                seconds: seconds("seconds"),
             },
             tags: body["tags"].clone(),
+            log_level: body["log_level"].as_u64().unwrap_or(INFO),
         })
     }
 

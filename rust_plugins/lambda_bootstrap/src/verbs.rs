@@ -12,18 +12,41 @@ use crate::host::{Instance, Library};
 use crate::http::Next;
 use crate::pieces::Pieces;
 use crate::request::Request;
-use crate::watch::Watch;
+use crate::watch::{GiveUp, Watch};
 
 /// Run the verb of a request, and give what the answer has: `result`, and of a read `rows`.
-pub(crate) fn run(library: &Library, request: &Request, next: &Next) -> Result<Map<String, Value>> {
-    let instance = library.open(&request.role, &request.config)?;
-    if request.verb == "spec" {
-        return spec(library, request);
-    }
+pub(crate) fn run(
+    library: &Library,
+    request: &Request,
+    next: &Next,
+    give_up: &GiveUp<'_>,
+) -> Result<Map<String, Value>> {
     let watch = Arc::new(Watch::new(request, next));
-    let ended = watched(&watch, &instance, || verb(&instance, request, next, &watch));
+    let ended = opened(library, request, next, &watch, give_up);
     // What a cancelled plugin says is of no interest: why it was cancelled is.
     ended.map_err(|error| watch.why().unwrap_or(error))
+}
+
+/// Open the plugin, ask it, and close it; none of them may take for ever.
+fn opened(
+    library: &Library,
+    request: &Request,
+    next: &Next,
+    watch: &Arc<Watch>,
+    give_up: &GiveUp<'_>,
+) -> Result<Map<String, Value>> {
+    let nothing = || ();
+    let instance = watched(watch, &nothing, give_up, || library.open(&request.role, &request.config))?;
+    let said = if request.verb == "spec" {
+        spec(library, request)
+    } else {
+        let cancel = instance.canceller();
+        watched(watch, &|| cancel.cancel(), give_up, || verb(&instance, request, next, watch))
+    };
+    watched(watch, &nothing, give_up, || {
+        drop(instance);
+        said
+    })
 }
 
 /// What the plugin is, once it has taken its configuration.
@@ -39,11 +62,15 @@ fn commits(request: &Request) -> bool {
 }
 
 /// Call while the watch looks; a panic is what a plugin gave that cannot be.
-fn watched<T>(watch: &Watch, instance: &Instance, call: impl FnOnce() -> Result<T>) -> Result<T> {
-    let cancel = instance.canceller();
+fn watched<T>(
+    watch: &Watch,
+    cancel: &(dyn Fn() + Sync),
+    give_up: &GiveUp<'_>,
+    call: impl FnOnce() -> Result<T>,
+) -> Result<T> {
     thread::scope(|scope| {
         let (done, ends) = mpsc::channel();
-        scope.spawn(move || watch.run(&ends, &cancel));
+        scope.spawn(move || watch.run(&ends, cancel, give_up));
         let ended = catch_unwind(AssertUnwindSafe(call));
         drop(done);
         ended.unwrap_or_else(|panic| Err(unreadable(panic.as_ref())))
@@ -150,7 +177,7 @@ fn rows(instance: &Instance, request: &Request, pieces: &mut Pieces<'_>) -> Resu
 /// Write the rows. A writer that does not commit by itself writes here, and the host fetches its files.
 fn write(instance: &Instance, request: &Request, next: &Next, watch: &Arc<Watch>) -> Result<Value> {
     let staging = request.staging()?;
-    let Some(rows) = Rows::open(staging, watch)? else { return Ok(json!([])) };
+    let Some(rows) = Rows::open(staging, watch, request.limits.idle)? else { return Ok(json!([])) };
     let mut words = json!({ "base": request.arguments["base"], "name": request.arguments["name"] });
     if commits(request) {
         return Ok(instance.write(&words, Box::new(rows))?["files"].take());
