@@ -202,8 +202,8 @@ CODES: dict[str, tuple[str, str]] = {
         "Do what the message says: it has the engine's words.",
     ),
     "DOCKER_REMOTE": (
-        "The Docker engine is on another machine, and shares no socket with this one.",
-        "Run the job where the engine is, or unset DOCKER_HOST.",
+        "The Docker engine is on another machine, and the job needs a socket, a file or a folder of this one.",
+        "Leave out `transport: socket` and `mounts`, or run the job where the engine is.",
     ),
     "DOCKER_UNAVAILABLE": (
         "A plugin is to run in a container, and no Docker engine answers.",
@@ -250,6 +250,10 @@ CODES: dict[str, tuple[str, str]] = {
         "The host may not invoke, make or change a cloud function.",
         "Grant the permission in the message, or correct the credentials.",
     ),
+    "FUNCTION_IDLE": (
+        "A function ended because its host took or sent no rows for `idle_seconds`.",
+        "Nothing if the host was killed; else raise `idle_seconds` of the place. The run tries again by itself.",
+    ),
     "FUNCTION_LIMIT": (
         "Something is larger or longer than a cloud function takes.",
         "Make it smaller as the message says; it was not sent.",
@@ -263,7 +267,7 @@ CODES: dict[str, tuple[str, str]] = {
         "Read the reason in the message; raise `start_seconds` of the place.",
     ),
     "FUNCTION_REFUSED": (
-        "The cloud does not take a function with these settings.",
+        "The cloud does not take a function with these settings, or did not start it.",
         "Read its words in the message, and correct the settings of the place.",
     ),
     "FUNCTION_ROWS_LOST": (
@@ -275,7 +279,7 @@ CODES: dict[str, tuple[str, str]] = {
         "Run fewer units at once, or have the quota raised; the run tries again by itself.",
     ),
     "FUNCTION_TIMEOUT": (
-        "A verb took longer than an invocation of a cloud function may.",
+        "A verb took longer than an invocation of a cloud function may. The same would, if it were tried again.",
         "Cut the stream into smaller units, or raise `timeout_seconds` of the place.",
     ),
     "FUNCTION_UNREACHABLE": (
@@ -423,8 +427,9 @@ CODES: dict[str, tuple[str, str]] = {
         "Take out `place` or `plugins.sandbox`; no weaker place is ever taken by itself.",
     ),
     "PLACE_UNSUPPORTED": (
-        "An old import path is asked to run a plugin in a sandbox or in a cloud function, which only a job can do.",
-        "Name the plugin in a job; no weaker place is ever taken by itself.",
+        "A place cannot do what it is asked for: a cloud function makes files visible in a bucket only, and the old "
+        "import paths of sandbox and cloud execution know certain calls.",
+        "Follow the message; no weaker place is ever taken by itself.",
     ),
     "PLATFORM_MISSING": (
         "Something that only the platform can do, and only the SDK is installed.",

@@ -8,7 +8,7 @@ Arrow data hands it on as it is: `BaseReader.extract` may yield, or return, anyt
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -192,20 +192,20 @@ class PluginLoader:
         from dativo_ingest.loader import load_class
 
         with _as_value_error():
-            return load_class(_ref(plugin_path), base_class)
+            return load_class(plugin_at(plugin_path), base_class)
 
     @staticmethod
     def load_reader(
         plugin_path: str, mode: str = "self_hosted", sandbox_config: Any = None, plugin_config: Any = None
-    ) -> type[BaseReader] | Callable[..., BaseReader]:
-        """Give the class of a reader, or a function that makes one in its sandbox; nothing of it runs here then."""
+    ) -> type[BaseReader]:
+        """Give the class of a reader, or one whose instances run in a sandbox; nothing of it runs here then."""
         return cast("type[BaseReader]", _load(plugin_path, BaseReader, mode, sandbox_config, plugin_config))
 
     @staticmethod
     def load_writer(
         plugin_path: str, mode: str = "self_hosted", sandbox_config: Any = None, plugin_config: Any = None
-    ) -> type[BaseWriter] | Callable[..., BaseWriter]:
-        """Give the class of a writer, or a function that makes one in its sandbox; nothing of it runs here then."""
+    ) -> type[BaseWriter]:
+        """Give the class of a writer, or one whose instances run in a sandbox; nothing of it runs here then."""
         return cast("type[BaseWriter]", _load(plugin_path, BaseWriter, mode, sandbox_config, plugin_config))
 
     @staticmethod
@@ -221,33 +221,43 @@ class PluginLoader:
         Raises:
             ValueError: There is no such library.
         """
-        from dativo_ingest.loader.nativeclass import native_class
-        from dativo_ingest.sandbox import sandboxed
+        from dativo_ingest.loader.asclass import native_class
 
-        with _as_value_error():
-            ref = _ref(plugin_path)
-        return sandboxed(plugin_path, mode, _settings(sandbox_config, plugin_config)) or native_class(ref, base_class)
+        settings = _settings(sandbox_config, plugin_config)
+        return _confined(plugin_path, base_class, mode, settings) or native_class(plugin_at(plugin_path), base_class)
 
 
 def _load(plugin_path: str, base: type, mode: str, sandbox_config: Any, plugin_config: Any) -> Any:
-    from dativo_ingest.sandbox import sandboxed
-
     if PluginLoader._detect_plugin_type(plugin_path) == "rust":  # noqa: SLF001 - a kept name
         return PluginLoader.load_rust_plugin(plugin_path, base, mode, sandbox_config, plugin_config)
     # Decided before anything of the plugin runs: it must not run here at all when it is meant for a sandbox.
-    return sandboxed(plugin_path, mode, _settings(sandbox_config, plugin_config)) or PluginLoader.load_class_from_path(
-        plugin_path, base
-    )
+    settings = _settings(sandbox_config, plugin_config)
+    return _confined(plugin_path, base, mode, settings) or PluginLoader.load_class_from_path(plugin_path, base)
+
+
+def _confined(plugin_path: str, base: type, mode: str, settings: Any) -> type[Any] | None:
+    """Give a class whose instances run in a container; None when the plugin may run here."""
+    from dativo_ingest.sandbox import sandboxed_class, should_sandbox_plugin
+
+    if not should_sandbox_plugin(plugin_path, mode, settings):
+        return None
+    return sandboxed_class(plugin_at(plugin_path), base, settings)
 
 
 def _settings(sandbox_config: Any, plugin_config: Any) -> Any:
     return sandbox_config if sandbox_config is not None else getattr(plugin_config, "sandbox", None)
 
 
-def _ref(plugin_path: str) -> PluginRef:
+def plugin_at(plugin_path: str) -> PluginRef:
+    """Give the plugin at a path that starts at the working directory.
+
+    Raises:
+        ValueError: There is none.
+    """
     from dativo_ingest.loader import plugin_ref
 
-    return plugin_ref(plugin_path, Path.cwd())
+    with _as_value_error():
+        return plugin_ref(plugin_path, Path.cwd())
 
 
 @contextmanager

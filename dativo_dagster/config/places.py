@@ -49,31 +49,33 @@ def asked(job: Job, side: Source | Target) -> Place | None:
         return replace(side.place, why="the job says `place`")
     cloud = (side.options.get("engine") or {}).get("cloud_execution") or {}
     if cloud.get("enabled"):
-        return _function(job, cloud)
+        return function(cloud, job.path)
     if sandbox is not None:
-        return Place(launcher="docker", options=_container(job, sandbox), why="the job says `plugins.sandbox`")
+        return container(sandbox, job.path)
     if job.mode == "cloud" and job.sandbox is None:
         return Place(launcher="docker", why="`--mode cloud` confines plugins")
     return None
 
 
-def _function(job: Job, said: Mapping[str, Any]) -> Place:
+def function(said: Mapping[str, Any], where: object) -> Place:
+    """Give the place that a ``cloud_execution`` block means; ``where`` it stands, for an error."""
     provider = str(said.get("provider", "aws")).lower()
     if provider not in CLOUDS:
-        raise _bad(job, f"cloud_execution.provider is {provider!r}; known are {', '.join(CLOUDS)}")
-    options = {key: said[key] for key in ("runtime", "memory_mb", "timeout_seconds") if key in said}
+        raise _bad(where, f"cloud_execution.provider is {provider!r}; known are {', '.join(CLOUDS)}")
+    options = {key: said[key] for key in ("runtime", "memory_mb", "timeout_seconds") if said.get(key) is not None}
     if variables := said.get("environment_variables"):
         options["environment"] = {str(name): str(value) for name, value in variables.items()}
     options |= said.get(provider) or {}
     return Place(launcher=CLOUDS[provider], options=options, why="the job says `engine.cloud_execution`")
 
 
-def _container(job: Job, said: Mapping[str, Any]) -> dict[str, Any]:
+def container(said: Mapping[str, Any], where: object) -> Place:
+    """Give the place that a ``plugins.sandbox`` block means; ``where`` it stands, for an error."""
     options: dict[str, Any] = {}
     if said.get("cpu_limit") is not None:
         options["cpus"] = float(said["cpu_limit"])
     if said.get("memory_limit") is not None:
-        options["memory_mb"] = _mebibytes(job, str(said["memory_limit"]))
+        options["memory_mb"] = _mebibytes(where, str(said["memory_limit"]))
     if said.get("network_disabled") is not None:
         options["network"] = "none" if said["network_disabled"] else "bridge"
     if said.get("timeout") is not None:
@@ -82,16 +84,16 @@ def _container(job: Job, said: Mapping[str, Any]) -> dict[str, Any]:
         options["seccomp_profile"] = str(said["seccomp_profile"])
     if said.get("container_image"):
         options["image"] = str(said["container_image"])
-    return options
+    return Place(launcher="docker", options=options, why="the job says `plugins.sandbox`")
 
 
-def _mebibytes(job: Job, text: str) -> int:
+def _mebibytes(where: object, text: str) -> int:
     found = _SIZE.fullmatch(text)
     size = int(float(found[1]) * _MIB[found[2].lower()]) if found else 0
     if size < 1:
-        raise _bad(job, f"plugins.sandbox.memory_limit is {text!r}; write a size such as 512m or 2g")
+        raise _bad(where, f"plugins.sandbox.memory_limit is {text!r}; write a size such as 512m or 2g")
     return size
 
 
-def _bad(job: Job, what: str) -> ConfigurationError:
-    return ConfigurationError(f"{job.path}: {what}", "BAD_PLACE")
+def _bad(where: object, what: str) -> ConfigurationError:
+    return ConfigurationError(f"{where}: {what}", "BAD_PLACE")

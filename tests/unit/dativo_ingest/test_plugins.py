@@ -6,7 +6,7 @@ import textwrap
 import pytest
 
 from dativo_ingest import plugins
-from dativo_ingest.config import PluginConfig, PluginSandboxConfig
+from dativo_ingest.config import PluginConfig, PluginSandboxConfig, SourceConfig
 from dativo_ingest.exceptions import PluginError, SandboxError
 from dativo_ingest.plugins import BaseReader, BaseWriter, ConnectionTestResult, DiscoveryResult, PluginLoader
 
@@ -137,14 +137,15 @@ def test_a_library_that_is_not_there_is_not_found(tmp_path):
         {"plugin_config": PluginConfig(sandbox={"enabled": True})},
     ],
 )
-def test_a_plugin_meant_for_a_sandbox_is_never_executed_here(tmp_path, options):
+def test_a_plugin_meant_for_a_sandbox_is_never_executed_here(tmp_path, monkeypatch, options):
     path = tmp_path / "api.py"
     path.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
-    make = PluginLoader.load_reader(f"{path}:Api", **options)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+    confined = PluginLoader.load_reader(f"{path}:Api", **options)
+    assert issubclass(confined, BaseReader)
     with pytest.raises(SandboxError) as caught:
-        make(None)
-    assert caught.value.error_code == "PLACE_UNSUPPORTED"
-    assert not caught.value.retryable
+        confined(SourceConfig(type="custom"))
+    assert caught.value.error_code == "DOCKER_UNAVAILABLE"
     assert not (tmp_path / "ran").exists()
 
 

@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 
 from dativo_ingest import sandbox
-from dativo_ingest.cloud_plugin_executor import CloudExecutionConfig, create_cloud_executor
+from dativo_ingest.cloud_plugin_executor import CloudExecutionConfig
 from dativo_ingest.config import PluginSandboxConfig
-from dativo_ingest.exceptions import SandboxError
 
 
 @pytest.mark.parametrize(
@@ -26,12 +25,10 @@ def test_what_is_said_explicitly_wins_and_else_the_mode(path, mode, config, conf
     assert sandbox.should_sandbox_plugin(path, mode, config) is confined
 
 
-def test_a_sandbox_keeps_its_settings_and_refuses_to_run():
+def test_a_sandbox_keeps_its_settings():
     assert hasattr(sandbox, "docker")
     box = sandbox.PluginSandbox("a.py:A", cpu_limit=0.5, memory_limit="512m")
     assert (box.cpu_limit, box.memory_limit, box.network_disabled, box.timeout) == (0.5, "512m", True, 300)
-    with pytest.raises(SandboxError, match="check_connection of plugin"):
-        box.execute("check_connection")
 
 
 def test_cloud_execution_has_its_defaults():
@@ -43,11 +40,3 @@ def test_cloud_execution_has_its_defaults():
         "region": "us-central1",
     }
     assert not CloudExecutionConfig.from_dict({}).enabled
-
-
-def test_an_unknown_provider_is_a_value_error_and_a_known_one_has_no_place_yet():
-    with pytest.raises(ValueError, match="azure"):
-        create_cloud_executor(CloudExecutionConfig(provider="azure"))
-    with pytest.raises(SandboxError) as caught:
-        create_cloud_executor(CloudExecutionConfig(provider="gcp"))
-    assert caught.value.error_code == "PLACE_UNSUPPORTED"
