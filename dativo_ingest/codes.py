@@ -427,8 +427,7 @@ CODES: dict[str, tuple[str, str]] = {
         "Take out `place` or `plugins.sandbox`; no weaker place is ever taken by itself.",
     ),
     "PLACE_UNSUPPORTED": (
-        "A place cannot do what it is asked for: a cloud function makes files visible in a bucket only, and the old "
-        "import paths of sandbox and cloud execution know certain calls.",
+        "A place cannot do that: files of a cloud function need a bucket, and old import paths know certain calls only.",
         "Follow the message; no weaker place is ever taken by itself.",
     ),
     "PLATFORM_MISSING": (

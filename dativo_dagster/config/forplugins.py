@@ -89,6 +89,12 @@ def writer_config(
     }
 
 
+def without_stores(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Take out of a writer's configuration what opens the stores: where the host carries its files to the target."""
+    target = {name: value for name, value in config["target"].items() if name not in {"connection", "credentials"}}
+    return {**config, "target": target, "object_store": {}}
+
+
 def asset(contract: Contract) -> dict[str, Any]:
     """Give a contract as the earlier system's asset definition has it."""
     return {

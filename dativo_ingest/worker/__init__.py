@@ -2,16 +2,19 @@
 
     python -m dativo_ingest.worker --fd 5              an inherited end of a socket pair: `place: process`
     python -m dativo_ingest.worker --connect PATH      a unix socket that a host listens on: a container
+    python -m dativo_ingest.worker --stdio             its standard input and output: a container on another machine
 
 The host speaks first. Frames (`dativo_ingest.worker.wire`) by their ``op``; one verb at a time::
 
     host                                        worker
-    open {role, plugin, config, ...}    ->      result {value: {commits}}
+    open {role, plugin, config, ...}    ->      result {value: {commits, repeatable, resumes}}
     call {verb, arguments}              ->      result {value}, or error {error}
-      read                                      batch* {position}, result
+      read                                      batch* {position}, result {value: null, or the unit that is left}
+                enough                  ->      result after the next batch, where the plugin can tell what is left
                 cancel                  ->      result, soon
       write                             <-      more, for each batch wanted
                 batch* | end | cancel   ->      result
+      carry                                     batch* {}, each a piece of a file that was written; result
     close, or the end of the stream     ->      the plugin is closed and the process ends
                                         <-      log {level, logger, message}, at any time
 
@@ -33,6 +36,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.exceptions import PluginError
@@ -43,10 +47,13 @@ from dativo_ingest.worker.errors import error_to_json
 from dativo_ingest.worker.logs import send_logs
 
 if TYPE_CHECKING:
+    from dativo_ingest.worker.channel import Connection
     from dativo_ingest.worker.wire import Frame
 
 AHEAD = 2
 """Batches that a host may send before the writer has taken the first."""
+PIECE_BYTES = 4 * 1024 * 1024
+"""A file is carried to the host in pieces of this size."""
 
 
 class Inbox(threading.Thread):
@@ -57,12 +64,15 @@ class Inbox(threading.Thread):
         self.channel = channel
         self.calls: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
         self.rows: queue.SimpleQueue[Frame] = queue.SimpleQueue()
-        self.cancelled = threading.Event()
+        self.cancelled, self.enough = threading.Event(), threading.Event()
         self.busy = False
 
     def run(self) -> None:
         """Sort frames until there are no more."""
         while (frame := self._next()) is not None and frame.op != "close":
+            if frame.op == "enough":
+                self.enough.set()
+                continue
             if frame.op == "cancel":
                 self.cancelled.set()
             (self.calls if frame.op in {"open", "call"} else self.rows).put(frame)
@@ -122,16 +132,20 @@ class Worker:
         opens = {"reader": open_reader, "writer": open_writer}[header["role"]]
         self.name = str(plugin)
         self.plugin = stack.enter_context(opens(plugin, header["config"]))
-        return {"commits": getattr(self.plugin, "commits", False)}
+        return {
+            "commits": getattr(self.plugin, "commits", False),
+            "repeatable": getattr(self.plugin, "repeatable", False) is True,
+            "resumes": callable(getattr(self.plugin, "rest", None)),
+        }
 
     def _call(self, header: Mapping[str, Any]) -> Any:
         verb, arguments = header["verb"], header["arguments"]
-        streaming = {"read": self._read, "write": self._write}
+        streaming = {"read": self._read, "write": self._write, "carry": self._carry}
         if verb in streaming:
             return streaming[verb](arguments)
         return VERBS[verb](self.plugin, arguments)
 
-    def _read(self, arguments: Mapping[str, Any]) -> None:
+    def _read(self, arguments: Mapping[str, Any]) -> Any:
         from dativo_ingest.worker.batches import to_parts
 
         stream, unit = Stream.from_json(arguments["stream"]), Unit.from_json(arguments["unit"])
@@ -140,15 +154,34 @@ class Worker:
             for batch in batches:
                 for parts in to_parts(batch):
                     if self.inbox.cancelled.is_set():
-                        return
+                        return None
                     self.channel.send({"op": "batch", "position": self.plugin.position(unit)}, parts)
+                if self.inbox.enough.is_set() and (rest := self._rest(unit)) is not None:
+                    return rest.to_json()
+            return None
         finally:
             if hasattr(batches, "close"):
                 batches.close()
 
+    def _rest(self, unit: Unit) -> Unit | None:
+        rest = getattr(self.plugin, "rest", None)
+        return rest(unit) if callable(rest) else None
+
     def _write(self, arguments: Mapping[str, Any]) -> Any:
         files = self.plugin.write(self._rows(), arguments["base"], arguments["name"])
         return [file.to_json() for file in files]
+
+    def _carry(self, arguments: Mapping[str, Any]) -> None:
+        """Send a file that the plugin wrote and remove it: its memory is wanted for the next one."""
+        path = Path(arguments["path"])
+        try:
+            file = path.open("rb")
+        except OSError as error:
+            raise PluginError(f"{path} cannot be opened: {error.strerror}", "PLUGIN_BAD_FILE") from error
+        with file:
+            while (piece := file.read(PIECE_BYTES)) and not self.inbox.cancelled.is_set():
+                self.channel.send({"op": "batch"}, [piece])
+        path.unlink()
 
     def _rows(self) -> Iterator[Any]:
         from dativo_ingest.worker.batches import from_payload
@@ -198,7 +231,7 @@ VERBS: Mapping[str, Callable[[Any, Mapping[str, Any]], Any]] = {
     "commit": _commit,
     "abort": _abort,
 }
-"""The verbs that are one answer to one question; `read` and `write` stream."""
+"""The verbs that are one answer to one question; `read`, `write` and `carry` stream."""
 
 
 def _readable(value: Any) -> Any:
@@ -236,12 +269,17 @@ def _end_all() -> None:
     os._exit(1)
 
 
-def _connection(arguments: list[str] | None) -> socket.socket:
+def _connection(arguments: list[str] | None) -> Connection:
     parser = argparse.ArgumentParser(prog="python -m dativo_ingest.worker", description=__doc__.partition("\n")[0])
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--fd", type=int, help="number of an inherited socket")
     where.add_argument("--connect", help="path of a unix socket")
+    where.add_argument("--stdio", action="store_true", help="standard input and output")
     options = parser.parse_args(arguments)
+    if options.stdio:
+        from dativo_ingest.worker.stdio import Stdio
+
+        return Stdio()
     if options.fd is not None:
         os.set_inheritable(options.fd, False)  # noqa: FBT003 - positional only
         return socket.socket(fileno=options.fd)

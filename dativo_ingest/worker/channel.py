@@ -1,12 +1,12 @@
-"""A channel: frames over a stream socket, in both directions. The socket may be a pair's end or a path's."""
+"""A channel: frames over a stream, in both directions. It may be a pair's end, a path's socket, or two pipes."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from dativo_ingest.worker.wire import Frame, decode, encode
 
@@ -14,15 +14,43 @@ _BUFFER_BYTES = 4 * 1024 * 1024  # as much of it as the system allows: fewer cha
 _MOST_PARTS = 256  # what one sendmsg takes is bounded (IOV_MAX, 1024 on Linux)
 
 
+class Connection(Protocol):
+    """What a channel asks of a stream; a `socket.socket` has it."""
+
+    def sendmsg(self, parts: Iterable[Any], /) -> int:
+        """Send some of the bytes; gives how many."""
+        ...
+
+    def recv_into(self, view: memoryview, /) -> int:
+        """Wait for bytes; gives how many came, 0 at the end."""
+        ...
+
+    def setsockopt(self, level: int, option: int, value: int, /) -> None:
+        """Set the size of a buffer."""
+        ...
+
+    def settimeout(self, seconds: float | None, /) -> None:
+        """Bound how long the other side is waited for."""
+        ...
+
+    def shutdown(self, how: int, /) -> None:
+        """End it for both sides."""
+        ...
+
+    def close(self) -> None:
+        """Free it."""
+        ...
+
+
 class Channel:
     """One end of a connection. Any thread may send; only one at a time receives.
 
     Args:
-        connection: A connected stream socket; the channel closes it.
+        connection: A connected stream; the channel closes it.
         allocate: Makes the buffer for the ``n`` bytes that arrive next.
     """
 
-    def __init__(self, connection: socket.socket, allocate: Callable[[int], Any] = bytearray) -> None:
+    def __init__(self, connection: Connection, allocate: Callable[[int], Any] = bytearray) -> None:
         self.connection = connection
         self.allocate = allocate
         self.broken = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -84,12 +84,12 @@ class Session:
         """Ask one question and wait for its answer."""
         return self._ask(doing, _call(doing, arguments))
 
-    def read(self, doing: Doing, **arguments: Any) -> Iterator[Frame]:
-        """Yield the frames of a read as they come."""
+    def read(self, doing: Doing, **arguments: Any) -> Generator[Frame, None, Any]:
+        """Yield the frames of a read as they come; gives the worker's answer."""
         self._begin(doing, _call(doing, arguments))
         while (frame := self._next()).op == "batch":
             yield frame
-        self._value(frame)
+        return self._value(frame)
 
     def write(self, doing: Doing, batches: Iterable[Any], **arguments: Any) -> Any:
         """Send batches as fast as the worker wants them; gives its answer."""

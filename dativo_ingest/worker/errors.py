@@ -1,4 +1,4 @@
-"""Errors on the wire: whole in both directions, whoever raised them."""
+"""Errors on the wire: whole in both directions, whoever raised them, and never longer than a person reads."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from dativo_ingest import exceptions
-from dativo_ingest.exceptions import DativoError, PluginError, SandboxError, wrap_exception
+from dativo_ingest.exceptions import DativoError, PluginError, SandboxError, TransientError, wrap_exception
 
 TRACEBACK = "remote_traceback"
 """The detail that has the traceback of the other side."""
+LONGEST_TEXT = 16 * 1024
+"""Characters of a message, and of each text in the details; of what is longer the middle is left out."""
+MOST_DETAILS = 128 * 1024
+"""Bytes of all details as JSON; of what is more only the traceback is kept."""
 
 
 def error_to_json(error: BaseException, plugin: str) -> dict[str, Any]:
@@ -25,16 +29,57 @@ def error_to_json(error: BaseException, plugin: str) -> dict[str, Any]:
     # What comes from further away has the traceback of where it was raised, which tells more than ours.
     state = {**vars(ours), "details": {TRACEBACK: _traceback(error), **ours.details}}
     state.pop("__notes__", None)
-    return {"class": _known(type(ours)), "state": json.loads(json.dumps(state, default=str))}
+    return {"class": _known(type(ours)), "state": _bounded(json.loads(json.dumps(state, default=str)))}
 
 
-def error_from_json(data: Mapping[str, Any]) -> DativoError:
-    """Give the error that `error_to_json` described."""
-    cls = getattr(exceptions, str(data["class"]))
+def error_from_json(data: Any) -> DativoError:
+    """Give the error that `error_to_json` described; of what is no such description, an error that says so."""
+    try:
+        cls, state = getattr(exceptions, data["class"]), _bounded(data["state"])
+        understood = _is_error(cls, state)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        understood = False
+    if not understood:
+        message = "the plugin's place told of an error, and what it told cannot be understood"
+        return PluginError(message, "PLUGIN_BAD_RESULT")
     error: DativoError = cls.__new__(cls)
-    Exception.__init__(error, data["state"]["message"])
-    vars(error).update(data["state"])
+    Exception.__init__(error, state["message"])
+    missing = {"retry_after": None} if issubclass(cls, TransientError) else {}
+    vars(error).update(missing, **{name: value for name, value in state.items() if not hasattr(cls, name)})
     return error
+
+
+def _is_error(cls: Any, state: Mapping[str, Any]) -> bool:
+    """Say whether a description is one: the other side may be a plugin that plays the worker."""
+    fits = {"message": str, "error_code": str, "details": dict, "retryable": bool}
+    return (
+        isinstance(cls, type)
+        and issubclass(cls, DativoError)
+        and all(isinstance(state[name], kind) for name, kind in fits.items())
+        and isinstance(state.get("retry_after"), (int, float, type(None)))
+    )
+
+
+def _bounded(state: Mapping[str, Any]) -> dict[str, Any]:
+    cut = {name: _cut(value) for name, value in state.items()}
+    size = len(json.dumps(cut["details"]))
+    if size > MOST_DETAILS:
+        left = f"{size:,} bytes of details are left out"
+        cut["details"] = {TRACEBACK: str(cut["details"].get(TRACEBACK, "")), "left_out": left}
+    return cut
+
+
+def _cut(value: Any) -> Any:
+    """Leave out the middle of long texts; cut between words, so that no half of a secret is left to be seen."""
+    if isinstance(value, dict):
+        return {name: _cut(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_cut(inner) for inner in value]
+    if not isinstance(value, str) or len(value) <= LONGEST_TEXT:
+        return value
+    half = LONGEST_TEXT // 2
+    head, tail = value[:half].rpartition(" ")[0], value[-half:].partition(" ")[2]
+    return f"{head}\n... {len(value) - len(head) - len(tail):,} characters are left out ...\n{tail}"
 
 
 def _as_ours(error: BaseException, plugin: str) -> DativoError:

@@ -49,15 +49,13 @@ class Launcher:
         from dativo_dagster.launchers.docker.carried import CarriedWriter
 
         stream = config.get("stream", {}).get("name", "")
-        with self._room(plugin, config) as room:
-            if config.get("commits"):
-                room.output = _local(config["output_base"])
-            with self._pool("writer", room) as pool:
-                if not pool.said["commits"]:
-                    yield CarriedWriter(pool, stream=stream, room=room, options=config.get("object_store", {}))
-                    return
-                pool.keep_to_one()
-                yield RemoteWriter(pool, commits=True, stream=stream)
+        with self._room(plugin, config) as room, self._pool("writer", room) as pool:
+            if not pool.said["commits"]:
+                connection = config["target"].get("connection") or {}
+                yield CarriedWriter(pool, stream=stream, room=room, connection=connection)
+                return
+            pool.keep_to_one()
+            yield RemoteWriter(pool, commits=True, stream=stream)
 
     def leftovers(self, older_than: datetime) -> Sequence[Leftover]:
         """Find containers and folders of hosts that are gone, and images that are older and that nothing uses."""
@@ -75,14 +73,10 @@ class Launcher:
 
     @contextmanager
     def _room(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[Room]:
-        from dativo_dagster.launchers.docker.image import runner
-        from dativo_dagster.launchers.docker.room import Room
+        from dativo_dagster.launchers.docker.rooms import room
 
-        with (
-            _engine() as client,
-            Room(client, runner(client, self.config), self.config, plugin, config).furnished() as room,
-        ):
-            yield room
+        with _engine() as client, room(client, self.config, plugin, config).furnished() as furnished:
+            yield furnished
 
     def _pool(self, role: str, room: Room) -> Pool:
         from dativo_dagster.launchers.docker.container import Container
@@ -103,8 +97,3 @@ def _engine() -> Iterator[Any]:
         yield client
     finally:
         client.close()
-
-
-def _local(base: str) -> str:
-    """Give the folder that a self-committing writer is to be given; a bucket needs none."""
-    return "" if "://" in base and not base.startswith("file:") else base.removeprefix("file://")

@@ -8,53 +8,55 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dativo_dagster.launchers.docker.laid import laid
 from dativo_dagster.launchers.docker.room import OUT, Room
 from dativo_dagster.storage import Storage
 from dativo_ingest.exceptions import PluginError
-from dativo_ingest.worker.client import RemoteWriter, Workers
-
-if TYPE_CHECKING:
-    from dativo_ingest.model import DataFile
+from dativo_ingest.model import DataFile
+from dativo_ingest.worker.client import Doing, RemoteWriter, Session, Workers
 
 
 class CarriedWriter(RemoteWriter):
-    """Hands out the files of the plugin as if it had written them to the target."""
+    """Hands out the files of the plugin as if it had written them to the target.
 
-    def __init__(self, workers: Workers, *, stream: str, room: Room, options: Mapping[str, Any]) -> None:
+    Args:
+        workers: See `RemoteWriter`.
+        stream: The same.
+        room: Where the plugin lays its files down.
+        connection: How the host reaches the target: the ``connection`` of the job.
+    """
+
+    def __init__(self, workers: Workers, *, stream: str, room: Room, connection: Mapping[str, Any]) -> None:
         super().__init__(workers, commits=False, stream=stream)
-        self.room, self.options = room, options
+        self.room, self.connection = room, connection
 
     def write(self, batches: Iterable[Any], base: str, name: str) -> list[DataFile]:
         """Write the batches, and carry the files to ``base``; when that fails none is left."""
-        written = super().write(batches, OUT, name)
+        doing = Doing(verb="write", stream=self.stream, unit=name)
         carried: list[DataFile] = []
-        try:
-            for file in written:
-                carried.append(self._carried(file, base))  # noqa: PERF401 - what was carried is known when one fails
-        except BaseException:
-            self.abort(carried)
-            raise
+        with self.workers.lend(doing) as session:
+            try:
+                for said in session.write(doing, batches, base=f"file://{OUT}/", name=name):
+                    carried.append(self._carried(session, DataFile.from_json(said), base))  # noqa: PERF401 - see below
+            except BaseException:
+                self.abort(carried)
+                raise
         return carried
 
     def abort(self, files: Sequence[DataFile]) -> None:
         """Remove what `write` carried."""
         for file in files:
-            Storage.open(file.path, self.options).delete(file.path)
+            Storage.open(file.path, self.connection).delete(file.path)
 
-    def _carried(self, file: DataFile, base: str) -> DataFile:
+    def _carried(self, session: Session, file: DataFile, base: str) -> DataFile:
         inside = PurePosixPath(file.path.removeprefix("file://"))
         if not inside.is_relative_to(OUT) or ".." in inside.parts:
             raise self._wrong(file, f"is not below {OUT}, where it was to be written")
-        name = inside.relative_to(OUT)
-        target = f"{base.rstrip('/')}/{name}"
+        target = f"{base.rstrip('/')}/{inside.relative_to(OUT)}"
         try:
-            with laid(self.room.out, name, file.bytes) as found:
-                with Storage.open(target, self.options).open_write(target) as out:
-                    found.copy(out, file.bytes)
-                found.unlink()
+            with Storage.open(target, self.connection).open_write(target) as out:
+                self.room.bring(session, file, out)
         except ValueError as error:
             raise self._wrong(file, str(error)) from error
         return replace(file, path=target)

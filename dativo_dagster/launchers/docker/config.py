@@ -49,7 +49,9 @@ class Config(BaseModel):
         seccomp_profile: A file with a profile to use instead of ours.
         runtime: A runtime that the engine knows, such as ``runsc``.
         user: ``uid`` or ``uid:gid``; 10001 where the host is root, else the host's own.
-        transport: How frames travel: ``socket`` is a unix socket in a shared folder. ``auto`` is the same today.
+        transport: How rows travel: by ``socket``, in a folder that the engine shares with this machine, or slower by
+            ``attach``, over what the container reads and prints. ``auto`` takes the socket where it can, and says so
+            where it cannot.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -71,7 +73,7 @@ class Config(BaseModel):
     seccomp_profile: str | None = None
     runtime: str | None = None
     user: str | None = Field(default=None, pattern=r"^\d+(:\d+)?$")
-    transport: Literal["auto", "socket"] = "auto"
+    transport: Literal["auto", "socket", "attach"] = "auto"
 
     @field_validator("mounts", mode="before")
     @classmethod

@@ -1,24 +1,21 @@
-"""One container with a worker in it: started, spoken to over a unix socket, ended, removed, and asked why it ended."""
+"""One container with a worker in it: started, spoken to, ended, removed, and asked why it ended."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import signal
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.launchers.docker.engine import refusals
-from dativo_dagster.launchers.docker.laid import measure
+from dativo_dagster.launchers.docker.room import asked_for
 from dativo_dagster.workers import fate
 from dativo_dagster.workers.output import Output
-from dativo_dagster.workers.worker import CLOSE_SECONDS, DEATH_SECONDS, MIB, Worker
+from dativo_dagster.workers.worker import CLOSE_SECONDS, DEATH_SECONDS, Worker
 from dativo_ingest.exceptions import SandboxError
 from dativo_ingest.worker.batches import allocate
 from dativo_ingest.worker.channel import Channel
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
     from dativo_ingest.model import PluginRef
 
 _SIGNALS_FROM = 128  # how `docker-init` and shells tell a signal by an exit status
-_LOOK_SECONDS = 0.05
 _MEASURE_SECONDS = 0.5
 
 
@@ -45,19 +41,20 @@ class Container(Worker):
     ) -> None:
         super().__init__(plugin, config, redactor)
         self.room, self._over, self._look_at = room, False, 0.0
-        folder = Path(tempfile.mkdtemp(dir=room.folder, prefix="io-"))
-        with _listening(folder) as listener, contextlib.ExitStack() as undo:
-            self.container = room.create(folder)
+        with contextlib.closing(room.line()) as line, contextlib.ExitStack() as undo:
+            self.container = room.create(line)
             undo.callback(_remove, self.container)
             self.life = _Life(self.container)
-            self.output, printed = _attached(self)
+            with asked_for(room):
+                line.join(self.container)
+            self.output = Output(line.printed, redact=redactor.text, where=self.where, count=self.count)
             self.output.start()
             undo.callback(self.output.join)
-            undo.callback(_hang_up, printed)
-            with refusals(f"plugin {plugin}"):
+            undo.callback(line.hang_up)
+            with asked_for(room):
                 self.container.start()
             self.life.start()
-            connection = _accepted(listener, config.start_seconds, (self.life.ended, unwanted))
+            connection = line.connected(config.start_seconds, (self.life.ended, unwanted))
             undo.pop_all()
         self.session = Session(Channel(connection or _dead_end(), allocate), self)
         if connection is None and not self.life.ended.is_set():
@@ -115,9 +112,9 @@ class Container(Worker):
         if now < self._look_at:
             return None
         self._look_at = now + _MEASURE_SECONDS
-        limit = self.room.config.output_disk_mb
-        if measure(self.room.out, limit * MIB):
+        if not self.room.overfull():
             return None
+        limit = self.room.config.output_disk_mb
         what = f"laid down more than output_disk_mb = {limit}, or more files or deeper folders than a writer needs"
         return fate.Fate(code="PLUGIN_OUT_OF_DISK", what=what)
 
@@ -155,59 +152,6 @@ class _Life(threading.Thread):
             self.status = -signal.SIGKILL  # the engine, or somebody else, took it away
         finally:
             self.ended.set()
-
-
-def _attached(worker: Container) -> tuple[Output, Any]:
-    """Give what logs all that the container prints, and the socket: nothing keeps it, as its log driver is none."""
-    with refusals(f"plugin {worker.plugin}"):
-        printed = worker.container.attach_socket(params={"stream": 1, "stdout": 1, "stderr": 1})
-    reading, writing = os.pipe()
-    pump = threading.Thread(target=_pump, args=(printed, writing), name="dativo-attach", daemon=True)
-    pump.start()
-    pipe = os.fdopen(reading, "rb", buffering=0)
-    return Output(pipe, redact=worker.redactor.text, where=worker.where, count=worker.count), printed
-
-
-def _hang_up(printed: Any) -> None:
-    with contextlib.suppress(OSError, ValueError), socket.socket(fileno=os.dup(printed.fileno())) as ours:
-        ours.shutdown(socket.SHUT_RDWR)
-
-
-def _pump(printed: Any, writing: int) -> None:
-    from docker.utils.socket import frames_iter
-
-    try:
-        with os.fdopen(writing, "wb", buffering=0) as pipe, contextlib.suppress(OSError):
-            for _, data in frames_iter(printed, tty=False):
-                pipe.write(data)
-    finally:
-        printed._response.close()  # noqa: SLF001 - the SDK keeps it there and forgets to close it
-
-
-@contextlib.contextmanager
-def _listening(folder: Path) -> Any:
-    """Listen on a socket that the container's user may connect to; nobody else gets into the folder around it."""
-    path = folder / "worker.sock"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(str(path))
-        path.chmod(0o666)
-        folder.chmod(0o755)
-        listener.listen(1)
-        listener.settimeout(_LOOK_SECONDS)
-        yield listener
-
-
-def _accepted(
-    listener: socket.socket, seconds: float, vain: tuple[threading.Event, threading.Event]
-) -> socket.socket | None:
-    """Wait for the worker; None when it does not come, or one of ``vain`` says that it need not."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and not any(event.is_set() for event in vain):
-        with contextlib.suppress(TimeoutError):
-            connection, _ = listener.accept()
-            connection.setblocking(True)  # noqa: FBT003 - positional only
-            return connection
-    return None
 
 
 def _dead_end() -> socket.socket:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +16,8 @@ Client = Any
 """`docker.DockerClient`: the SDK has no types."""
 _SCHEME = "unix://"
 _SOCKET = "/var/run/docker.sock"
+_LOCAL = "http+docker://localhost"
+"""What the SDK calls an engine behind a unix socket."""
 _PATIENCE_SECONDS = 10.0
 
 
@@ -22,25 +26,45 @@ def connect() -> Client:
 
     Raises:
         SandboxError: ``DOCKER_UNAVAILABLE``: there is none.
-        ConfigurationError: ``DOCKER_REMOTE``: it is on another machine, with which no socket can be shared.
     """
     try:
         import docker
     except ImportError as error:
         message = "the place docker needs the package `docker`: pip install 'dativo[docker]'"
         raise ConfigurationError(message, "DOCKER_UNAVAILABLE") from error
-    path = _socket_path(os.environ.get("DOCKER_HOST") or _SCHEME + _SOCKET)
-    _must_listen(path)
+    url = os.environ.get("DOCKER_HOST") or _SCHEME + _SOCKET
+    if url.startswith(_SCHEME):
+        _must_listen(url.removeprefix(_SCHEME))
     with refusals("the engine"):
-        return docker.DockerClient(base_url=_SCHEME + path)  # asks the engine for its version
+        return docker.from_env(use_ssh_client=url.startswith("ssh://"))  # asks the engine for its version
 
 
-def _socket_path(url: str) -> str:
-    path = url.removeprefix(_SCHEME)
-    if not path.startswith("/"):
-        message = f"the Docker engine at {url} is on another machine, and a plugin in it shares no socket with this one"
-        raise ConfigurationError(f"{message}; run the job where the engine is, or unset DOCKER_HOST", "DOCKER_REMOTE")
-    return path
+def is_elsewhere(client: Client) -> bool:
+    """Tell whether the engine is reached over a network."""
+    return bool(client.api.base_url != _LOCAL)
+
+
+def sees_files(client: Client, image: str) -> bool:
+    """Tell whether an engine behind a unix socket has the files of this machine.
+
+    It has not where it runs in a virtual machine, nor where this process is in a container itself. One that goes by the
+    name of this machine is believed; another is asked to make a container that sees a folder of ours.
+    """
+    import docker
+
+    if sys.platform != "linux":
+        return False
+    with refusals("the engine"), tempfile.TemporaryDirectory() as folder:
+        if client.info()["Name"] == socket.gethostname():
+            return True
+        mount = docker.types.Mount("/seen", folder, type="bind", read_only=True)
+        try:
+            client.containers.create(image, mounts=[mount], labels={"dativo": "1"}).remove()
+        except docker.errors.APIError as error:
+            if "bind source path does not exist" not in str(error.explanation):
+                raise
+            return False
+    return True
 
 
 def _must_listen(path: str) -> None:

@@ -38,17 +38,23 @@ def runner(client: Client, config: Config) -> str:
             not be built; the end of the engine's log tells why.
         SandboxError: The engine refused.
     """
-    base = config.image or _build(client, "Dockerfile", BASE, {}, {"PYARROW": _pyarrow()})
+    base = config.image or _build(client, "Dockerfile", BASE, _sdk(), {"PYARROW": _pyarrow()})
     if not config.image and not config.requirements:
         return base
     requirements = "".join(f"{line}\n" for line in config.requirements).encode()
     if config.image:
         base = _known(client, base)
-    return _build(client, "Dockerfile.derived", base, {"requirements.txt": requirements}, {})
+    return _build(client, "Dockerfile.derived", base, {**_sdk(), "requirements.txt": requirements}, {})
+
+
+def with_files(client: Client, base: str, files: Mapping[Path, bytes]) -> str:
+    """Give an image that has a plugin's own files in it, for an engine that sees no folder of this machine."""
+    content = {f"plugin/{path.as_posix()}": data for path, data in files.items()}
+    return _build(client, "Dockerfile.plugin", base, content, {})
 
 
 def _build(client: Client, recipe: str, base: str, files: Mapping[str, bytes], given: Mapping[str, str]) -> str:
-    content = {"Dockerfile": (_RECIPES / recipe).read_bytes(), **_sdk(), **files}
+    content = {"Dockerfile": (_RECIPES / recipe).read_bytes(), **files}
     arguments = {"BASE": base, **given}
     digest = _digest(content, arguments)
     tag = f"{NAME}:{digest}"
@@ -57,7 +63,7 @@ def _build(client: Client, recipe: str, base: str, files: Mapping[str, bytes], g
     with _alone(digest):
         if not has_image(client, tag):
             _need(client, base)
-            _LOGGER.info("building image %s from %s, once; it takes about half a minute", tag, base)
+            _LOGGER.info("building image %s from %s, once; packages may take half a minute", tag, base)
             _make(client, tag, content, arguments, {"dativo": "1", "dativo.hash": digest})
     return tag
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from dativo_dagster.launchers.docker.engine import Client, refusals
 from dativo_dagster.launchers.docker.laid import clear
-from dativo_dagster.launchers.docker.room import OWNER, PREFIX
+from dativo_dagster.launchers.docker.shared import OWNER, PREFIX
 from dativo_dagster.owner import is_gone
 from dativo_ingest.model import Leftover
 

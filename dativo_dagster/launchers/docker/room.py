@@ -1,76 +1,76 @@
-"""What the containers of one opened plugin share: a private folder with the plugin's own files, and their settings."""
+"""What the containers of one opened plugin share, and all that the engine is told of a container."""
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dativo_dagster.config.forplugins import without_stores
 from dativo_dagster.launchers.docker.engine import Client, refusals
-from dativo_dagster.launchers.docker.laid import clear
 from dativo_dagster.launchers.docker.seccomp import profile
 from dativo_dagster.owner import host_label
 from dativo_dagster.workers.worker import MIB
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from dativo_dagster.launchers.docker.config import Config
-    from dativo_ingest.model import PluginRef
+    from dativo_dagster.launchers.docker.line import Line
+    from dativo_dagster.storage import WriteStream
+    from dativo_ingest.model import DataFile, PluginRef
+    from dativo_ingest.worker.client import Session
 
 PLUGIN = "/plugin"
-IO = "/io"
 OUT = "/io/out"
 """Where a writer lays its files down that the host carries to the target."""
-PREFIX = "dativo-place-"
-"""How the private folder of a place is called, below the system's folder for what is temporary."""
-OWNER = "owner.json"
-"""The labels of its containers, in the folder: they say whose it is."""
+TMPFS = "rw,noexec,nosuid,nodev,size={}m,mode=1777"
 _USER = 10001
 _OPEN_FILES = 1024
-_COMMAND = ["python", "-m", "dativo_ingest.worker", "--connect", f"{IO}/worker.sock"]
 
 
-class Room:
-    """The folder and the settings.
+class Room(ABC):
+    """The plugin's own files, what goes in and what comes out.
 
     Attributes:
-        folder: Nobody but this user gets into it; ``plugin`` and ``out`` in it are what containers see.
-        output: A folder of this machine that the plugin writes to by itself; empty when there is none.
+        carries: Whether the host carries to the target what the plugin lays down; it then knows of no store.
     """
 
     def __init__(
         self, client: Client, image: str, config: Config, plugin: PluginRef, opened: Mapping[str, Any]
     ) -> None:
-        self.client, self.image, self.config, self.plugin, self.opened = client, image, config, plugin, opened
-        self.folder = Path()
-        self.output = ""
+        self.client, self.image, self.config, self.plugin = client, image, config, plugin
+        self.carries = "output_base" in opened and not opened.get("commits")
+        self.opened = without_stores(opened) if self.carries else opened
 
-    @contextmanager
-    def furnished(self) -> Iterator[Room]:
-        """Copy the plugin's files into the folder; all of it is removed at the end."""
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-        try:
-            (self.folder / OWNER).write_text(json.dumps(self.labels()))
-            for path, content in _files(self.plugin).items():
-                copy = self.folder / "plugin" / path
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                copy.write_bytes(content)
-            self.out.mkdir()
-            _readable(self.folder / "plugin")
-            self.out.chmod(0o777)
-            yield self
-        finally:
-            clear(self.folder)
+    @abstractmethod
+    def furnished(self) -> AbstractContextManager[Room]:
+        """Bring the plugin's files to where containers see them; nothing that was made for it is left at the end."""
 
-    @property
-    def out(self) -> Path:
-        """Give the folder that containers see as `OUT`."""
-        return self.folder / "out"
+    @abstractmethod
+    def line(self) -> Line:
+        """Make the line to a container that is to be created."""
+
+    @abstractmethod
+    def create(self, line: Line) -> Any:
+        """Make a container; it is not started."""
+
+    @abstractmethod
+    def bring(self, session: Session, file: DataFile, out: WriteStream) -> None:
+        """Copy a file of the plugin's, just as long as it said, and remove it.
+
+        Raises:
+            ValueError: There is no such file; the message says why.
+        """
+
+    def overfull(self) -> bool:
+        """Tell whether too much was laid down to be carried."""
+        return False
 
     def inside(self, plugin: PluginRef) -> PluginRef:
         """Name the plugin as it is called in a container."""
@@ -81,16 +81,8 @@ class Room:
         return text.replace(f"{PLUGIN}/", f"{Path(self.plugin.path).parent}/")
 
     def given(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Give what the plugin is opened with: a writer that does not commit writes to `OUT`."""
-        if "output_base" not in config or self.output:
-            return config
-        return {**config, "output_base": OUT}
-
-    def create(self, io: Path) -> Any:
-        """Make a container that sees ``io``; it is not started."""
-        (io / "out").mkdir()
-        with refusals(f"plugin {self.plugin}"):
-            return self.client.containers.create(self.image, **settings(self.config, self.labels(), self._mounts(io)))
+        """Give what the plugin is opened with."""
+        return {**config, "output_base": OUT} if self.carries else config
 
     def labels(self) -> dict[str, str]:
         """Say whose the container is."""
@@ -100,19 +92,18 @@ class Room:
         known = {**said, "stream": stream, "host": host_label(), "hash": hashed}
         return {"dativo": "1", **{f"dativo.{key}": value for key, value in known.items()}}
 
-    def _mounts(self, io: Path) -> dict[str, dict[str, str]]:
-        given = [(mount.path, mount.writable) for mount in self.config.mounts]
-        if self.output:
-            given.append((self.output, True))
-        for path, _ in given:
-            if not Path(path).exists():
-                raise ConfigurationError(f"mounts: there is no {path} on this machine", "MOUNT_MISSING", {"path": path})
-        return {
-            **{path: {"bind": path, "mode": "rw" if writable else "ro"} for path, writable in given},
-            str(self.folder / "plugin"): {"bind": PLUGIN, "mode": "ro"},
-            str(io): {"bind": IO, "mode": "ro"},
-            str(self.out): {"bind": OUT, "mode": "rw"},
-        }
+    def output(self) -> str:
+        """Give the folder of this machine that a writer which commits by itself writes to; a bucket needs none."""
+        base = str(self.opened.get("output_base", ""))
+        here = "://" not in base or base.startswith("file:")
+        return base.removeprefix("file://") if here and not self.carries else ""
+
+
+@contextmanager
+def asked_for(room: Room) -> Iterator[None]:
+    """Say of which plugin the engine refuses something."""
+    with refusals(f"plugin {room.plugin}"):
+        yield
 
 
 def settings(config: Config, labels: Mapping[str, str], mounts: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
@@ -121,12 +112,10 @@ def settings(config: Config, labels: Mapping[str, str], mounts: Mapping[str, Map
 
     memory = config.memory_mb * MIB
     return {
-        "entrypoint": _COMMAND[:1],
-        "command": _COMMAND[1:],
         "init": True,
         "network_mode": config.network,
         "read_only": True,
-        "tmpfs": {"/tmp": f"rw,noexec,nosuid,nodev,size={config.tmp_mb}m,mode=1777"},  # noqa: S108 - the container's
+        "tmpfs": {"/tmp": TMPFS.format(config.tmp_mb)},  # noqa: S108 - the container's
         "user": config.user or user(),
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true", f"seccomp={_seccomp(config)}"],
@@ -148,9 +137,24 @@ def settings(config: Config, labels: Mapping[str, str], mounts: Mapping[str, Map
     }
 
 
+def command(line: Line) -> dict[str, Any]:
+    """Give what a container runs; whatever its image would run."""
+    return {"entrypoint": list(line.command[:1]), "command": list(line.command[1:]), **line.settings}
+
+
 def user() -> str:
     """Name who runs in a container: never root, and who may change what this user may."""
     return f"{_USER}:{_USER}" if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
+
+
+def files_of(plugin: PluginRef) -> dict[Path, bytes]:
+    """Give the plugin's file, and what it imports from beside itself; nothing else of its folder is seen."""
+    path = Path(plugin.path)
+    if plugin.kind == "native":
+        return {Path(path.name): path.read_bytes()}
+    from dativo_ingest.loader.source import reached
+
+    return {file.relative_to(path.parent): content for file, content in reached(path).items()}
 
 
 def _seccomp(config: Config) -> str:
@@ -161,20 +165,3 @@ def _seccomp(config: Config) -> str:
     except OSError as error:
         message = f"seccomp_profile: {config.seccomp_profile} cannot be read: {error.strerror}"
         raise ConfigurationError(message, "BAD_PLACE") from error
-
-
-def _files(plugin: PluginRef) -> dict[Path, bytes]:
-    """Give the plugin's file, and what it imports from beside itself; nothing else of its folder is seen."""
-    path = Path(plugin.path)
-    if plugin.kind == "native":
-        return {Path(path.name): path.read_bytes()}
-    from dativo_ingest.loader.source import reached
-
-    return {file.relative_to(path.parent): content for file, content in reached(path).items()}
-
-
-def _readable(folder: Path) -> None:
-    """Let the container's user read what perhaps only this one may."""
-    folder.chmod(0o755)
-    for path in folder.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o444)

@@ -1,0 +1,101 @@
+"""A room on this machine: the engine sees a private folder of ours, with the plugin's files and the sockets in it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from dativo_dagster.launchers.docker.laid import clear, laid, measure
+from dativo_dagster.launchers.docker.line import IO_FOLDER, SocketLine
+from dativo_dagster.launchers.docker.room import OUT, PLUGIN, Room, asked_for, command, files_of, settings
+from dativo_dagster.workers.worker import MIB
+from dativo_ingest.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from dativo_dagster.launchers.docker.line import Line
+    from dativo_dagster.storage import WriteStream
+    from dativo_ingest.model import DataFile
+    from dativo_ingest.worker.client import Session
+
+PREFIX = "dativo-place-"
+"""How the private folder of a place is called, below the system's folder for what is temporary."""
+OWNER = "owner.json"
+"""The labels of its containers, in the folder: they say whose it is."""
+
+
+class SharedRoom(Room):
+    """Rows travel over unix sockets, as fast as between two processes.
+
+    Attributes:
+        folder: Nobody but this user gets into it; ``plugin`` and ``out`` in it are what containers see.
+    """
+
+    folder = Path()
+
+    @contextmanager
+    def furnished(self) -> Iterator[SharedRoom]:
+        """Copy the plugin's files into the folder; all of it is removed at the end."""
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        try:
+            (self.folder / OWNER).write_text(json.dumps(self.labels()))
+            for path, content in files_of(self.plugin).items():
+                copy = self.folder / "plugin" / path
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(content)
+            self.out.mkdir()
+            _readable(self.folder / "plugin")
+            self.out.chmod(0o777)
+            yield self
+        finally:
+            clear(self.folder)
+
+    @property
+    def out(self) -> Path:
+        """Give the folder that containers see as `OUT`."""
+        return self.folder / "out"
+
+    def line(self) -> Line:
+        """Listen on a socket in a folder of its own."""
+        return SocketLine(Path(tempfile.mkdtemp(dir=self.folder, prefix="io-")))
+
+    def create(self, line: Line) -> Any:
+        """Make a container that sees the line's folder; it is not started."""
+        assert isinstance(line, SocketLine)  # noqa: S101 - it is ours
+        said = settings(self.config, self.labels(), self._mounts(line.folder))
+        with asked_for(self):
+            return self.client.containers.create(self.image, **said, **command(line))
+
+    def bring(self, session: Session, file: DataFile, out: WriteStream) -> None:  # noqa: ARG002 - it lies here
+        """Copy a file from the folder, without following a link."""
+        name = PurePosixPath(file.path.removeprefix("file://")).relative_to(OUT)
+        with laid(self.out, name, file.bytes) as found:
+            found.copy(out, file.bytes)
+            found.unlink()
+
+    def overfull(self) -> bool:
+        """Measure what lies in the folder."""
+        return not measure(self.out, self.config.output_disk_mb * MIB)
+
+    def _mounts(self, io: Path) -> dict[str, dict[str, str]]:
+        given = [(mount.path, mount.writable) for mount in self.config.mounts]
+        if output := self.output():
+            given.append((output, True))
+        for path, _ in given:
+            if not Path(path).exists():
+                raise ConfigurationError(f"mounts: there is no {path} on this machine", "MOUNT_MISSING", {"path": path})
+        ours = {str(self.folder / "plugin"): {"bind": PLUGIN, "mode": "ro"}, str(io): {"bind": IO_FOLDER, "mode": "ro"}}
+        if self.carries:
+            (io / "out").mkdir(exist_ok=True)
+            ours[str(self.out)] = {"bind": OUT, "mode": "rw"}
+        return {**{path: {"bind": path, "mode": "rw" if writable else "ro"} for path, writable in given}, **ours}
+
+
+def _readable(folder: Path) -> None:
+    """Let the container's user read what perhaps only this one may."""
+    folder.chmod(0o755)
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o444)
