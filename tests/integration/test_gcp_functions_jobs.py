@@ -42,11 +42,26 @@ class Files:
     def commit(self, token, files): return {}
     def abort(self, files): pass
 """
-JOB = """
-tenant: acme
+EXAMPLE = """
+source:
+  custom_reader: "plugins/my_reader.py:MyReader"
+  engine:
+    cloud_execution:
+      enabled: true
+      provider: "gcp"
+      runtime: "python311"
+      gcp:
+        project_id: "my-project"
+        region: "us-central1"
+"""
+SOURCE = """
 source:
   custom_reader: plugins.py:{reader}
   {where}
+"""
+JOB = """
+tenant: acme
+{source}
 target:
   connector: parquet
   table: orders
@@ -75,10 +90,10 @@ def ran(gcs, gcs_prefix, tmp_path):
     """Run a job, and give its result and what is in the lake."""
     (tmp_path / "plugins.py").write_text(PLUGINS)
 
-    def run(where, writing="", reader="Orders"):
-        job = tmp_path / "job.yaml"
+    def run(where="", writing="", reader="Orders", source=SOURCE):
+        job, said = tmp_path / "job.yaml", source.format(reader=reader, where=where) if source is SOURCE else source
         out, connection = f"gs://{gcs.bucket}/{gcs_prefix}/lake", json.dumps(gcs.connection)
-        job.write_text(JOB.format(where=where, writing=writing, reader=reader, out=out, connection=connection))
+        job.write_text(JOB.format(source=said, writing=writing, out=out, connection=connection))
         [result] = run_job(load_job(job)).streams
         keys = [key for key in gcs.keys(f"{gcs_prefix}/lake") if key.endswith(".parquet")]
         return result, [pq.read_table(pa.BufferReader(gcs.get(key))) for key in keys]
@@ -97,22 +112,20 @@ def test_a_place_says_what_it_cost_and_leaves_nothing_in_the_staging_folder(ran,
     assert gcs.keys(f"{gcs_prefix}/staging") == []
 
 
-def test_cloud_execution_of_the_earlier_system_means_the_same_place(ran, options, cloud_functions):
-    said = {
-        "enabled": True,
-        "provider": "gcp",
-        "runtime": "python3.11",
-        "memory_mb": 512,
-        "timeout_seconds": 120,
-        "environment_variables": {"COLOR": "red"},
-        "gcp": options,
-    }
-    result, [table] = ran(f"engine: {json.dumps({'cloud_execution': said})}")
+def test_the_example_of_the_earlier_system_runs_unchanged_but_for_its_endpoints(
+    ran, options, cloud_functions, tmp_path
+):
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "my_reader.py").write_text(PLUGINS.replace("class Orders", "class MyReader"))
+    ours = ("api_endpoint", "staging", "staging_options")
+    endpoints = "".join(f"        {name}: {json.dumps(options[name])}\n" for name in ours)
+    result, [table] = ran(source=EXAMPLE + endpoints)
     assert result.status == "committed", result.error
-    assert set(table["color"].to_pylist()) == {"red"}
-    (function,) = cloud_functions.functions.values()
+    assert sorted(table["id"].to_pylist()) == list(range(2000))
+    ((name, function),) = cloud_functions.functions.items()
+    assert set(table["place"].to_pylist()) == {name.rpartition("/")[2]}
+    assert name.startswith("projects/my-project/locations/us-central1/functions/dativo-acme-")
     assert function["buildConfig"]["runtime"] == "python311"
-    assert (function["serviceConfig"]["availableMemory"], function["serviceConfig"]["timeoutSeconds"]) == ("512Mi", 120)
     assert function["labels"]["dativo_tenant"] == "acme"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from datetime import datetime, timedelta, timezone
@@ -18,12 +19,15 @@ from dativo_dagster.owner import host_label
 from dativo_dagster.storage.portable import portable
 from dativo_ingest.exceptions import ConfigurationError, DativoError, PluginError
 from dativo_ingest.model import PluginRef, Stream, Unit
+from dativo_ingest.opening import open_writer
 from tests.native import native_library
 
 pytestmark = [pytest.mark.integration, pytest.mark.rust, pytest.mark.xdist_group("cloud_functions")]
 
 PLUGINS = """
 import os, time
+from urllib.parse import quote
+from urllib.request import Request, urlopen
 import pyarrow as pa, pyarrow.parquet as pq
 from dativo_ingest import BaseReader
 from dativo_ingest.model import CheckResult, DataFile
@@ -54,6 +58,46 @@ class Writer:
 
 class Committing(Writer):
     commits = True
+    def __init__(self, asset, target, output_base):
+        self.store = target.connection["gcs"]
+    def write(self, batches, base, name):
+        table = pa.Table.from_batches(list(batches))
+        out = pa.BufferOutputStream()
+        pq.write_table(table, out)
+        return [self.put(f"{base}_drafts/{name}.parquet", out.getvalue().to_pybytes(), table.num_rows)]
+    def commit(self, token, files):
+        for file in files:
+            content = self.ask("GET", self.object(file.path) + "?alt=media")
+            self.put(file.path.replace("_drafts/", ""), content, file.rows)
+        self.abort(files)
+        return {"token": token, "by": os.environ.get("K_SERVICE", "here")}
+    def abort(self, files):
+        for file in files:
+            self.ask("DELETE", self.object(file.path))
+    def put(self, path, content, rows):
+        bucket, key = path.removeprefix("gs://").split("/", 1)
+        self.ask("POST", f"/upload/storage/v1/b/{bucket}/o?uploadType=media&name={quote(key, safe='')}", content)
+        return DataFile(path=path, rows=rows, bytes=len(content))
+    def object(self, path):
+        bucket, key = path.removeprefix("gs://").split("/", 1)
+        return f"/storage/v1/b/{bucket}/o/{quote(key, safe='')}"
+    def ask(self, method, path, content=None):
+        with urlopen(Request(self.store["endpoint"] + path, content, method=method)) as answer:
+            return answer.read()
+"""
+HOST = """
+import json, signal, sys
+from google.auth.credentials import CredentialsWithRegionalAccessBoundary as Asking
+from dativo_dagster.launchers.gcp_functions import Config, Launcher
+from dativo_ingest.model import PluginRef, Stream, Unit
+
+Asking._is_regional_access_boundary_lookup_required = lambda _: False
+said = json.loads(sys.argv[1])
+place, plugin = Launcher(Config.model_validate(said["place"])), PluginRef.from_json(said["plugin"])
+with place.reader(plugin, said["config"]) as reader:
+    reading = reader.read(Stream(name="lines"), Unit(id="all"))
+    print(next(reading)["pid"][0].as_py(), flush=True)
+    signal.pause()
 """
 STREAM = Stream(name="lines")
 
@@ -156,6 +200,47 @@ def test_a_writer_that_commits_by_itself_needs_a_bucket(launcher, plugin, gcs, t
     ):
         pass
     assert raised.value.error_code == "PLACE_UNSUPPORTED"
+
+
+def test_a_writer_that_commits_by_itself_makes_the_table_that_it_makes_here(launcher, plugin, gcs, gcs_prefix):
+    made, batches = [], [pa.record_batch({"id": [number]}) for number in range(5)]
+    for name, opened in (("here", open_writer), ("there", launcher().writer)):
+        base = f"gs://{gcs.bucket}/{gcs_prefix}/{name}/"
+        with opened(plugin("Committing"), writing(gcs, base, commits=True)) as writer:
+            files = writer.write(batches, base, "part-1")
+            assert gcs.keys(f"{gcs_prefix}/{name}/part") == []
+            said = writer.commit("t1", files)
+        assert gcs.keys(f"{gcs_prefix}/{name}") == [f"{gcs_prefix}/{name}/part-1.parquet"]
+        made.append(pq.read_table(pa.BufferReader(gcs.get(f"{gcs_prefix}/{name}/part-1.parquet"))))
+    assert made[0].equals(made[1])
+    assert (said["token"], said["by"].startswith("dativo-acme-")) == ("t1", True)
+    assert gcs.keys(f"{gcs_prefix}/staging") == []
+
+
+def test_no_two_tenants_share_a_function(launcher, plugin, cloud_functions):
+    for tenant in ("acme", "acme", "umbrella"):
+        with launcher().reader(plugin("Large"), config(tenant=tenant)):
+            pass
+    labels = [function["labels"] for function in cloud_functions.functions.values()]
+    assert sorted(label["dativo_tenant"] for label in labels) == ["acme", "umbrella"]
+    assert len({label["dativo_hash"] for label in labels}) == 2
+
+
+def test_a_killed_host_leaves_only_what_is_found_and_removed(launcher, plugin, cloud_functions, gcs, gcs_prefix):
+    place, long_ago = launcher(keep=False), datetime.now(timezone.utc) - timedelta(days=1)
+    asked = {"place": place.config.model_dump(), "plugin": plugin("Hanging").to_json(), "config": config()}
+    with subprocess.Popen([sys.executable, "-c", HOST, json.dumps(asked)], stdout=subprocess.PIPE) as host:
+        assert host.stdout is not None
+        process = Path(f"/proc/{int(host.stdout.readline())}")
+        assert place.leftovers(long_ago) == []
+        host.kill()
+    assert process.exists()
+    left = place.leftovers(long_ago)
+    assert sorted(found.kind for found in left) == ["function", "staged"]
+    for found in left:
+        place.remove(found)
+    assert (cloud_functions.functions, gcs.keys(gcs_prefix)) == ({}, [])
+    until(lambda: not process.exists())
 
 
 def test_what_a_dead_host_left_is_found_and_removed_and_a_living_one_keeps_its_own(

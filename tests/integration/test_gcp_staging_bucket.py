@@ -19,14 +19,14 @@ NAME = "dativo-staging-acme-europe-west1"
 
 
 @contextlib.contextmanager
-def answering(*answers):
+def answering(*answers, **reach):
     """Answer calls of the JSON API in turn; gives the bucket and what was asked."""
     left, asked = list(answers), []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            asked.append((self.command, self.path, json.loads(body or b"null")))
+            asked.append((self.command, self.path, json.loads(body or b"null"), self.headers.get("Authorization")))
             status, said = left.pop(0)
             content = json.dumps(said).encode()
             self.send_response(status)
@@ -43,7 +43,7 @@ def answering(*answers):
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
-        reach = {"endpoint": f"http://127.0.0.1:{server.server_port}", "anonymous": True}
+        reach = {"endpoint": f"http://127.0.0.1:{server.server_port}", **(reach or {"anonymous": True})}
         try:
             yield Bucket("acme", "europe-west1", reach), asked
         finally:
@@ -54,7 +54,7 @@ def answering(*answers):
 def test_it_is_made_in_the_region_private_and_with_an_end_for_its_objects():
     with answering((200, {}), (200, {})) as (bucket, asked):
         bucket.make()
-    (_, listed, _), (method, path, body) = asked
+    (_, listed, _, _), (method, path, body, _) = asked
     assert listed == f"/storage/v1/b?project=acme&prefix={NAME}"
     assert (method, path) == ("POST", "/storage/v1/b?project=acme")
     assert (body["name"], body["location"]) == (NAME, "europe-west1")
@@ -67,6 +67,27 @@ def test_one_that_the_project_has_is_left_as_it_is():
     with answering((200, {"items": [{"name": NAME}]})) as (bucket, asked):
         bucket.make()
     assert len(asked) == 1
+
+
+@pytest.mark.xdist_group("cloud_functions")
+@pytest.mark.parametrize("said", [False, True], ids=["of the process", "of the key file that is named"])
+def test_it_is_asked_for_with_the_credentials(google, monkeypatch, said):
+    file = google.account("stager")
+    if said:
+        monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS")
+    else:
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    with answering((200, {}), (200, {}), credentials_path=str(file) if said else None) as (bucket, asked):
+        bucket.make()
+    emails = {google.accounts.invoker(authorization, "access") for *_, authorization in asked}
+    assert emails == {f"stager@{google.project}.iam.gserviceaccount.com"}
+
+
+def test_a_key_file_that_is_none_is_told(tmp_path):
+    (tmp_path / "empty.json").write_text("{}")
+    for path in (tmp_path / "empty.json", tmp_path / "missing.json"):
+        with pytest.raises(AuthenticationError, match="cannot be found or made"):
+            Bucket("acme", "europe-west1", {"credentials_path": str(path)}).make()
 
 
 def test_one_that_another_host_made_meanwhile_is_taken():

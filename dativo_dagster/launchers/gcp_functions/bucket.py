@@ -49,17 +49,17 @@ class Bucket:
 
     def _ask(self, method: str, query: Mapping[str, str], body: Any = None) -> dict[str, Any]:
         import requests
-        from google.auth.exceptions import GoogleAuthError
+        from google.auth.exceptions import GoogleAuthError, TransportError
 
         url = f"{self.options.get('endpoint') or GOOGLE}/storage/v1/b"
         try:
             answer = self._session.request(
                 method, url, params={"project": self.project, **query}, json=body, timeout=_SECONDS
             )
-        except GoogleAuthError as error:
-            raise self._denied(str(error)) from error
-        except requests.RequestException as error:
+        except (requests.RequestException, TransportError) as error:
             raise self._unreachable(str(error)) from error
+        except (GoogleAuthError, OSError, ValueError) as error:  # the last two: a key file that is none
+            raise self._denied(str(error)) from error
         # A conflict may also be another host of ours that was faster.
         if answer.status_code == _CONFLICT and self.exists():
             return {}
@@ -97,11 +97,12 @@ class Bucket:
         import google.auth
         import requests
         from google.auth.transport.requests import AuthorizedSession
+        from google.oauth2.service_account import Credentials
 
         if self.options.get("anonymous"):
             return requests.Session()
         if path := self.options.get("credentials_path"):
-            found, _ = google.auth.load_credentials_from_file(path, scopes=[_SCOPE])  # type: ignore[no-untyped-call]
+            found = Credentials.from_service_account_file(path, scopes=[_SCOPE])  # type: ignore[no-untyped-call]
         else:
             found, _ = google.auth.default(scopes=[_SCOPE])
         return AuthorizedSession(found)  # type: ignore[no-untyped-call]
