@@ -21,7 +21,12 @@ AL2 = (2, 26)
 AL2023 = (2, 34)
 """Amazon Linux 2023: ``provided.al2023`` and Python from 3.12."""
 UBUNTU_22 = (2, 35)
-"""Ubuntu 22.04: Cloud Functions of the second generation."""
+"""Ubuntu 22.04: Cloud Functions of the second generation, Python up to 3.13.
+
+As Google documents it, not measured: https://cloud.google.com/run/docs/runtimes/python
+"""
+UBUNTU_24 = (2, 39)
+"""Ubuntu 24.04: the same from Python 3.14."""
 
 MACHINES = {3: "i686", 40: "arm", 62: "x86_64", 183: "aarch64"}
 _SAME_MACHINE = {"arm64": "aarch64", "amd64": "x86_64"}
@@ -95,7 +100,7 @@ def glibc_of(runtime: str) -> tuple[int, int]:
     if runtime == "provided.al2" or (python and python[1]):
         return AL2
     if python:
-        return UBUNTU_22
+        return UBUNTU_24 if int(python[2]) >= 14 else UBUNTU_22  # noqa: PLR2004 - Python 3.14
     message = f"the runtime {runtime!r} is not known; use provided.al2023, provided.al2 or a Python such as python3.12"
     raise ConfigurationError(message, "UNKNOWN_RUNTIME", {"runtime": runtime})
 

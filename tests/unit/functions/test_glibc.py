@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dativo_dagster.functions.glibc import AL2, AL2023, UBUNTU_22, Needs, check, glibc_of, needs
+from dativo_dagster.functions.glibc import AL2, AL2023, UBUNTU_22, UBUNTU_24, Needs, check, glibc_of, needs
 from dativo_ingest.exceptions import ConfigurationError
 from tests.native import native_program
 
@@ -33,7 +33,9 @@ def ours():
         ("python3.11", AL2),
         ("python3.12", AL2023),
         ("python3.13", AL2023),
-        ("python312", UBUNTU_22),
+        ("python310", UBUNTU_22),
+        ("python313", UBUNTU_22),
+        ("python314", UBUNTU_24),
     ],
 )
 def test_each_runtime_has_its_glibc(runtime, glibc):
