@@ -427,7 +427,7 @@ CODES: dict[str, tuple[str, str]] = {
         "Take out `place` or `plugins.sandbox`; no weaker place is ever taken by itself.",
     ),
     "PLACE_UNSUPPORTED": (
-        "A place cannot do that: files of a cloud function need a bucket, and old import paths know certain calls only.",
+        "A place cannot do that: files of a function need a bucket, and old import paths know certain calls only.",
         "Follow the message; no weaker place is ever taken by itself.",
     ),
     "PLATFORM_MISSING": (
