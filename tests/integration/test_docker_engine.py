@@ -28,8 +28,6 @@ def test_only_what_carries_the_label_is_removed(base_images, docker_label):
     made[1].reload()
 
 
-def test_an_engine_that_is_away_is_told_apart(tmp_path):
-    client = docker.DockerClient(base_url=f"unix://{tmp_path}/none.sock", version="1.41")
-    with_none = docker_server.answers(client)
-    client.close()
-    assert with_none is False
+def test_an_engine_that_is_away_is_told_apart(base_images, tmp_path):
+    assert docker_server.answers()
+    assert not docker_server.answers(DOCKER_HOST=f"unix://{tmp_path}/none.sock")

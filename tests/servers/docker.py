@@ -37,35 +37,36 @@ def engine() -> Iterator[Client]:
     """Give a client of the engine; skip, with the reason, where there is none and none can be started."""
     import docker
 
+    if not answers():
+        with locked("dockerd"):
+            if not answers():
+                _start()
     client = docker.from_env()
     try:
-        if not answers(client):
-            with locked("dockerd"):
-                if not answers(client):
-                    _start(client)
         yield client
     finally:
         client.close()
 
 
-def answers(client: Client) -> bool:
-    """Ask the engine whether it is there."""
+def answers(**environment: str) -> bool:
+    """Ask the engine that an environment names, else that of this process, whether it is there."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # the SDK forgets the socket that it could not connect
-        there = _ping(client)
+        there = _answers(environment or None)
         gc.collect()
     return there
 
 
-def _ping(client: Client) -> bool:
+def _answers(environment: dict[str, str] | None) -> bool:
     import requests
 
     import docker
 
     try:
-        return bool(client.ping())
+        docker.from_env(environment=environment).close()  # it asks for the engine's version
     except (docker.errors.DockerException, requests.exceptions.RequestException):
         return False
+    return True
 
 
 def remove(client: Client, label: str) -> None:
@@ -91,29 +92,48 @@ def make_base_images() -> None:
         pytest.fail(f"{SCRIPT.name} failed:\n{done.stderr[-4000:]}")
 
 
-def _start(client: Client) -> None:
-    program = shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+def _start() -> None:
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"  # where iptables is, too
+    program = shutil.which("dockerd", path=path)
     if program is None:
         pytest.skip("no Docker engine answers and none is installed: run scripts/system-packages")
     if os.geteuid() != 0 or os.environ.get("DOCKER_HOST"):
         pytest.skip("no Docker engine answers, and only root can start the one of this machine: start it")
     if not any(line.split()[2].startswith("cgroup") for line in Path("/proc/mounts").read_text().splitlines()):
         _mount_cgroups(Path("/sys/fs/cgroup"))
+    _forget_dead(Path("/var/run/docker.pid"), "dockerd")
+    _forget_dead(Path("/var/run/docker/containerd/containerd.pid"), "containerd")
     log = _folder() / "dockerd.log"
-    with log.open("wb") as out:  # in a session of its own: it outlives this one
-        subprocess.run(["setsid", "--fork", program], stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=True)
+    command = ["setsid", "--fork", program]  # in a session of its own: it outlives this one
+    with log.open("wb") as out:
+        subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**os.environ, "PATH": path}, check=True
+        )
     end = time.monotonic() + START_SECONDS
-    while not answers(client):
+    while not answers():
         if time.monotonic() > end:
             pytest.skip(f"the Docker engine did not start: {log.read_text(errors='replace')[-2000:]}")
         time.sleep(0.1)
 
 
+def _forget_dead(file: Path, program: str) -> None:
+    """Remove what says that a program runs, when its number is another's by now: it would not start."""
+    if file.exists() and _name(file.read_text().strip()) != program:
+        file.unlink()
+
+
+def _name(number: str) -> str:
+    found = Path("/proc", number, "comm")
+    return found.read_text().strip() if number.isdigit() and found.exists() else ""
+
+
 def _mount_cgroups(root: Path) -> None:
-    """Mount what a machine without an init system lacks: one hierarchy for each controller."""
+    """Mount what a machine without an init system lacks: one hierarchy for each controller that its kernel has."""
     root.mkdir(parents=True, exist_ok=True)
     _mount("tmpfs", root, "mode=755")
-    for name in (*CONTROLLERS, "systemd"):
+    table = [line.split() for line in Path("/proc/cgroups").read_text().splitlines() if not line.startswith("#")]
+    known = {name for name, *_, enabled in table if enabled == "1"}
+    for name in (*(name for name in CONTROLLERS if name in known), "systemd"):
         (root / name).mkdir()
         _mount("cgroup", root / name, name if name != "systemd" else "none,name=systemd")
 
