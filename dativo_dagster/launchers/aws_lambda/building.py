@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 BOOTSTRAP = Path(__file__).parents[2] / "native" / "lambda_bootstrap"
 """The program that runs libraries where there is no Python; a wheel has it."""
 _HANDLER = "dativo_ingest.functions.aws.lambda_handler"
+_WITH_PYTHON = {"provided.al2": "python3.11", "provided.al2023": "python3.12"}
+"""Systems without Python, and the runtime of the same system that has it."""
+_SYMBOL = b"dativo_plugin_init\0"  # a name as libraries of our ABI have it in their table of symbols
 _TAG_CHARACTERS = 256
 _LOG = logging.getLogger(__name__)
 
@@ -60,7 +63,7 @@ def build(account: Account, tenant: str, plugin: PluginRef) -> Built:
     config = account.config
     if config.image:
         return _image(plugin)
-    runtime = config.runtime or ("provided.al2023" if plugin.kind == "native" else "python3.12")
+    runtime = _runtime(config, plugin)
     if runtime in OLD_RUNTIMES:
         _LOG.warning("%s is on Amazon Linux 2, which is at its end of life; take a newer `runtime`", runtime)
     if plugin.kind == "native":
@@ -77,6 +80,15 @@ def build(account: Account, tenant: str, plugin: PluginRef) -> Built:
         layers=(layer(account, tenant, needed, runtime, config.architecture),),
         plugin=PluginRef(path=inside(plugin), name=plugin.name, kind=plugin.kind),
     )
+
+
+def _runtime(config: Config, plugin: PluginRef) -> str:
+    """Choose the runtime: our bootstrap does not speak the older ABI of libraries, which SDK and Python do."""
+    runtime = config.runtime or ("provided.al2023" if plugin.kind == "native" else "python3.12")
+    if plugin.kind != "native" or runtime not in _WITH_PYTHON or _SYMBOL in Path(plugin.path).read_bytes():
+        return runtime
+    _LOG.info("%s is a library of the older ABI: it runs on %s", plugin, _WITH_PYTHON[runtime])
+    return _WITH_PYTHON[runtime]
 
 
 def tags(owner: Mapping[str, Any], content: str, *, keep: bool) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.functions import faults
@@ -44,6 +45,7 @@ class LambdaFunction:
         """Send a request and wait for its reply."""
         if len(payload) > self.limits.request_bytes:
             raise faults.beyond(self.function, "the request in bytes", len(payload), self.limits.request_bytes)
+        began = time.monotonic()
         said = self._call(payload)
         body, log = said["Payload"].read(), base64.b64decode(said.get("LogResult", "")).decode("utf-8", "replace")
         if said.get("FunctionError"):
@@ -52,7 +54,8 @@ class LambdaFunction:
         return Answer(
             payload=body,
             function=self.function,
-            seconds=int(billed[1]) / 1000 if billed else 0.0,
+            # The report is missing where the log is late.
+            seconds=int(billed[1]) / 1000 if billed else time.monotonic() - began,
             peak_mb=int(peak[1]) if peak else None,
             started="Init Duration" in log if billed else None,
             log=log,

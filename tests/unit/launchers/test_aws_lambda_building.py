@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from dativo_dagster.functions.package import Package
+from dativo_dagster.launchers.aws_lambda import building
 from dativo_dagster.launchers.aws_lambda.account import Account, tenant_key
 from dativo_dagster.launchers.aws_lambda.building import build, tags
 from dativo_dagster.launchers.aws_lambda.config import Config
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.model import PluginRef
+from tests.clibrary import c_library
 
 CLASS = PluginRef(path="/jobs/orders.py", name="Reader")
 
@@ -28,6 +31,22 @@ def test_what_is_no_library_is_not_sent(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         build(Account(Config()), "acme", PluginRef(path=str(file), name="create_reader", kind="native"))
     assert caught.value.error_code == "LIBRARY_UNREADABLE"
+
+
+def test_a_library_of_the_older_abi_goes_to_the_runtime_with_python_of_the_same_system(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plugins = {
+        name: PluginRef(path=str(c_library(name)), name="create_reader", kind="native") for name in ("old", "v1")
+    }
+    monkeypatch.setattr(building, "dependencies", lambda *_: Package(b"", 0))
+    monkeypatch.setattr(building, "layer", lambda *_: "arn:layer")
+    for runtime, python in ((None, "python3.12"), ("provided.al2", "python3.11"), ("python3.13", "python3.13")):
+        built = build(Account(Config(runtime=runtime)), "acme", plugins["old"])
+        assert (built.runtime, built.plugin.path) == (python, f"plugin/{Path(plugins['old'].path).name}")
+    monkeypatch.setattr(building, "BOOTSTRAP", Path("/nowhere/lambda_bootstrap"))
+    with pytest.raises(ConfigurationError, match="lambda_bootstrap"):
+        build(Account(Config()), "acme", plugins["v1"])
 
 
 def test_no_two_tenants_share_a_name() -> None:

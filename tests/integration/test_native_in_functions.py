@@ -1,0 +1,142 @@
+"""Libraries in functions of both clouds: whole jobs with compiled plugins, and the rows that they give here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dativo_dagster.config.load import load_job
+from dativo_dagster.launchers.aws_lambda import Config, Launcher
+from dativo_dagster.pipeline.run import run_job
+from dativo_ingest.exceptions import ConfigurationError, SandboxError
+from dativo_ingest.model import PluginRef, Stream, Unit
+from tests.clibrary import c_library
+from tests.native import native_library
+from tests.servers import provided
+from tests.servers.aws import KEY, AwsServer
+
+pytestmark = [pytest.mark.integration, pytest.mark.rust]
+
+FILES = {f"{number}.csv": "n,s\n" + "".join(f"{number}{n:04},näme {n}\n" for n in range(2000)) for number in (1, 2)}
+JOB = """
+tenant: acme
+source: {source}
+target: {target}
+contract:
+  name: orders
+  schema:
+    - {{name: n, type: int64, required: true}}
+    - {{name: s, type: string}}
+"""
+Ran = Callable[..., tuple[Any, pa.Table]]
+
+
+@pytest.fixture
+def ran(tmp_path: Path) -> Ran:
+    """Run a job, and give its result and its table; the rows are written by the library that comes with dativo."""
+
+    def run(source: Mapping[str, Any], place: Any, writing: Any = None) -> tuple[Any, pa.Table]:
+        job, out = tmp_path / "job.yaml", tmp_path / "lake" / str(len(list(tmp_path.glob("lake/*"))))
+        target = {"connector": "parquet", "table": "orders", "path": str(out), "mode": "overwrite"}
+        target |= {"custom_writer": "native:parquet_writer", "place": writing or place}
+        job.write_text(JOB.format(source=json.dumps({**source, "place": place}), target=json.dumps(target)))
+        [result] = run_job(load_job(job)).streams
+        assert result.status == "committed", result.error
+        return result, pq.read_table(out).sort_by("n")
+
+    return run
+
+
+@pytest.fixture
+def here(ran: Ran, tmp_path: Path) -> pa.Table:
+    """Give the table that a child process makes of the files."""
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    return ran({"custom_reader": "native:csv_reader", "files": [f"{tmp_path}/*.csv"]}, "process")[1]
+
+
+@pytest.fixture
+def place(base_images: Any, aws_place: dict[str, Any]) -> dict[str, Any]:
+    """Give the place of libraries, as a job says it."""
+    provided.make_images(base_images)
+    return {"launcher": "aws_lambda", **aws_place, "runtime": "provided.al2023"}
+
+
+@pytest.mark.docker
+@pytest.mark.xdist_group("lambda")
+def test_a_job_of_two_libraries_gives_the_same_table_in_lambda(
+    ran: Ran, here: pa.Table, aws: AwsServer, place: dict[str, Any]
+) -> None:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="orders")
+    for name, text in FILES.items():
+        s3.put_object(Bucket="orders", Key=name, Body=text.encode())
+    connection = {"endpoint": aws.inner, "region": aws.region, "access_key_id": KEY, "secret_access_key": KEY}
+    source = {"custom_reader": "native:csv_reader", "files": ["s3://orders/*.csv"], "connection": {"s3": connection}}
+    result, table = ran(source, place)
+    assert table.num_rows == 4000
+    assert table.equals(here)
+    assert aws.staged == []
+    units = [usage for usage in result.usage if usage.verb == "read"]
+    assert len(units) == len(FILES)
+    assert all(usage.seconds > 0 and usage.peak_mb and usage.usd for usage in units), units
+
+
+@pytest.mark.docker
+@pytest.mark.xdist_group("lambda")
+def test_a_library_of_the_older_abi_runs_beside_python_where_amazons_own_runtime_was_asked_for(
+    ran: Ran, place: dict[str, Any]
+) -> None:
+    source = {"custom_reader": f"{c_library('old')}:create_reader"}
+    _, table = ran(source, {**place, "runtime": "provided.al2"}, place)
+    assert table.equals(ran(source, "process")[1])
+
+
+@pytest.mark.docker
+@pytest.mark.xdist_group("lambda")
+def test_a_library_that_crashes_in_lambda_is_told_and_the_next_call_works(place: dict[str, Any]) -> None:
+    config = {
+        "tenant": "acme",
+        "source": {"type": "custom", "engine": {"options": {"fault": "segfault"}}},
+        "stream": {"name": "rows"},
+        "base": "/",
+    }
+    launcher = Launcher(Config.model_validate({key: value for key, value in place.items() if key != "launcher"}))
+    plugin = PluginRef(path=str(native_library("hostile")), name="create_reader", kind="native")
+    with launcher.reader(plugin, config) as reader:
+        with pytest.raises(SandboxError, match="segmentation fault") as crashed:
+            list(reader.read(Stream(name="rows"), Unit(id="all")))
+        assert crashed.value.error_code == "FUNCTION_CRASHED"
+        assert reader.check().passed
+
+
+def test_a_library_for_a_newer_glibc_is_refused_before_anything_is_sent() -> None:
+    plugin = PluginRef(path=str(native_library("csv_reader")), name="create_reader", kind="native")
+    launcher = Launcher(Config(runtime="provided.al2", staging="s3://nowhere/x", role_arn="arn:r", region="x"))
+    opened = launcher.reader(plugin, {"tenant": "acme", "source": {}, "stream": {"name": "rows"}})
+    with pytest.raises(ConfigurationError, match=r"needs glibc 2\.\d+ .*has 2\.26.*cargo zigbuild") as refused, opened:
+        pass
+    assert refused.value.error_code == "GLIBC_TOO_NEW"
+
+
+@pytest.mark.xdist_group("cloud_functions")
+@pytest.mark.parametrize("abi", ["this", "older"])
+def test_a_job_of_two_libraries_gives_the_same_table_in_a_google_cloud_function(
+    abi: str, ran: Ran, here: pa.Table, cloud_functions: Any, gcs: Any, gcs_prefix: str
+) -> None:
+    place = {"launcher": "gcp_functions", **cloud_functions.options}
+    place |= {"staging": f"gs://{gcs.bucket}/{gcs_prefix}/staging"}
+    place |= {"staging_options": {"endpoint": gcs.endpoint, "anonymous": True}}
+    for name, text in FILES.items():
+        gcs.put(f"{gcs_prefix}/in/{name}", text.encode())
+    files = {"files": [f"gs://{gcs.bucket}/{gcs_prefix}/in/*.csv"], "connection": {"gcs": gcs.connection}}
+    older = {"custom_reader": f"{c_library('old')}:create_reader"}
+    _, table = ran({"custom_reader": "native:csv_reader", **files} if abi == "this" else older, place)
+    assert table.equals(here if abi == "this" else ran(older, "process")[1])
+    assert gcs.keys(f"{gcs_prefix}/staging") == []
