@@ -30,6 +30,7 @@ def reader_case(
     broken: Options | None = None,
     place: Place = "local",
     base: Path | None = None,
+    object_store: Mapping[str, str] | None = None,
     **facts: Any,
 ) -> ReaderCase:
     """Make the case of a reader plugin.
@@ -41,13 +42,14 @@ def reader_case(
         broken: Keys that, laid over ``source``, make a configuration that must be refused.
         place: Where the plugin runs: a name, or a mapping with ``launcher`` and its options, as in a job.
         base: The folder where relative paths start; the working directory when left out.
+        object_store: How a library in Rust reaches a bucket, in the words of the crate `object_store`.
         facts: What else `ReaderCase` takes.
     """
     made = stream if isinstance(stream, Stream) else Stream(name=stream)
     folder = base or Path.cwd()
 
     def opened(over: Options) -> AbstractContextManager[Reader]:
-        config = reader_options(made, folder, **{**(source or {}), **over})
+        config = {**reader_options(made, folder, **{**(source or {}), **over}), "object_store": object_store or {}}
         return _launched(plugin, folder, place, "reader", config)
 
     refused = (lambda: opened(broken)) if broken is not None else None

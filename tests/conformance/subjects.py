@@ -10,17 +10,15 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from dativo_ingest.testing import ReaderCase, WriterCase, http_server, pages, reader_case, stream, writer_case
+from dativo_ingest.testing import ReaderCase, WriterCase, hostile, http_server, pages, reader_case, stream, writer_case
+from tests.conformance.places import EVERYWHERE, HERE, WITH_FOLDERS, Where
 from tests.native import native_library
-
-if TYPE_CHECKING:
-    from dativo_ingest.testing.cases import Place
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "jobs" / "plugins"
@@ -30,23 +28,12 @@ FILES, ROWS = 3, 40
 KEY = "s3cret-token"
 
 
-# A place is one line here, and one in `_at` when it must be told what a subject needs of this machine.
-PLACES = ("local", "process", "docker")
-
-
-def _at(place: str, *folders: Path, network: bool = False) -> Place:
-    """Give a place what the subject needs: folders that the plugin reads, or servers on loopback."""
-    if place == "docker":
-        return {"launcher": place, "mounts": [str(f) for f in folders], "network": "host" if network else "none"}
-    return place
-
-
 @dataclass(frozen=True)
 class Subject:
     """One that is tested: ``make`` gets a stack for what it opens and the place where the plugin runs."""
 
-    make: Callable[[ExitStack, str], ReaderCase | WriterCase]
-    places: tuple[str, ...] = PLACES
+    make: Callable[[ExitStack, Where], ReaderCase | WriterCase]
+    places: tuple[str, ...] = EVERYWHERE
     rust: bool = False
 
 
@@ -85,15 +72,16 @@ WRITE = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}
 
 @dataclass
 class Files:
-    """A folder of files that grows: the source of every reader of files."""
+    """A folder of files that grows: the source of every reader of files. Where a place has a bucket they are there."""
 
     folder: Path
     suffix: str
+    place: Where
     count: int = 0
 
     @classmethod
-    def of(cls, stack: ExitStack, suffix: str) -> Files:
-        made = cls(_folder(stack), suffix)
+    def of(cls, stack: ExitStack, suffix: str, place: Where) -> Files:
+        made = cls(_folder(stack), suffix, place)
         for _ in range(FILES):
             made.add()
         return made
@@ -103,8 +91,15 @@ class Files:
         path = self.folder / f"{self.count}.{self.suffix}"
         WRITE[self.suffix](path, _rows(self.count * ROWS))
         os.utime(path, (1_700_000_000 + self.count, 1_700_000_000 + self.count))
+        if self.place.store:
+            self.place.store.put(f"{self.place.folder}{path}", path.read_bytes())
         self.count += 1
         return ROWS
+
+    @property
+    def pattern(self) -> str:
+        """Name them all, as the plugin finds them."""
+        return self.place.url(f"{self.folder}/*.{self.suffix}")
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -112,11 +107,11 @@ class Files:
 
 
 def _built_in(connector: str, suffix: str) -> Subject:
-    def make(stack: ExitStack, _: str) -> ReaderCase:
+    def make(stack: ExitStack, place: Where) -> ReaderCase:
         from dativo_dagster.config.load import load_job
         from dativo_dagster.pipeline.assemble import open_reader
 
-        files = Files.of(stack, suffix)
+        files = Files.of(stack, suffix, place)
         path = files.folder / "job.yaml"
         path.write_text(
             f"tenant: t\nsource: {{connector: {connector}, files: '{files.folder}/*.{suffix}', "
@@ -134,27 +129,32 @@ def _built_in(connector: str, suffix: str) -> Subject:
             **files.facts,
         )
 
-    return Subject(make, places=("local",))
+    return Subject(make, places=HERE[:1])
 
 
 def _contract() -> list[dict[str, Any]]:
     return [{"name": n, "type": t.rstrip("!"), "required": t.endswith("!")} for n, t in COLUMNS.items()]
 
 
-def _rust_csv(stack: ExitStack, place: str) -> ReaderCase:
-    files = Files.of(stack, "csv")
-    source = {"files": [{"path": f"{files.folder}/*.csv"}], "incremental": {"strategy": "file_modified_time"}}
+def _rust_csv(stack: ExitStack, place: Where) -> ReaderCase:
+    files = Files.of(stack, "csv", place)
+    source = {
+        "files": [{"path": files.pattern}],
+        "incremental": {"strategy": "file_modified_time"},
+        "connection": place.connection,
+    }
     return reader_case(
         f"{native_library('csv_reader')}:create_reader",
         source,
         stream("things", COLUMNS),
-        broken={"files": [{"path": "/nowhere/*.csv"}]},
-        place=_at(place, files.folder),
+        broken={"files": [{"path": place.url("/nowhere/*.csv")}]},
+        place=place.at(files.folder),
+        object_store=place.object_store,
         **files.facts,
     )
 
 
-def _older_reader(_: ExitStack, place: str) -> ReaderCase:
+def _older_reader(_: ExitStack, place: Where) -> ReaderCase:
     columns = {"id": "int64", "name": "string", "amount": "double", "active": "boolean", "created_at": "timestamp"}
     return reader_case(
         f"{native_library('legacy_json')}:create_reader",
@@ -162,7 +162,7 @@ def _older_reader(_: ExitStack, place: str) -> ReaderCase:
         stream("legacy", columns),
         broken={"engine": {"options": {"fault": "create"}}},
         rows=2_500,
-        place=place,
+        place=place.at(),
     )
 
 
@@ -172,8 +172,8 @@ def _people_api(stack: ExitStack) -> dict[str, Any]:
     return {"connection": {"base_url": server.url}, "credentials": {"token": KEY, "api_key": KEY}, "objects": ["users"]}
 
 
-def _api(plugin: Path, name: str) -> Subject:
-    def make(stack: ExitStack, place: str) -> ReaderCase:
+def _api(plugin: Path, name: str, places: tuple[str, ...] = EVERYWHERE) -> Subject:
+    def make(stack: ExitStack, place: Where) -> ReaderCase:
         return reader_case(
             f"{plugin}:{name}",
             _people_api(stack),
@@ -181,13 +181,24 @@ def _api(plugin: Path, name: str) -> Subject:
             broken={"credentials": {"token": "wr0ng-token", "api_key": "wr0ng-token"}},
             secrets=("wr0ng-token", KEY),
             rows=25,
-            place=_at(place, network=True),
+            place=place.at(network=True),
         )
 
-    return Subject(make)
+    return Subject(make, places)
 
 
-def _arrow(stack: ExitStack, place: str) -> ReaderCase:
+def _honest(_: ExitStack, place: Where) -> ReaderCase:
+    return reader_case(
+        f"{hostile.__file__}:HostileReader",
+        {"password": "right", "units": 2},
+        hostile.STREAM,
+        broken={"password": "wrong"},
+        rows=2 * hostile.BATCHES * hostile.ROWS,
+        place=place.at(),
+    )
+
+
+def _arrow(stack: ExitStack, place: Where) -> ReaderCase:
     path = _folder(stack) / "things.arrow"
     table = pa.Table.from_pylist(_rows(0))
     with pa.ipc.new_file(path, table.schema) as out:
@@ -199,7 +210,7 @@ def _arrow(stack: ExitStack, place: str) -> ReaderCase:
         stream("things", COLUMNS),
         broken={"files": [{"path": "/nowhere.arrow"}]},
         rows=ROWS,
-        place=_at(place, path.parent),
+        place=place.at(path.parent),
     )
 
 
@@ -214,17 +225,17 @@ def _fresh(stack: ExitStack) -> Callable[[], str]:
     return fresh
 
 
-def _rust_parquet(stack: ExitStack, place: str) -> WriterCase:
+def _rust_parquet(stack: ExitStack, place: Where) -> WriterCase:
     return writer_case(
         f"{native_library('parquet_writer')}:create_writer",
         commits=False,
         folder=_fresh(stack),
         broken={"engine": {"options": {"compression_level": "much"}}},
-        place=place,
+        place=place.at(),
     )
 
 
-def _older_writer(stack: ExitStack, place: str) -> WriterCase:
+def _older_writer(stack: ExitStack, place: Where) -> WriterCase:
     return writer_case(
         f"{native_library('legacy_json')}:create_writer",
         stream=stream(columns={"id": "int64", "name": "string"}),
@@ -232,7 +243,7 @@ def _older_writer(stack: ExitStack, place: str) -> WriterCase:
         folder=_fresh(stack),
         broken={"engine": {"options": {"fault": "error", "after": 0}}},
         read_back=_lines,
-        place=place,
+        place=place.at(),
     )
 
 
@@ -241,7 +252,7 @@ def _lines(files: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for path in paths for line in path.read_text().split("\n")[:-1]]
 
 
-def _python_json(stack: ExitStack, place: str) -> WriterCase:
+def _python_json(stack: ExitStack, place: Where) -> WriterCase:
     return writer_case(
         f"{PLUGINS / 'json_file_writer.py'}:JSONFileWriter",
         {"engine": {"options": {"format": "jsonl"}}},
@@ -250,18 +261,18 @@ def _python_json(stack: ExitStack, place: str) -> WriterCase:
         folder=_fresh(stack),
         broken={"engine": {"options": {"format": "xml"}}},
         read_back=lambda files: _lines([f for f in files if any(Path(f.path).parent.glob("manifest-*"))]),
-        place=place,
+        place=place.at(),
     )
 
 
-def _guide_writer(stack: ExitStack, place: str) -> WriterCase:
+def _guide_writer(stack: ExitStack, place: Where) -> WriterCase:
     return writer_case(
         f"{SAMPLES / 'guide.py'}:MyCustomWriter",
         {"engine": {"options": {"format": "jsonl"}}},
         stream(columns={"id": "int64!", "name": "string"}),
         commits=True,
         folder=_fresh(stack),
-        place=place,
+        place=place.at(),
     )
 
 
@@ -273,10 +284,11 @@ SUBJECTS: dict[str, Subject] = {
     "rust csv_reader": Subject(_rust_csv, rust=True),
     "rust parquet_writer": Subject(_rust_parquet, rust=True),
     "older ABI reader": Subject(_older_reader, rust=True),
-    "older ABI writer": Subject(_older_writer, rust=True),
+    "older ABI writer": Subject(_older_writer, WITH_FOLDERS, rust=True),
     "example API reader": _api(PLUGINS / "json_api_reader.py", "JSONAPIReader"),
-    "example Arrow reader": Subject(_arrow),
-    "example JSON writer": Subject(_python_json),
-    "guide's reader": _api(SAMPLES / "guide.py", "MyCustomReader"),
-    "guide's writer": Subject(_guide_writer),
+    "example Arrow reader": Subject(_arrow, places=WITH_FOLDERS),
+    "example JSON writer": Subject(_python_json, places=WITH_FOLDERS),
+    "guide's reader": _api(SAMPLES / "guide.py", "MyCustomReader", WITH_FOLDERS),
+    "guide's writer": Subject(_guide_writer, places=WITH_FOLDERS),
+    "hostile reader without a fault": Subject(_honest),
 }
