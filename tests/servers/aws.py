@@ -135,9 +135,11 @@ def serve(engine: Any, memory: str = "512m") -> Iterator[AwsServer]:
             volumes={"/var/run/docker.sock": {"bind": "/var/run/docker.sock", "mode": "rw"}},
             environment=_settings(server, name, memory),
         )
-        _wait(server, container)
-        yield server
-        container.stop(timeout=30)  # it removes the containers of functions
+        try:
+            _wait(server, container)
+            yield server
+        finally:
+            container.stop(timeout=30)  # it removes the containers of functions
     finally:
         remove(engine, f"{LABEL}={name}")
         network.remove()
