@@ -47,7 +47,8 @@ def deploy(client, parent, name="f", seconds=60, **files):
         for file, text in (files or {"main": MAIN}).items():
             source.writestr(f"{file}.py", text)
     upload = client.generate_upload_url({"parent": parent})
-    requests.put(upload.upload_url, archive.getvalue(), timeout=10).raise_for_status()
+    sent = requests.put(upload.upload_url, archive.getvalue(), headers={"Content-Type": "application/zip"}, timeout=10)
+    sent.raise_for_status()
     function = {
         "build_config": {
             "runtime": "python312",

@@ -72,5 +72,7 @@ def test_an_error_of_the_plugin_comes_with_its_class_and_its_traceback(launcher,
 
 def test_a_function_that_is_not_kept_goes_with_its_opening(launcher, plugin, cloud_functions):
     config = {**CONFIG, "base": os.fspath(".")}
-    rows(launcher(keep=False).reader(plugin("Reader"), config))
+    with launcher(keep=False).reader(plugin("Reader"), config) as reader:
+        assert reader.check().passed
+        assert len(cloud_functions.functions) == 1
     assert cloud_functions.functions == {}
