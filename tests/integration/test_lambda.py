@@ -15,7 +15,7 @@ from dativo_dagster.functions.staging import Staging
 from dativo_dagster.launchers.aws_lambda.config import Config
 from dativo_dagster.launchers.aws_lambda.deploying import Made, deploy
 from dativo_dagster.launchers.aws_lambda.invoking import PAYLOAD_BYTES, LambdaFunction
-from dativo_ingest.exceptions import ConfigurationError, DativoError, SandboxError, TransientError
+from dativo_ingest.exceptions import ConfigurationError, DativoError, RateLimitError, SandboxError, TransientError
 
 if TYPE_CHECKING:
     from tests.servers.aws import AwsServer
@@ -108,6 +108,30 @@ def test_what_the_entry_file_raises_is_told_with_its_lines(function: LambdaFunct
         ask(function, "raise")
     assert "main.py" in caught.value.details["traceback"]
     assert not caught.value.retryable
+
+
+def test_a_package_that_is_too_large_for_a_call_goes_by_the_bucket(
+    aws: AwsServer, made: Made, aws_place: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, large = aws.client("lambda"), replace(made, tenant="large")
+    aws.client("s3").create_bucket(Bucket="packages")
+    reach = {"s3": {"region": aws.region, "endpoint": aws_place["endpoint_url"]}}
+    monkeypatch.setattr("dativo_dagster.launchers.aws_lambda.deploying.DIRECT_BYTES", len(made.package.data) - 1)
+    name = deploy(client, large, CONFIG, Staging(url="s3://packages/tenants/large", connection=reach))
+    limits = Limits(request_bytes=PAYLOAD_BYTES, reply_bytes=PAYLOAD_BYTES, seconds=3, memory_mb=256)
+    assert json.loads(ask(LambdaFunction(client, name, limits), "spec").payload)["verb"] == "spec"
+    assert aws.keys("packages") == []
+
+
+def test_a_call_that_is_throttled_may_be_tried_again(aws: AwsServer, function: LambdaFunction) -> None:
+    client = aws.client("lambda")
+    client.put_function_concurrency(FunctionName=function.function, ReservedConcurrentExecutions=0)
+    try:
+        with pytest.raises(RateLimitError) as caught:
+            ask(function, "spec")
+    finally:
+        client.delete_function_concurrency(FunctionName=function.function)
+    assert (caught.value.error_code, caught.value.retryable) == ("FUNCTION_THROTTLED", True)
 
 
 def test_a_function_that_is_gone_is_named(aws: AwsServer, function: LambdaFunction) -> None:

@@ -49,6 +49,14 @@ def test_a_container_gives_the_same_table(table, base_images):
     assert table("docker").equals(table("local"))
 
 
+@pytest.mark.docker
+@pytest.mark.xdist_group("lambda")
+def test_a_function_of_aws_lambda_gives_the_same_table(table, aws, aws_place):
+    place = json.dumps({"launcher": "aws_lambda", **aws_place})
+    assert table(place).equals(table("local"))
+    assert aws.staged == []
+
+
 @pytest.mark.xdist_group("cloud_functions")
 def test_a_google_cloud_function_gives_the_same_table(table, cloud_functions, gcs, gcs_prefix):
     options = {

@@ -8,12 +8,15 @@ those of functions that were not kept at once when their host is gone, others by
 from __future__ import annotations
 
 import contextlib
+import logging
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.launchers.aws_lambda import role
 from dativo_dagster.launchers.aws_lambda.refusals import refusals
 from dativo_dagster.owner import is_gone
+from dativo_dagster.telemetry import event
+from dativo_ingest.exceptions import DativoError
 from dativo_ingest.model import Leftover
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 KINDS = ("function", "layer", "role", "log")
 _OURS = "dativo-"
 _LOGS = "/aws/lambda/"
+_logger = logging.getLogger(__name__)
 
 
 def leftovers(account: Account, older_than: datetime) -> list[Leftover]:
@@ -53,12 +57,19 @@ def remove(account: Account, leftover: Leftover) -> None:
 
 
 def remove_own(account: Account, name: str, role_arn: str) -> None:
-    """Remove a function that is not kept, its log, and its role where `role` made it."""
-    with refusals(f"function {name}"):
-        remove_function(account.client("lambda"), name)
-        _remove_log(account, _LOGS + name)
-        if not account.config.role_arn:
-            role.remove(account, role_arn.rpartition("/")[2])
+    """Remove a function that is not kept, its log, and its role where `role` made it.
+
+    What cannot be removed is logged: the rows are there, and `leftovers` finds it later.
+    """
+    try:
+        with refusals(f"function {name}"):
+            remove_function(account.client("lambda"), name)
+            _remove_log(account, _LOGS + name)
+            if not account.config.role_arn:
+                role.remove(account, role_arn.rpartition("/")[2])
+    except DativoError as error:
+        told = f"{name} is not kept, and could not be removed: {error}"
+        event(_logger, "function_not_removed", told, level=logging.WARNING, function=name, code=error.error_code)
 
 
 def remove_function(client: Any, name: str) -> None:

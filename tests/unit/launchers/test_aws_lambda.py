@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -14,10 +16,12 @@ from pydantic import ValidationError
 from dativo_dagster.functions.cloud import Limits
 from dativo_dagster.functions.package import pack
 from dativo_dagster.functions.staging import Staging
+from dativo_dagster.launchers.aws_lambda.account import Account
 from dativo_dagster.launchers.aws_lambda.config import Config
 from dativo_dagster.launchers.aws_lambda.deploying import Made, deploy, function_name
 from dativo_dagster.launchers.aws_lambda.invoking import LambdaFunction
 from dativo_ingest.exceptions import AuthenticationError, ConfigurationError, DativoError, RateLimitError
+from dativo_ingest.exceptions import ConnectionError as UnreachableError
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/orders:1"
 STAGING = Staging(url="s3://rows/tenants/acme")
@@ -117,7 +121,7 @@ def test_a_host_that_may_not_deploy_is_told_where_the_policy_is(client: Any) -> 
     [
         ("TooManyRequestsException", RateLimitError, "FUNCTION_THROTTLED"),
         ("AccessDeniedException", AuthenticationError, "FUNCTION_DENIED"),
-        ("ServiceException", DativoError, "FUNCTION_CRASHED"),
+        ("ServiceException", DativoError, "FUNCTION_REFUSED"),
     ],
 )
 def test_what_aws_answers_is_told_in_our_errors(client: Any, answered: str, kind: type[DativoError], code: str) -> None:
@@ -127,6 +131,40 @@ def test_what_aws_answers_is_told_in_our_errors(client: Any, answered: str, kind
         with pytest.raises(kind) as caught:
             function.invoke(b"{}", 1)
     assert caught.value.error_code == code
+
+
+def test_an_invocation_is_never_sent_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    asked: list[bytes] = []
+
+    def hang_up() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                asked.append(connection.recv(65536))
+
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as threads:
+        listening = threads.submit(hang_up)
+        account = Account(Config(region="us-east-1", endpoint_url=f"http://127.0.0.1:{server.getsockname()[1]}"))
+        with pytest.raises(UnreachableError):
+            LambdaFunction(account.invoker(), "one", LIMITS).invoke(b"{}", 1)
+        server.shutdown(socket.SHUT_RDWR)
+        listening.result(5)
+    assert len(asked) == 1
+    assert account.invoker().meta.config.read_timeout > 900
+
+
+def test_what_is_missing_is_named_where_a_call_is_denied(client: Any) -> None:
+    said = "User: u is not authorized to perform: lambda:InvokeFunction on resource: r because no policy allows it"
+    with Stubber(client) as answers:
+        answers.add_client_error("invoke", "AccessDeniedException", said)
+        with pytest.raises(AuthenticationError, match="lambda:InvokeFunction") as caught:
+            LambdaFunction(client, "one", LIMITS).invoke(b"{}", 1)
+    assert caught.value.details["action"] == "lambda:InvokeFunction"
 
 
 def test_a_request_that_is_too_large_is_refused_before_the_call(client: Any) -> None:
