@@ -77,7 +77,7 @@ CODES: dict[str, tuple[str, str]] = {
         "Partition by another column, or refuse the value in the contract.",
     ),
     "BAD_PLACE": (
-        "A setting of the earlier system about where a plugin runs cannot be understood.",
+        "A setting of the place where a plugin runs cannot be understood, or is not one.",
         "The message names the setting and what it may be.",
     ),
     "BAD_PLUGIN": (
@@ -423,8 +423,8 @@ CODES: dict[str, tuple[str, str]] = {
         "Let an owner GRANT what the message names.",
     ),
     "PLACE_CONFLICT": (
-        "A job asks for a sandbox and, for one of its plugins, for a place that confines nothing.",
-        "Take out `place` or `plugins.sandbox`; no weaker place is ever taken by itself.",
+        "A job says two things about where a plugin runs: `place` and `cloud_execution`, or a sandbox and no walls.",
+        "Take out one of them; no weaker place is ever taken by itself.",
     ),
     "PLACE_UNSUPPORTED": (
         "A place cannot do that: files of a function need a bucket, and old import paths know certain calls only.",

@@ -5,7 +5,9 @@ Nothing of a cloud or of a container engine is imported: a launcher's ``Config``
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
@@ -59,17 +61,35 @@ class Placed:
         if block.get("place") is not None:
             self._place(block, (*at, "place"))
         if isinstance(engine := block.get("engine"), Map):
-            self._engine(engine, (*at, "engine", "cloud_execution"))
+            self._engine(engine, (*at, "engine", "cloud_execution"), placed=block.get("place") is not None)
 
-    def options(self, kind: registry.Kind, name: str, options: Map, at: Location, known: list[str]) -> None:
-        """Hold options against the model of what they are for; ``known`` names keys beside those of the model."""
+    def options(
+        self,
+        kind: registry.Kind,
+        name: str,
+        options: Map,
+        at: Location,
+        known: list[str],
+        said_as: Mapping[str, Location] = MappingProxyType({}),
+    ) -> None:
+        """Hold options against the model of what they are for.
+
+        Args:
+            kind: The shelf of what they are for.
+            name: Its name.
+            options: They.
+            at: Where in the file they stand.
+            known: Keys beside those of the model.
+            said_as: Where an option stands below ``at`` that has another name there.
+        """
         document = Document(self.path, options)
         try:
             model: type[BaseModel] = registry.load(kind, name).Config
             model.model_validate(options)
         except ValidationError as error:
             for location, why, key in explained(error, model, options, known=known):
-                self.mistakes.add(document.mark(location, key=key), (*at, *location), why)
+                shown = (*said_as.get(str(location[0]), location[:1]), *location[1:]) if location else ()
+                self.mistakes.add(document.mark(location, key=key), (*at, *shown), why)
         except DativoError as error:
             self.mistakes.add(options.mark, at, error.message, error.error_code)
 
@@ -80,15 +100,20 @@ class Placed:
         known = registry.entries("launchers")
         if not (block.get("custom_reader") or block.get("custom_writer")):
             self.mistakes.add(mark, at, "only a plugin has a place: what is built in runs where the run does")
+        elif isinstance(said, list) or (isinstance(said, Map) and "launcher" not in said):
+            pass  # told by the file's own model
         elif not isinstance(name, str) or name not in known:
             why = f"there is no place {name!r}; {nearest(str(name), known)}"
             self.mistakes.add(mark, at, why, "UNKNOWN_LAUNCHER")
         elif isinstance(said, Map):
             self.options("launchers", name, said.without("launcher"), at, ["launcher"])
 
-    def _engine(self, engine: Map, at: Location) -> None:
+    def _engine(self, engine: Map, at: Location, *, placed: bool) -> None:
         cloud = engine.get("cloud_execution")
         if isinstance(cloud, Map):
+            if placed and cloud.get("enabled") is True:
+                why = "the plugin has a `place` already; take out one of them, or set `enabled: false` here"
+                self.mistakes.add(engine.marks["cloud_execution"][0], at, why, "PLACE_CONFLICT")
             self._cloud(cloud, at)
         elif cloud is not None:
             mark = engine.marks["cloud_execution"][1]
@@ -103,5 +128,10 @@ class Placed:
         if CLOUDS[provider] not in registry.entries("launchers"):
             return
         own = said.get(provider)
-        options = own if isinstance(own, Map) else Map(said.mark)
-        self.options("launchers", CLOUDS[provider], options, (*at, provider), [])
+        own = own if isinstance(own, Map) else Map(said.mark)
+        options = own.over(said.only("runtime", "memory_mb", "timeout_seconds"))
+        said_as: dict[str, Location] = {name: (provider, name) for name in own}
+        if file.environment_variables:
+            options.put("environment", said["environment_variables"], said.marks["environment_variables"])
+            said_as["environment"] = ("environment_variables",)
+        self.options("launchers", CLOUDS[provider], options, at, [], said_as)

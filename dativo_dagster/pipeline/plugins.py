@@ -6,13 +6,17 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from dativo_dagster import registry
 from dativo_dagster.config.forplugins import reader_config, writer_config
 from dativo_dagster.config.job import PLUGIN, Job, JobStream, Place, Source, Target
 from dativo_dagster.config.location import location
+from dativo_dagster.config.mistakes import dotted, explained
 from dativo_dagster.config.places import asked
 from dativo_dagster.storage import local_path
 from dativo_dagster.storage.portable import portable
+from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from dativo_ingest.model import PluginRef
@@ -83,7 +87,12 @@ def launcher(job: Job, side: Source | Target) -> Launcher:
 def launcher_of(chosen: Place) -> Launcher:
     """Make the launcher of a place; raises as `launcher` does."""
     module = registry.ready("launchers", chosen.launcher)
-    return cast("Launcher", module.Launcher(module.Config.model_validate(dict(chosen.options))))
+    try:
+        config = module.Config.model_validate(dict(chosen.options))
+    except ValidationError as error:
+        wrong = [f"{dotted(at)}: {why}" for at, why, _ in explained(error, module.Config, dict(chosen.options))]
+        raise ConfigurationError(f"place {chosen.launcher!r}: {'; '.join(wrong)}", "BAD_PLACE") from None
+    return cast("Launcher", module.Launcher(config))
 
 
 def place(job: Job, side: Source | Target) -> Place:

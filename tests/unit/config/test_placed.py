@@ -107,3 +107,24 @@ def test_no_client_of_a_cloud_or_an_engine_is_imported(tmp_path):
         "print(sorted({'docker', 'boto3', 'botocore', 'google.auth', 'obstore'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_what_the_place_would_refuse_is_told_where_the_earlier_systems_words_say_it(mistakes):
+    cloud = CLOUD + "      memory_mb: 64\n      timeout_seconds: 1200\n      environment_variables: {AWS_REGION: x}"
+    found = [line.split(": ")[:2] for line in mistakes(cloud)]
+    assert found == [
+        ["6:18", "source.engine.cloud_execution.memory_mb"],
+        ["7:24", "source.engine.cloud_execution.timeout_seconds"],
+        ["8:30", "source.engine.cloud_execution.environment_variables"],
+    ]
+
+
+def test_two_places_of_one_plugin_contradict_each_other(mistakes):
+    [said] = mistakes("  place: docker\n" + CLOUD)
+    assert said.startswith("5:5: source.engine.cloud_execution: the plugin has a `place` already; take out one")
+    assert mistakes("  place: docker\n" + CLOUD.replace("true", "false")) == []
+
+
+@pytest.mark.parametrize("place", ["[docker]", "{memory_mb: 3}"])
+def test_a_place_of_the_wrong_shape_is_one_mistake(mistakes, place):
+    assert len(mistakes(f"  place: {place}")) == 1
