@@ -41,7 +41,6 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.exceptions import PluginError
 from dativo_ingest.model import Cursor, DataFile, PluginRef, Stream, Unit, Window
-from dativo_ingest.native import stderr as native_stderr
 from dativo_ingest.worker.channel import Channel
 from dativo_ingest.worker.errors import error_to_json
 from dativo_ingest.worker.logs import send_logs
@@ -248,6 +247,8 @@ def _prepare(header: Mapping[str, Any]) -> None:
     sys.path[:] = header.get("path") or sys.path
     if header["plugin"]["kind"] == "native":
         # pyarrow works without numpy and is imported in a quarter of the time; no Python of the plugin's would miss it.
+        from dativo_ingest.native import stderr as native_stderr
+
         sys.modules.setdefault("numpy", None)  # type: ignore[arg-type]
         native_stderr.own()
     _limit(resource.RLIMIT_CORE, 0)  # a core file would have the secrets in it

@@ -6,11 +6,14 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import uuid
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -20,7 +23,7 @@ import pytest
 from dativo_dagster.launchers.docker import Config, Launcher
 from dativo_dagster.storage import Storage
 from dativo_ingest.exceptions import ConfigurationError, PluginError, RateLimitError, SandboxError
-from dativo_ingest.model import Column, PluginRef, Stream, Unit
+from dativo_ingest.model import Column, Leftover, PluginRef, Stream, Unit
 from tests.native import native_library
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker, pytest.mark.xdist_group("docker")]
@@ -254,7 +257,7 @@ def test_a_link_that_a_writer_lays_down_leads_nowhere(folder):
 @pytest.mark.parametrize(
     ("limits", "code"),
     [
-        ({"runtime": "no-such"}, "DOCKER_REFUSED"),
+        ({"runtime": "runsc"}, "DOCKER_REFUSED"),
         ({"network": "no-such"}, "DOCKER_REFUSED"),
         ({"image": "no-such-image:1"}, "IMAGE_MISSING"),
         ({"image": "debian:bookworm-slim"}, "IMAGE_UNFIT"),
@@ -265,6 +268,8 @@ def test_what_the_engine_does_not_have_is_told_and_nothing_weaker_is_taken(folde
     with pytest.raises((SandboxError, ConfigurationError)) as caught, reading(folder, limits=Config(**limits)):
         pass
     assert caught.value.error_code == code
+    if "runtime" in limits:
+        assert "`docker info` lists the runtimes" in caught.value.message
 
 
 def test_no_engine_is_told(monkeypatch, tmp_path):
@@ -395,6 +400,83 @@ def test_what_a_host_that_lives_uses_is_never_left_over(folder):
         next(iter(reader.read(STREAM, UNIT)))
         tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
         assert not [found for found in Launcher(Config()).leftovers(tomorrow) if found.owner == f"acme/{JOB}"]
+
+
+def test_an_image_that_nothing_uses_is_collected_by_its_age_and_built_again(folder, base_images):
+    (folder / "beside.py").write_text(f"ROWS = 1000  # {uuid.uuid4()}\n")
+    launcher, attach = Launcher(DEFAULTS), Config(transport="attach")
+    tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
+
+    def old(since):
+        return {found.name: found for found in launcher.leftovers(since) if found.kind == "image"}
+
+    with reading(folder, limits=attach) as reader:
+        image = ours(base_images)[0].image.tags[0]
+        assert image not in old(tomorrow), "a container uses it"
+        read_all(reader)
+    assert image not in old(LONG_AGO), "it is young"
+    launcher.remove(old(tomorrow)[image])
+    launcher.remove(Leftover(kind="image", name=image, why="it is gone by now"))
+    assert image not in old(tomorrow)
+    with reading(folder, limits=attach) as reader:
+        assert len(read_all(reader)) == 3
+
+
+def test_an_image_of_the_job_gets_the_sdk(folder, base_images):
+    with reading(folder) as reader:
+        read_all(reader)
+        ready = ours(base_images)[0].image
+    ready.tag("dativo-test-image", "1")
+    try:
+        with reading(folder, limits=Config(image="dativo-test-image:1")) as reader:
+            assert ours(base_images)[0].image.id != ready.id
+            assert len(read_all(reader)) == 3
+    finally:
+        base_images.images.remove("dativo-test-image:1")
+
+
+HOST_OF_ANOTHER_USER = """
+import os, sys, tempfile
+from tests.integration.test_docker_place import *
+
+def job(folder):
+    with reading(folder) as reader:
+        assert len(read_all(reader)) == 3
+    with writing(folder) as writer:
+        [file] = writer.write(iter([pa.record_batch({"id": [1, 2]})]), str(folder / f"of-{os.getuid()}"), "one")
+    assert os.stat(file.path).st_uid == os.getuid()
+    assert os.listdir(tempfile.gettempdir()) == []
+
+folder, user, group = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+job(folder)  # root's: whatever is imported can be read
+os.setgroups([])
+os.setgid(group)
+os.setuid(user)
+job(folder)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_host_that_is_not_root_needs_nothing_but_the_engine(folder):
+    user, group = 12345, Path("/var/run/docker.sock").stat().st_gid
+    home = Path(tempfile.mkdtemp(prefix="dativo-test-"))
+    try:
+        shutil.copytree(folder, home / "job")
+        (home / "tmp").mkdir()
+        for path in (home, *home.rglob("*")):
+            os.chown(path, user, group)
+            path.chmod(0o700 if path.is_dir() else 0o600)
+        done = subprocess.run(
+            [sys.executable, "-c", HOST_OF_ANOTHER_USER, home / "job", str(user), str(group)],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(home), "TMPDIR": str(home / "tmp")},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    finally:
+        shutil.rmtree(home)
 
 
 def test_a_plugin_may_be_called_like_a_module_of_python(folder):
