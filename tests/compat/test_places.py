@@ -1,12 +1,18 @@
 """The examples of the earlier system that put plugins into functions and sandboxes load, and mean a place.
 
-They name no target and no contract, so both are added here.
+They name no target and no contract, so both are added here. The one with a sandbox is run here; those with a function
+are in tests/integration/test_lambda_jobs.py and test_gcp_functions_jobs.py.
 """
 
 from __future__ import annotations
 
+import json
+import os
+
+import pyarrow.parquet as pq
 import pytest
 
+from dativo_dagster.cli import main
 from dativo_dagster.config.load import load_job
 from dativo_dagster.config.places import asked
 
@@ -98,3 +104,79 @@ def test_an_example_means_its_place(tmp_path, text, launcher, options):
     place = asked(job, job.streams[0].source)
     assert place is not None
     assert (place.launcher, dict(place.options)) == (launcher, options)
+
+
+@pytest.mark.parametrize("text", [PYTHON_IN_LAMBDA, RUST_IN_LAMBDA, PYTHON_IN_GCP, SANDBOX])
+def test_an_example_is_a_right_job(tmp_path, monkeypatch, capsys, text):
+    monkeypatch.setenv("API_KEY", "k")
+    path = tmp_path / "job.yaml"
+    path.write_text(text + REST)
+    assert main(["validate", str(path)]) == 0
+    assert "1 job right, 0 problems" in capsys.readouterr().out
+
+
+READER = """
+import os
+from pathlib import Path
+from dativo_ingest.plugins import BaseReader, ConnectionTestResult, DiscoveryResult
+
+class MyReader(BaseReader):
+    def check_connection(self):
+        return ConnectionTestResult(True, f"user {os.getuid()}, secret {os.environ.get('SECRET')}")
+
+    def discover(self):
+        return DiscoveryResult([{"name": "users", "type": "table", "columns": [{"name": "id", "type": "integer"}]}])
+
+    def get_total_records_estimate(self):
+        return 3
+
+    def extract(self, state_manager=None):
+        if os.environ.get("SECRET") or Path("/proc/net/dev").read_text().count(":") > 1:
+            raise RuntimeError("this is no sandbox")
+        yield [{"id": 1}, {"id": 2}]
+        yield [{"id": 3}]
+"""
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch, capsys):
+    """Give what a verb of the command line prints about a job, as JSON; the verb must end well."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECRET", "sk-1")
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "my_reader.py").write_text(READER)
+
+    def said(verb, text, *more):
+        (tmp_path / "job.yaml").write_text(text + REST)
+        code = main([verb, "--config", "job.yaml", "--json", *more])
+        out = capsys.readouterr().out
+        assert code == 0, out
+        return json.loads(out)
+
+    return said
+
+
+@pytest.mark.integration
+@pytest.mark.docker
+@pytest.mark.xdist_group("docker")
+def test_each_verb_runs_in_the_sandbox_of_the_example(told, tmp_path, base_images):
+    [stream] = told("plan", SANDBOX)["streams"]
+    assert stream["places"] == {"source": {"launcher": "docker", "why": "the job says `plugins.sandbox`"}}
+    assert stream["window"]["units"][0]["rows"] == 3
+    checked = told("check", SANDBOX)["source"]
+    assert checked["status"] == "success"
+    assert checked["message"] == f"user {os.getuid() or 10001}, secret None"
+    assert [found["name"] for found in told("discover", SANDBOX)["objects"]] == ["users"]
+    [result] = told("run", SANDBOX)["streams"]
+    assert result["status"] == "committed"
+    assert pq.read_table(tmp_path / "lake")["id"].to_pylist() == [1, 2, 3]
+
+
+@pytest.mark.integration
+@pytest.mark.docker
+@pytest.mark.xdist_group("docker")
+def test_cloud_mode_confines_a_plugin_that_says_nothing(told, base_images):
+    plain = SANDBOX.partition("plugins:\n  sandbox")[0]
+    [stream] = told("plan", plain, "--mode", "cloud")["streams"]
+    assert stream["places"]["source"] == {"launcher": "docker", "why": "`--mode cloud` confines plugins"}
+    assert told("run", plain, "--mode", "cloud")["streams"][0]["status"] == "committed"
