@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from dativo_ingest.worker.messages import packed
+
 PIECE_BYTES = 64 * 1024 * 1024
 """A batch that is larger goes in pieces, so that the receiver's memory is bounded whatever a plugin gives."""
 
@@ -25,12 +27,26 @@ def to_parts(batch: Any) -> Iterator[list[Any]]:
         yield sink.parts
 
 
-def from_payload(payload: Any) -> Any:
-    """Give the batch; its columns lie in the payload's memory."""
+def from_payload(payload: Any, *, full: bool = False) -> Any:
+    """Give the batch; its columns lie in the payload's memory.
+
+    Args:
+        payload: What `to_parts` made, or what a plugin that plays the worker says that it is.
+        full: Whether each value is looked at: an offset that leads out of the payload shows memory of this process.
+
+    Raises:
+        ValueError: It is no batch of valid Arrow, or one that unpacks into more than was sent.
+    """
     import pyarrow as pa
 
-    batch = pa.ipc.open_stream(pa.py_buffer(payload)).read_next_batch()
-    batch.validate()
+    try:
+        buffer = pa.py_buffer(payload)
+        if full and packed(buffer):
+            raise ValueError("it is compressed")
+        batch = pa.ipc.open_stream(buffer).read_next_batch()
+        batch.validate(full=full)
+    except (pa.ArrowException, OSError, StopIteration, TypeError) as error:
+        raise ValueError(str(error)) from error
     return batch
 
 

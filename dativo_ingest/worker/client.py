@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from dativo_ingest.exceptions import DativoError, SandboxError
+from dativo_ingest.exceptions import DativoError, PluginError, SandboxError
 from dativo_ingest.model import CheckResult, Cursor, DataFile, PluginRef, Stream, Unit, Window
 from dativo_ingest.worker.batches import from_payload, to_parts
 from dativo_ingest.worker.errors import error_from_json
@@ -21,6 +21,8 @@ from dativo_ingest.worker.errors import error_from_json
 if TYPE_CHECKING:
     from dativo_ingest.worker.channel import Channel
     from dativo_ingest.worker.wire import Frame
+
+Answer = TypeVar("Answer")
 
 CANCEL_SECONDS = 0.3
 """How long a plugin has to notice that nobody reads on before its process is ended."""
@@ -97,7 +99,9 @@ class Session:
         outgoing = _outgoing(batches)
         try:
             while (frame := self._next()).op == "more":
-                for item in itertools.islice(outgoing, frame.header["batches"]):
+                with understood():
+                    wanted = int(frame.header["batches"])
+                for item in itertools.islice(outgoing, max(wanted, 0)):
                     self._send(*item)
         except Gone:
             raise
@@ -145,7 +149,7 @@ class Session:
     def _value(self, frame: Frame) -> Any:
         self.busy = False
         if frame.op == "error":
-            raise self.place.told(error_from_json(frame.header["error"]))
+            raise self.place.told(error_from_json(frame.header.get("error")))
         return frame.header.get("value")
 
     def _next(self) -> Frame:
@@ -162,7 +166,8 @@ class Session:
                 raise Gone
             if frame.op != "log":
                 return frame
-            self.place.hear(frame.header)
+            with understood():
+                self.place.hear(frame.header)
 
     def _send(self, header: Mapping[str, Any], parts: Sequence[Any] = ()) -> None:
         try:
@@ -187,7 +192,19 @@ class Workers(Protocol):
         ...
 
 
-class RemoteReader:
+class _Remote:
+    """What readers and writers share."""
+
+    workers: Workers
+
+    def _ask(self, doing: Doing, understand: Callable[[Any], Answer], **arguments: Any) -> Answer:
+        with self.workers.lend(doing) as session:
+            value = session.call(doing, **arguments)
+            with understood():
+                return understand(value)
+
+
+class RemoteReader(_Remote):
     """A reader whose plugin is in a worker. Verbs may run side by side, each in a worker of its own."""
 
     def __init__(self, workers: Workers) -> None:
@@ -196,24 +213,25 @@ class RemoteReader:
 
     def check(self) -> CheckResult:
         """Try to reach the source."""
-        return CheckResult.from_json(self._ask(Doing(verb="check")))
+        return self._ask(Doing(verb="check"), CheckResult.from_json)
 
     def discover(self) -> list[Stream]:
         """List what the source has."""
-        return [Stream.from_json(stream) for stream in self._ask(Doing(verb="discover"))]
+        return self._ask(Doing(verb="discover"), lambda found: [Stream.from_json(stream) for stream in found])
 
     def split(self, stream: Stream, since: Cursor | None) -> Window:
         """Decide what there is to read since the cursor."""
         asked = {"stream": stream.to_json(), "since": since.to_json() if since else None}
-        return Window.from_json(self._ask(Doing(verb="split", stream=stream.name), **asked))
+        return self._ask(Doing(verb="split", stream=stream.name), Window.from_json, **asked)
 
     def read(self, stream: Stream, unit: Unit) -> Iterator[Any]:
         """Yield the record batches of one unit while the plugin makes the next ones."""
         doing = Doing(verb="read", stream=stream.name, unit=unit.id)
         with self.workers.lend(doing) as session:
             for frame in session.read(doing, stream=stream.to_json(), unit=unit.to_json()):
-                self.positions[unit.id] = frame.header["position"]
-                yield from_payload(frame.payload)
+                with understood():
+                    self.positions[unit.id] = max(int(frame.header["position"]), 0)
+                yield _batch(frame, session.place)
 
     def position(self, unit: Unit) -> int:
         """Give the bytes that had been read when the last batch left the plugin."""
@@ -221,19 +239,15 @@ class RemoteReader:
 
     def reached(self, window: Window) -> Cursor | None:
         """Give the cursor that holds once the units are committed; asked of the worker that read last."""
-        value = self._ask(Doing(verb="reached"), window=window.to_json())
-        return Cursor.from_json(value) if value else None
+        doing = Doing(verb="reached")
+        return self._ask(doing, lambda value: Cursor.from_json(value) if value else None, window=window.to_json())
 
     def cancel(self) -> None:
         """Make all that runs fail soon, and read no more; any thread may."""
         self.workers.cancel()
 
-    def _ask(self, doing: Doing, **arguments: Any) -> Any:
-        with self.workers.lend(doing) as session:
-            return session.call(doing, **arguments)
 
-
-class RemoteWriter:
+class RemoteWriter(_Remote):
     """A writer whose plugin is in a worker."""
 
     def __init__(self, workers: Workers, *, commits: bool, stream: str = "") -> None:
@@ -243,28 +257,42 @@ class RemoteWriter:
 
     def check(self) -> CheckResult:
         """Try to reach the target."""
-        return CheckResult.from_json(self._ask("check"))
+        return self._ask(self._doing("check"), CheckResult.from_json)
 
     def write(self, batches: Iterable[Any], base: str, name: str) -> list[DataFile]:
         """Write the batches; they are taken from ``batches`` as the plugin wants them."""
         doing = Doing(verb="write", stream=self.stream, unit=name)
         with self.workers.lend(doing) as session:
             files = session.write(doing, batches, base=base, name=name)
-        return [DataFile.from_json(file) for file in files]
+            with understood():
+                return [DataFile.from_json(file) for file in files]
 
     def commit(self, token: str, files: Sequence[DataFile]) -> Mapping[str, Any]:
         """Make the files visible, in the worker that wrote them."""
-        value: Mapping[str, Any] = self._ask("commit", token=token, files=[file.to_json() for file in files])
-        return value
+        return self._ask(self._doing("commit"), dict, token=token, files=[file.to_json() for file in files])
 
     def abort(self, files: Sequence[DataFile]) -> None:
         """Remove what `write` left."""
-        self._ask("abort", files=[file.to_json() for file in files])
+        self._ask(self._doing("abort"), bool, files=[file.to_json() for file in files])
 
-    def _ask(self, verb: str, **arguments: Any) -> Any:
-        doing = Doing(verb=verb, stream=self.stream)
-        with self.workers.lend(doing) as session:
-            return session.call(doing, **arguments)
+    def _doing(self, verb: str) -> Doing:
+        return Doing(verb=verb, stream=self.stream)
+
+
+@contextlib.contextmanager
+def understood() -> Iterator[None]:
+    """Take what a worker says for what it should be; one that says anything else may be the plugin that plays it."""
+    try:
+        yield
+    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise Gone(str(error)) from error
+
+
+def _batch(frame: Frame, place: Place) -> Any:
+    try:
+        return from_payload(frame.payload, full=True)
+    except ValueError as error:
+        raise place.told(PluginError(f"gave a batch that is no valid Arrow: {error}", "PLUGIN_BAD_DATA")) from error
 
 
 def _call(doing: Doing, arguments: Mapping[str, Any]) -> dict[str, Any]:

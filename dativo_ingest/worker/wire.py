@@ -71,7 +71,7 @@ def decode(read: Callable[[int], Any]) -> Frame | None:
 def _header(text: bytes) -> Mapping[str, Any]:
     try:
         header = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _broken("the header of a frame is no JSON") from error
     if not isinstance(header, dict):
         raise _broken("the header of a frame is no JSON object")

@@ -14,7 +14,7 @@ from dativo_dagster.launchers.docker.room import OUT, Room
 from dativo_dagster.storage import Storage
 from dativo_ingest.exceptions import PluginError
 from dativo_ingest.model import DataFile
-from dativo_ingest.worker.client import Doing, RemoteWriter, Session, Workers
+from dativo_ingest.worker.client import Doing, RemoteWriter, Session, Workers, understood
 
 
 class CarriedWriter(RemoteWriter):
@@ -37,8 +37,11 @@ class CarriedWriter(RemoteWriter):
         carried: list[DataFile] = []
         with self.workers.lend(doing) as session:
             try:
-                for said in session.write(doing, batches, base=f"file://{OUT}/", name=name):
-                    carried.append(self._carried(session, DataFile.from_json(said), base))  # noqa: PERF401 - see below
+                said = session.write(doing, batches, base=f"file://{OUT}/", name=name)
+                with understood():
+                    files = [DataFile.from_json(file) for file in said]
+                for file in files:
+                    carried.append(self._carried(session, file, base))  # noqa: PERF401 - see below
             except BaseException:
                 self.abort(carried)
                 raise
