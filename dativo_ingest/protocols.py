@@ -87,6 +87,22 @@ class Repeatable(Protocol):
 
 
 @runtime_checkable
+class Resumable(Protocol):
+    """What a reader has beside `Reader` that can stop in the middle of a unit, where a place gives a verb little time.
+
+    `reached` must need nothing that `read` left in the instance: the rest of a unit is read in another one.
+    """
+
+    def rest(self, unit: Unit) -> Unit | None:
+        """Give the unit that has the rows which the running `read` of ``unit`` has not given yet.
+
+        Asked after a batch of that read; None says that it cannot tell just now. Where there is an answer the read is
+        closed, and the answer is read, by another instance, as if it were the end of ``unit``.
+        """
+        ...
+
+
+@runtime_checkable
 class Writer(Protocol):
     """The half of a target that makes files."""
 

@@ -8,16 +8,19 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillRunning
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dativo_dagster.functions import faults
 from dativo_dagster.functions.replies import About
+from dativo_dagster.owner import Run, current_run
 from dativo_dagster.telemetry import Redactor, plugin_secrets
 from dativo_ingest.exceptions import DativoError, PluginError, SandboxError
+from dativo_ingest.functions.handling import RESULT
+from dativo_ingest.functions.pieces import IDLE_SECONDS
 from dativo_ingest.worker.errors import error_from_json
 
 if TYPE_CHECKING:
@@ -27,14 +30,21 @@ if TYPE_CHECKING:
 
 END_SECONDS = 1.5
 """How long a function that is cancelled is waited for; it looks for it once a second."""
+MOST_RESULT_BYTES = 64 * 1024 * 1024
+"""An answer that is larger is none."""
+T = TypeVar("T")
 _PLUGIN_LOG = logging.getLogger("dativo_ingest.plugin")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How rows travel: the size of a piece, how many wait unread, what comes with the reply, seconds of a verb."""
+    """How rows travel: the size of a piece, how many wait unread, what comes with the reply, seconds of a verb.
+
+    ``idle_seconds`` is how long a function waits for this host before it takes it for dead.
+    """
 
     seconds: float = 900.0
+    idle_seconds: float = IDLE_SECONDS
     inline_bytes: int = 4 * 1024 * 1024
     piece_bytes: int = 16 * 1024 * 1024
     ahead: int = 2
@@ -47,7 +57,9 @@ class Deployed:
     Attributes:
         plugin: With its path as it is in the package.
         config: As `dativo_ingest.opening` describes it; it travels in the request or the staging folder only.
+        run: Which run it was opened for, and which try of it.
         usage: What the calls took, in the order in which they ended.
+        repeatable: As `protocols.Repeatable` has it; None as long as no call told.
     """
 
     functions: Functions
@@ -56,9 +68,9 @@ class Deployed:
     plugin: PluginRef
     config: Mapping[str, Any] = field(repr=False)
     settings: Settings = field(default_factory=Settings)
-    run: str = ""
-    attempt: int = 1
+    run: Run = field(default_factory=current_run)
     usage: list[Usage] = field(default_factory=list)
+    repeatable: bool | None = None
 
     def __post_init__(self) -> None:
         """Know what must not be seen."""
@@ -87,10 +99,12 @@ class Deployed:
             self.calls.discard(call)
             call.end()
 
-    def ask(self, verb: str, **arguments: Any) -> Any:
-        """Ask one question and wait for its answer."""
+    def ask(self, verb: str, take: Callable[[Any], T], **arguments: Any) -> T:
+        """Ask one question, wait for its answer, and take it apart."""
         with self.call(verb, "", arguments) as call:
-            return call.reply()["result"]
+            reply = call.reply()
+            with call.about.understood():
+                return take(reply["result"])
 
     def cancel(self) -> None:
         """End whatever runs, soon, and begin nothing more; any thread may."""
@@ -113,7 +127,7 @@ class Call:
             verb=verb,
             stream=deployed.stream,
             unit=unit,
-            attempt=deployed.attempt,
+            run=deployed.run,
         )
 
     def begin(self, arguments: Mapping[str, Any]) -> None:
@@ -147,8 +161,9 @@ class Call:
             raise self.about.told(error) from error.__cause__
         if "error" in reply:
             raise self.about.told(error_from_json(reply["error"]))
+        self.deployed.repeatable = reply.get("repeatable") is True
         if "aside" in reply:
-            reply["result"] = self._fetched(reply.pop("aside"))
+            reply["result"] = self._aside()
         return reply
 
     def end(self) -> None:
@@ -172,12 +187,14 @@ class Call:
                 usage.append(lost)
             self.future.set_exception(error)
 
-    def _fetched(self, name: str) -> Any:
-        stored = self.folder.get(name)
+    def _aside(self) -> Any:
+        """Fetch a large answer. Its name is ours: a function may not choose what the host reads."""
+        stored = self.folder.get(RESULT, MOST_RESULT_BYTES)
         if stored is None:
             where = f"{self.about.plugin}, {self.verb} of stream {self.about.stream!r}"
             raise SandboxError(f"the answer of a function is not in the staging folder ({where})", "FUNCTION_ROWS_LOST")
-        return json.loads(stored)
+        with self.about.understood():
+            return json.loads(stored)
 
     def _payload(self, arguments: Mapping[str, Any]) -> bytes:
         functions, whole = self.deployed.functions, self._request(arguments, self.deployed.config)
@@ -196,6 +213,7 @@ class Call:
             "piece_bytes": settings.piece_bytes,
             "ahead": settings.ahead,
             "seconds": min(settings.seconds, us.functions.limits.seconds),
+            "idle_seconds": settings.idle_seconds,
         }
         request = {
             "dativo": 1,
@@ -208,7 +226,7 @@ class Call:
             "staging": {"url": self.folder.url, "options": us.staging.options},
             "limits": limits,
             "log_level": _PLUGIN_LOG.getEffectiveLevel(),
-            "tags": {"run": us.run, "stream": us.stream, "unit": self.unit, "attempt": us.attempt},
+            "tags": {"run": us.run.id, "stream": us.stream, "unit": self.unit, "attempt": us.run.attempt},
         }
         return json.dumps(request).encode()
 

@@ -60,7 +60,7 @@ def dependencies(requirements: Sequence[str], system: System, prefix: str = "") 
         _install(requirements, system, Path(folder))
         found = pack({prefix + name: path.read_bytes() for name, path in _wanted(Path(folder))})
     _keep(kept, found.data)
-    return found
+    return _read(kept)
 
 
 def _install(requirements: Sequence[str], system: System, folder: Path) -> None:
@@ -105,7 +105,8 @@ def _read(path: Path) -> Package:
 
     data = path.read_bytes()
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return Package(data, sum(entry.file_size for entry in archive.infolist()))
+        unzipped = sum(entry.file_size for entry in archive.infolist())
+    return Package(lambda: data, hashlib.sha256(data).hexdigest(), unzipped)
 
 
 def _keep(path: Path, data: bytes) -> None:

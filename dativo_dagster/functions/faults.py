@@ -41,6 +41,12 @@ def crashed(function: str, why: str, *, retryable: bool = True, **details: Any) 
     return SandboxError(message, "FUNCTION_CRASHED", {"function": function, **details}, retryable=retryable)
 
 
+def refused(function: str, why: str, **details: Any) -> SandboxError:
+    """The cloud did not start it, for another reason than those that have an error of their own."""
+    message = f"function {function} was not started ({why})"
+    return SandboxError(message, "FUNCTION_REFUSED", {"function": function, **details})
+
+
 def out_of_memory(function: str, memory_mb: int, **details: Any) -> SandboxError:
     """It would need as much the next time."""
     message = f"function {function} used more than memory_mb = {memory_mb}; raise it, or make smaller batches"

@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -33,19 +33,34 @@ _EXECUTABLE = frozenset({"bootstrap"})
 
 @dataclass(frozen=True)
 class Package:
-    """A zip archive; ``unzipped`` is how many bytes it takes on a disk."""
+    """A zip archive that is made when it is asked for: what is deployed already needs none.
 
-    data: bytes
+    Attributes:
+        make: Gives its bytes.
+        hash: Names the content, in hexadecimal.
+        unzipped: How many bytes it takes on a disk.
+    """
+
+    make: Callable[[], bytes] = field(repr=False)
+    hash: str
     unzipped: int
 
     @cached_property
-    def hash(self) -> str:
-        """Name the content: SHA-256 in hexadecimal."""
-        return hashlib.sha256(self.data).hexdigest()
+    def data(self) -> bytes:
+        """The archive."""
+        return self.make()
 
 
 def pack(files: Mapping[str, bytes]) -> Package:
     """Pack files by their names in the archive. The same files give the same bytes."""
+    named = hashlib.sha256()
+    for name in sorted(files):
+        named.update(f"{name}\0{len(files[name])}\0".encode())
+        named.update(files[name])
+    return Package(lambda: _archive(files), named.hexdigest(), sum(map(len, files.values())))
+
+
+def _archive(files: Mapping[str, bytes]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for name in sorted(files):
@@ -54,7 +69,7 @@ def pack(files: Mapping[str, bytes]) -> Package:
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = (0o100755 if name in _EXECUTABLE else 0o100644) << 16
             archive.writestr(entry, files[name])
-    return Package(out.getvalue(), sum(map(len, files.values())))
+    return out.getvalue()
 
 
 def plugin_package(plugin: PluginRef, entry: Mapping[str, bytes]) -> Package:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.functions import faults
+from dativo_ingest.exceptions import PluginError
 from dativo_ingest.model import Usage
 from dativo_ingest.worker.logs import log_here
 
 if TYPE_CHECKING:
     from dativo_dagster.functions.cloud import Answer, Functions
+    from dativo_dagster.owner import Run
     from dativo_dagster.telemetry import Redactor
     from dativo_ingest.exceptions import DativoError
 
 _RAN = frozenset({"FUNCTION_CRASHED", "FUNCTION_TIMEOUT", "PLUGIN_OUT_OF_MEMORY"})
 """Codes of errors after which the function ran for a while; others are told before it is started."""
+_STRANGE = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError)
+"""What taking apart raises that has not the shape that it should have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +35,7 @@ class About:
     verb: str
     stream: str
     unit: str
-    attempt: int
+    run: Run
 
     def parse(self, answer: Answer) -> dict[str, Any]:
         """Give the reply, once its records are logged.
@@ -40,19 +45,34 @@ class About:
         """
         try:
             reply: dict[str, Any] = json.loads(answer.payload)
-            records = reply["logs"] if reply["dativo"] == 1 else reply["version"]
-        except (ValueError, TypeError, KeyError) as error:
+            if reply["dativo"] != 1:
+                raise ValueError
+            records = [_record(line) for line in reply["logs"]]
+        except _STRANGE as error:
             raise faults.crashed(answer.function, "what it said is no reply", log=answer.log[-2000:]) from error
         for record in records:
             hidden = {**record, "message": self.redactor.text(record["message"])}
-            log_here(hidden, **self._where(), attempt=self.attempt)
+            log_here(hidden, **self._where(), run=self.run.id, attempt=self.run.attempt)
         return reply
+
+    @contextmanager
+    def understood(self) -> Iterator[None]:
+        """Take an answer apart.
+
+        Raises:
+            PluginError: ``PLUGIN_BAD_RESULT``, it has not the shape of an answer to the verb.
+        """
+        try:
+            yield
+        except _STRANGE as error:
+            message = f"plugin {self.plugin}: a function answered the {self.verb} with what is no answer to it"
+            raise PluginError(message, "PLUGIN_BAD_RESULT", {**self._where(), "why": repr(error)[:300]}) from error
 
     def used(self, answer: Answer, reply: Mapping[str, Any]) -> Usage:
         """Give what an invocation took that ended by itself."""
         peak = reply.get("peak_mb") if answer.peak_mb is None else answer.peak_mb
         started = reply.get("started") if answer.started is None else answer.started
-        return self._usage(answer.seconds, peak, started=bool(started))
+        return self._usage(answer.seconds, peak if isinstance(peak, int) else None, started=started is True)
 
     def lost(self, error: DativoError, seconds: float) -> Usage | None:
         """Give what an invocation took that ended without a reply, as the host saw it; None where none was started."""
@@ -71,7 +91,7 @@ class About:
             place=self.functions.place,
             verb=self.verb,
             unit=self.unit,
-            attempt=self.attempt,
+            attempt=self.run.attempt,
             function=self.functions.function,
             seconds=round(seconds, 3),
             memory_mb=memory,
@@ -83,3 +103,7 @@ class About:
     def _where(self) -> dict[str, str]:
         known = {"plugin": self.plugin, "verb": self.verb, "stream": self.stream, "unit": self.unit}
         return {key: value for key, value in {**known, "place": self.functions.place}.items() if value}
+
+
+def _record(line: Any) -> dict[str, Any]:
+    return {"level": int(line["level"]), "logger": str(line["logger"]), "message": str(line["message"])}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.owner import host_label, is_gone
 from dativo_dagster.storage import Storage
+from dativo_ingest.exceptions import PluginError
 from dativo_ingest.model import Leftover
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 KIND = "staged"
 OWNER = "owner.json"
+LARGEST_BYTES = 512 * 1024 * 1024
+"""Of an object that this host reads at once. A piece is as large as `piece_bytes` and one batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +28,7 @@ class Staging:
     """Where rows wait between a function and its host.
 
     Attributes:
-        url: ``s3://bucket/folder`` or ``gs://bucket/folder``.
+        url: ``s3://bucket/folder``, ``gs://bucket/folder``, or ``file:///folder`` that the function sees, too.
         connection: How the host reaches it: as the `connection` of a job.
         options: How the function does: as `dativo_ingest.functions.store` describes it.
     """
@@ -66,9 +69,16 @@ class Folder:
         """Write an object."""
         self.store.write(self.url + name, data)
 
-    def get(self, name: str) -> bytes | None:
-        """Read an object at once; None when there is none."""
+    def get(self, name: str, most: int = LARGEST_BYTES) -> bytes | None:
+        """Read an object at once; None when there is none.
+
+        Raises:
+            PluginError: ``PLUGIN_BAD_RESULT``, it is larger than ``most`` bytes.
+        """
         found = self.store.find(self.url + name)
+        if found is not None and found.size > most:
+            message = f"{self.url}{name}: a function put {found.size:,} bytes there, and {most:,} are taken at most"
+            raise PluginError(message, "PLUGIN_BAD_RESULT")
         return None if found is None else self.store.read_range(self.url + name, 0, found.size)
 
     def has(self, name: str) -> bool:
@@ -91,7 +101,7 @@ class Folder:
 def _leftover(store: Storage, url: str, files: Sequence[FileInfo], older_than: datetime) -> Leftover | None:
     last = max(file.modified for file in files)
     owned = any(file.path == url + OWNER for file in files)
-    said = json.loads(store.read(url + OWNER)) if owned else {}
+    said = _said(store.read(url + OWNER)) if owned else {}
     gone = is_gone(str(said.get("host", "")))
     if gone is False or (gone is None and last >= older_than):
         return None
@@ -103,3 +113,12 @@ def _leftover(store: Storage, url: str, files: Sequence[FileInfo], older_than: d
         why="its host is gone" if gone else "it is old, and its host is of another machine",
         bytes=sum(file.size for file in files),
     )
+
+
+def _said(stored: bytes) -> Mapping[str, Any]:
+    """Read what says whose a folder is; the function may write there, too."""
+    try:
+        said = json.loads(stored)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}

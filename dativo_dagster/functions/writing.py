@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from dativo_ingest.model import Usage
 
 POLL_SECONDS = 0.15
+OUT = "out/"
+"""Where in the staging folder a function puts the files that are brought home."""
 
 
 class FunctionWriter:
@@ -36,7 +39,7 @@ class FunctionWriter:
         self.connection: Mapping[str, Any] = deployed.config["target"].get("connection") or {}
         if not deployed.config.get("commits"):
             deployed.config = _without_stores(deployed.config)
-        self.commits = bool(deployed.ask("spec")["commits"])
+        self.commits: bool = deployed.ask("spec", lambda said: bool(said["commits"]))
         if self.commits:
             _must_be_bucket(str(deployed.config.get("output_base", "")), str(deployed.plugin))
 
@@ -47,24 +50,27 @@ class FunctionWriter:
 
     def check(self) -> CheckResult:
         """Try to reach the target."""
-        return CheckResult.from_json(self.deployed.ask("check"))
+        return self.deployed.ask("check", CheckResult.from_json)
 
     def write(self, batches: Iterable[Any], base: str, name: str) -> list[DataFile]:
         """Write the batches; they are taken from ``batches`` as the plugin takes them."""
         with self.deployed.call("write", name, {"base": base, "name": name}) as call:
             _send(call, batches)
-            files = [DataFile.from_json(file) for file in call.reply()["result"]]
+            reply = call.reply()
+            with call.about.understood():
+                files = [DataFile.from_json(file) for file in reply["result"]]
+                if not self.commits:
+                    _must_be_ours(files, name)
             return files if self.commits else self._bring(call, files, base)
 
     def commit(self, token: str, files: Sequence[DataFile]) -> Mapping[str, Any]:
         """Make the files visible."""
-        value: Mapping[str, Any] = self.deployed.ask("commit", token=token, files=[f.to_json() for f in files])
-        return value
+        return self.deployed.ask("commit", dict, token=token, files=[file.to_json() for file in files])
 
     def abort(self, files: Sequence[DataFile]) -> None:
         """Remove what `write` left; what was brought home is removed here."""
         if self.commits:
-            self.deployed.ask("abort", files=[file.to_json() for file in files])
+            self.deployed.ask("abort", lambda _: None, files=[file.to_json() for file in files])
             return
         for file in files:
             Storage.open(file.path, self.connection).delete(file.path)
@@ -78,13 +84,28 @@ class FunctionWriter:
         brought: list[DataFile] = []
         try:
             for file in files:
-                path = base + file.path.removeprefix("out/")
+                path = base + file.path.removeprefix(OUT)
                 brought.append(dataclasses.replace(file, path=path))
                 _copy(call, file, Storage.open(base, self.connection), path)
         except BaseException:
             self.abort(brought)
             raise
         return brought
+
+
+def _must_be_ours(files: Sequence[DataFile], name: str) -> None:
+    """Let a function name nothing but files of this call, so that it can neither read nor replace anything else.
+
+    Raises:
+        ValueError: A file lies elsewhere, or is not named as `write` was told.
+    """
+    for file in files:
+        path = PurePosixPath(file.path.removeprefix(OUT))
+        plain = str(path) == file.path.removeprefix(OUT) and file.path.isprintable() and "\\" not in file.path
+        if not plain or not file.path.startswith(OUT) or path.is_absolute() or ".." in path.parts:
+            raise ValueError(file.path)
+        if not path.name.startswith(name):
+            raise ValueError(file.path)
 
 
 def _without_stores(config: Mapping[str, Any]) -> dict[str, Any]:

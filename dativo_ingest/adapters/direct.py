@@ -38,11 +38,18 @@ class _Guarded:
 
 
 class GuardedReader(_Guarded):
-    """A reader, called by as many threads as there are units."""
+    """A reader, called by as many threads as there are units.
+
+    Attributes:
+        repeatable: As `protocols.Repeatable` has it.
+        rest: As `protocols.Resumable` has it; None where the plugin has no such method.
+    """
 
     def __init__(self, ref: PluginRef, plugin: type[Any], source: SourceConfig) -> None:
         super().__init__(ref, plugin, source)
         self.repeatable = getattr(self.plugin, "repeatable", False) is True
+        self.rest = self._rest if callable(getattr(self.plugin, "rest", None)) else None
+        self._between: set[str] = set()
 
     def discover(self) -> Sequence[Stream]:
         """Ask the plugin."""
@@ -61,7 +68,26 @@ class GuardedReader(_Guarded):
 
         with guarded(self.ref, f"read of stream {stream.name!r}"):
             for item in self.plugin.read(stream, unit):
-                yield from arrow_batches(item)
+                batches = arrow_batches(item)
+                yield from batches if self.rest is None else self._whole(batches, unit)
+
+    def _whole(self, batches: Iterator[Any], unit: Unit) -> Iterator[Any]:
+        """Yield the batches of one thing that the plugin gave, and know which is its last."""
+        self._between.discard(unit.id)
+        ahead = next(batches, None)
+        while ahead is not None:
+            batch, ahead = ahead, next(batches, None)
+            if ahead is None:
+                self._between.add(unit.id)
+            yield batch
+
+    def _rest(self, unit: Unit) -> Unit | None:
+        """Ask the plugin, but not in the middle of what it gave: it does not know how far that was taken."""
+        if unit.id not in self._between:
+            return None
+        with guarded(self.ref, "rest"):
+            rest: Unit | None = self.plugin.rest(unit)
+            return rest
 
     def position(self, unit: Unit) -> int:
         """Ask the plugin."""

@@ -11,7 +11,7 @@ One invocation is one verb. The request is JSON::
     arguments  those of the worker's verb: {stream, unit} of read, {base, name} of write, {token, files} of commit, ...
     staging    {url, options}: a folder of a bucket for this invocation alone, and how to reach it; credentials are the
                function's own unless the options have some
-    limits     {inline_bytes, piece_bytes, ahead, seconds}
+    limits     {inline_bytes, piece_bytes, ahead, seconds, idle_seconds}; the last is how long it waits for the host
     log_level  of Python's logging
     tags       {run, stream, unit, attempt}; each record of the log has them
 
@@ -19,9 +19,12 @@ and so is the reply::
 
     dativo     1
     result     the verb's answer, or `error`: as `worker.errors.error_to_json` gives it
-    aside      instead of a result that is large: the object of the staging that has it, as JSON
+    aside      instead of a result that is large: "result.json", the object of the staging that has it
+    repeatable whether the plugin promises what `protocols.Repeatable` says; missing where it does not
     rows       of read: {"inline": [base64 of a piece, ...]} or {"pieces": [{key, rows, bytes, position}, ...]}
     reached    of read: `model.Cursor` as JSON, or null; missing where the plugin did not say
+    rest       of read: the unit that is left, `model.Unit` as JSON, where the plugin stopped before the function's time
+               was over (`protocols.Resumable`); else null or missing
     logs       [{level, logger, message, tags}, ...]; what the plugin printed has the logger "printed"
     peak_mb    the most memory that was used; seconds: how long it took; started: whether this was a fresh instance
 
@@ -37,7 +40,7 @@ Below the staging folder lie::
     result.json             the result, where it is large
     out/NAME                files of a writer that does not commit by itself; their paths in the result are "out/NAME"
 
-A function that was cancelled, or ran out of time, removes the pieces that it wrote.
+A function that was cancelled, ran out of time, or waited too long for its host, removes the pieces that it wrote.
 """
 
 from __future__ import annotations

@@ -68,6 +68,11 @@ class Child:
         """Give an error of the plugin's as it is; the host knows what to add."""
         return error
 
+    def enough(self) -> None:
+        """Ask a read to stop after its next batch, if its plugin can say what is left then; any thread may."""
+        with contextlib.suppress(OSError):
+            self.session.channel.send({"op": "enough"})
+
     def cancel(self) -> None:
         """Ask the verb to end, and end the process if it does not; any thread may."""
         with contextlib.suppress(OSError):

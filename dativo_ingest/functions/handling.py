@@ -6,10 +6,9 @@ import json
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from dativo_ingest.exceptions import PluginError, PluginVersionError
 from dativo_ingest.functions.child import Child, talking
@@ -22,6 +21,7 @@ from dativo_ingest.worker.errors import error_to_json
 
 if TYPE_CHECKING:
     from dativo_ingest.worker.client import Session
+    from dativo_ingest.worker.wire import Frame
 
 PROTOCOL = 1
 RESULT = "result.json"
@@ -49,7 +49,7 @@ def handle(
         with tempfile.TemporaryDirectory(prefix="dativo-", ignore_cleanup_errors=True) as private:
             _Invocation(request, plugin, Path(private), reply).run(remaining)
     except BaseException as error:  # noqa: BLE001 - the host raises it again
-        reply["error"] = error_to_json(error, str(request.get("plugin", {}).get("name")))
+        reply["error"] = error_to_json(error, str((request.get("plugin") or {}).get("name")))
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     seconds = round(time.monotonic() - began, 3)
     return {**reply, "peak_mb": reply["peak_mb"] + own, "seconds": seconds, "started": started}
@@ -75,7 +75,7 @@ class _Invocation:
         """Open the plugin, ask for the verb, and put the answer into the reply."""
         config = self._config()
         child = Child(self.private, self.request.get("tags") or {})
-        self.watch = Watch(self.folder, remaining, child.cancel)
+        self.watch = Watch(self.folder, remaining, child.cancel, child.enough)
         try:
             self.watch.start()
             with talking(child) as session:
@@ -106,31 +106,28 @@ class _Invocation:
         if verb == "spec":
             self.reply["result"] = dict(said)
         elif verb == "read":
-            self._read(session)
+            self._read(session, resumes=said.get("resumes", False))
         elif verb == "write":
             self._write(session, commits=said["commits"])
         else:
             self.reply["result"] = session.call(self._doing(), **self.arguments)
         self._fit()
         self.watch.check()
+        self.reply["repeatable"] = said.get("repeatable", False)
 
-    def _read(self, session: Session) -> None:
-        from dativo_ingest.worker.batches import from_payload
-
-        outgoing = Outgoing(self.folder, self.watch, self.request["limits"])
+    def _read(self, session: Session, *, resumes: bool) -> None:
+        outgoing = Outgoing(self.folder, self.watch, self.request["limits"], resumes=resumes)
         window = self.arguments.get("window") or Window(units=(self._unit(),), fingerprint="").to_json()
         asked = {"stream": self.arguments["stream"], "unit": self.arguments["unit"]}
         try:
-            for frame in session.read(self._doing(), **asked):
-                rows = from_payload(frame.payload).num_rows
-                outgoing.add(bytes(frame.payload), rows, frame.header["position"])
+            rest = _send(session.read(self._doing(), **asked), outgoing)
             self.watch.check()
             rows_sent = outgoing.finish()
             self.reply["reached"] = session.call(Doing(verb="reached"), window=window)
         except BaseException:
             outgoing.remove()
             raise
-        self.reply.update(result=None, rows=rows_sent)
+        self.reply.update(result=None, rows=rows_sent, rest=rest)
 
     def _fit(self) -> None:
         """Put a result that is larger than a reply should be into the staging folder."""
@@ -143,13 +140,13 @@ class _Invocation:
         out = self.private / "out"
         out.mkdir()
         base = self.arguments["base"] if commits else f"file://{out}/"
-        batches = incoming(self.folder, self.watch)
+        batches = incoming(self.folder, self.watch, self.request["limits"])
         files = session.write(self._doing(), batches, base=base, name=self.arguments["name"])
         self.reply["result"] = files if commits else [self._carry(file, out) for file in files]
 
     def _carry(self, file: Mapping[str, Any], out: Path) -> dict[str, Any]:
         """Put a file that the plugin wrote where the host fetches it."""
-        local = Path(unquote(urlsplit(file["path"]).path) if "://" in file["path"] else file["path"])
+        local = Path(file["path"].removeprefix("file://"))
         if not local.is_relative_to(out) or not local.is_file():
             message = f"plugin {self.plugin}: it says that it wrote {file['path']}, which is no file below its base"
             raise PluginError(message, "PLUGIN_BAD_RESULT")
@@ -163,3 +160,15 @@ class _Invocation:
     def _doing(self) -> Doing:
         tags = self.request.get("tags") or {}
         return Doing(verb=self.request["verb"], stream=str(tags.get("stream", "")), unit=str(tags.get("unit", "")))
+
+
+def _send(frames: Generator[Frame, None, Any], outgoing: Outgoing) -> Any:
+    """Send the batches of a read on; gives the unit that is left where it stopped early."""
+    from dativo_ingest.worker.batches import from_payload
+
+    while True:
+        try:
+            frame = next(frames)
+        except StopIteration as end:
+            return end.value
+        outgoing.add(bytes(frame.payload), from_payload(frame.payload).num_rows, frame.header["position"])

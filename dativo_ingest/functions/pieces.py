@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from dativo_ingest.exceptions import PluginError
+from dativo_ingest.exceptions import PluginError, TransientError
 
 if TYPE_CHECKING:
     from dativo_ingest.functions.store import Folder
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 1.0
 """How long a batch waits for others to share its object."""
 POLL_SECONDS = 0.1
+IDLE_SECONDS = 300.0
+"""How long a side waits for the other where the request does not say."""
 
 
 def piece_name(number: int) -> str:
@@ -33,11 +35,42 @@ def batches_of(piece: Any) -> Iterator[Any]:
         yield from pa.ipc.open_stream(source)
 
 
-class Outgoing:
-    """Collects batches into pieces and writes them, as the host reads them."""
+class Patience:
+    """Counts how long this side waits for the other: a host that was killed tells nobody."""
 
-    def __init__(self, folder: Folder, watch: Watch, limits: Mapping[str, Any]) -> None:
-        self._folder, self._watch, self._limits = folder, watch, limits
+    def __init__(self, watch: Watch, limits: Mapping[str, Any]) -> None:
+        self._watch, self._most = watch, float(limits.get("idle_seconds", IDLE_SECONDS))
+        self._since: float | None = None
+
+    def wait(self) -> None:
+        """Wait a moment more.
+
+        Raises:
+            TransientError: ``FUNCTION_IDLE``, the host has not moved for as long as it may.
+        """
+        self._since = self._since or time.monotonic()
+        if time.monotonic() - self._since > self._most:
+            message = (
+                f"the host took or sent no rows for idle_seconds = {self._most:g}: it is gone, or the other end of the "
+                "job is slower than that; raise idle_seconds of the place then"
+            )
+            raise TransientError(message, "FUNCTION_IDLE")
+        self._watch.pause(POLL_SECONDS)
+
+    def over(self) -> None:
+        """Begin anew: the host moved."""
+        self._since = None
+
+
+class Outgoing:
+    """Collects batches into pieces and writes them, as the host reads them.
+
+    Args:
+        resumes: Whether the read can stop early; what it has then need not wait for the host.
+    """
+
+    def __init__(self, folder: Folder, watch: Watch, limits: Mapping[str, Any], *, resumes: bool = False) -> None:
+        self._folder, self._watch, self._limits, self._resumes = folder, watch, limits, resumes
         self._parts: list[bytes] = []
         self._facts = {"rows": 0, "bytes": 0, "position": 0}
         self._since = 0.0
@@ -67,27 +100,29 @@ class Outgoing:
 
     def _flush(self) -> None:
         number = len(self.pieces) + 1
-        unread = number - self._limits["ahead"]
-        while unread > 0 and self._folder.has(piece_name(unread)):
-            self._watch.pause(POLL_SECONDS)
+        unread, patience = number - self._limits["ahead"], Patience(self._watch, self._limits)
+        while unread > 0 and not (self._resumes and self._watch.late) and self._folder.has(piece_name(unread)):
+            patience.wait()
         self._watch.check()
         self.pieces.append({"key": piece_name(number), **self._facts})
         self._folder.put(piece_name(number), b"".join(self._parts))
         self._parts, self._facts = [], {"rows": 0, "bytes": 0, "position": 0}
 
 
-def incoming(folder: Folder, watch: Watch) -> Iterator[Any]:
+def incoming(folder: Folder, watch: Watch, limits: Mapping[str, Any]) -> Iterator[Any]:
     """Yield the record batches that the host sends, and delete their pieces."""
-    number, end = 1, None
+    number, end, patience = 1, None, Patience(watch, limits)
     while end is None or number <= end:
         piece = folder.get(f"in/{piece_name(number)}")
         if piece is not None:
             yield from batches_of(piece)
             folder.delete([f"in/{piece_name(number)}"])
             number += 1
+            patience.over()
         elif end is not None:
             raise PluginError(f"piece {number} of {end} that the host sent is not there", "FUNCTION_ROWS_LOST")
         else:
             said = folder.get("in/end.json")
             end = json.loads(bytes(said))["pieces"] if said is not None else None
-            watch.pause(0 if end is not None else POLL_SECONDS)
+            if end is None:
+                patience.wait()

@@ -5,14 +5,15 @@ None of it goes to the cloud's own log: a function does not know what is secret,
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections import deque
 from collections.abc import Mapping
 from typing import IO, Any
 
-ROOM = 256 * 1024
-"""Characters of records that a reply has room for."""
+ROOM = 512 * 1024
+"""Bytes of records, as JSON, that a reply has room for."""
 LONGEST_LINE = 4096
 LAST_LINES = 20
 PRINTED = "printed"
@@ -37,9 +38,9 @@ class Records:
         with self._lock:
             if self._room <= 0:
                 return
-            self._room -= len(message) + 1
-            text = message if self._room > 0 else _FULL
-            self.kept.append({"level": level, "logger": logger, "message": text, "tags": self._tags})
+            record = {"level": level, "logger": logger, "message": message, "tags": self._tags}
+            self._room -= len(json.dumps(record))
+            self.kept.append(record if self._room > 0 else {**record, "message": _FULL})
 
 
 class Printed(threading.Thread):

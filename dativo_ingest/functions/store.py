@@ -20,7 +20,8 @@ class Folder:
     """One folder of a bucket; ``name`` is always what comes behind its URL.
 
     Args:
-        url: ``s3://bucket/folder/`` or ``gs://bucket/folder/``.
+        url: ``s3://bucket/folder/``, ``gs://bucket/folder/``, or ``file:///folder/`` of a file system that the host and
+            the function both mount.
         options: Of S3 ``endpoint``, ``region`` and keys; of Google ``endpoint``, ``credentials_path``, ``anonymous``.
             Without credentials in them those of the function's role are used.
     """
@@ -73,8 +74,12 @@ class Folder:
 
 def _open(url: str, options: Mapping[str, Any]) -> Any:
     scheme, bucket = urlsplit(url).scheme, urlsplit(url).netloc
+    if scheme == "file":
+        from obstore.store import LocalStore
+
+        return LocalStore("/")
     if scheme not in {"s3", "gs"}:
-        raise ConfigurationError(f"{url}: a staging folder is s3:// or gs://", "UNKNOWN_STORAGE")
+        raise ConfigurationError(f"{url}: a staging folder is s3://, gs:// or file://", "UNKNOWN_STORAGE")
     return _s3(bucket, options) if scheme == "s3" else _gcs(bucket, options)
 
 

@@ -1,4 +1,7 @@
-"""Tells a verb that it has to end: the host wants it to, the host is gone, or the time runs out."""
+"""Tells a verb that it has to end: the host wants it to, the host is gone, or the time runs out.
+
+A reader is told a while before its time is over, so that it can stop between two batches.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +20,38 @@ MARGIN_SECONDS = 5.0
 """What is kept of an invocation's time for clearing up and answering; a fifth of a short one."""
 
 
-class Watch(threading.Thread):
-    """Looks once a second, and calls ``end`` once when it is over."""
+ENOUGH_SECONDS = 30.0
+"""How long before the end of its time a read should stop between two batches; half of a short one."""
 
-    def __init__(self, folder: Folder, remaining: Callable[[], float], end: Callable[[], None]) -> None:
+
+class Watch(threading.Thread):
+    """Looks once a second; calls ``enough`` once when a read should come to an end, and ``end`` once when it is over.
+
+    Attributes:
+        late: Whether ``enough`` was called.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        remaining: Callable[[], float],
+        end: Callable[[], None],
+        enough: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(name="dativo-watch", daemon=True)
-        self._folder, self._remaining, self._end = folder, remaining, end
-        self._margin = min(MARGIN_SECONDS, remaining() / 5)
+        self._folder, self._remaining, self._end, self._enough = folder, remaining, end, enough
+        seconds = remaining()
+        self._margin, self._early = min(MARGIN_SECONDS, seconds / 5), min(ENOUGH_SECONDS, seconds / 2)
         self._done = threading.Event()
         self._why: DativoError | None = None
+        self.late = False
 
     def run(self) -> None:
         """Look until it is over."""
         while not self._done.wait(max(0.0, min(LOOK_SECONDS, self._left()))):
+            if not self.late and self._remaining() <= self._early:
+                self.late = True
+                self._enough()
             self._why = self._look()
             if self._why is not None:
                 self._end()
@@ -56,10 +78,10 @@ class Watch(threading.Thread):
     def _look(self) -> DativoError | None:
         if self._left() <= 0:
             message = (
-                "the function's time ran out before the verb was done; cut the stream into smaller units, or raise "
-                "timeout_seconds where the cloud allows more"
+                "the function's time ran out before the verb was done, and the same would take as long again; cut the "
+                "stream into smaller units, or raise timeout_seconds where the cloud allows more"
             )
-            return TransientError(message, "FUNCTION_TIMEOUT")
+            return TransientError(message, "FUNCTION_TIMEOUT", retryable=False)
         with contextlib.suppress(DativoError):  # a store that is away for a moment is asked again in a second
             if self._folder.has("cancel") or not self._folder.has("owner.json"):
                 return PluginError("the host wanted the verb to end", "CANCELLED")

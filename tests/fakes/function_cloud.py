@@ -1,7 +1,8 @@
-"""A cloud with one function: each invocation is a process of its own that runs `dativo_ingest.functions`."""
+"""Clouds with one function, which runs `dativo_ingest.functions`: in this process, or in one for each invocation."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from dativo_dagster.functions import faults
 from dativo_dagster.functions.cloud import Answer, Limits
 from dativo_dagster.functions.prices import lambda_price
+from dativo_ingest.functions import handle
 
 _RUN = """
 import json, sys, time
@@ -23,8 +25,8 @@ Path(sys.argv[1], "reply").write_text(json.dumps(reply))
 """
 
 
-class ProcessCloud:
-    """Implements `cloud.Functions`."""
+class Cloud:
+    """Implements `cloud.Functions`; the instance is a thread of this process, and the plugin a child of it."""
 
     place, function = "test_cloud", "dativo-test"
     price = lambda_price("us-east-1", "x86_64")
@@ -32,20 +34,34 @@ class ProcessCloud:
     def __init__(self, package: Path, *, request_bytes: int = 6_000_000, seconds: float = 60) -> None:
         self.package = package
         self.limits = Limits(request_bytes=request_bytes, reply_bytes=6_000_000, seconds=seconds, memory_mb=512)
-        self.processes: list[subprocess.Popen[bytes]] = []
         self.requests: list[bytes] = []
 
     def invoke(self, payload: bytes, seconds: float) -> Answer:
         self.requests.append(payload)
         began = time.monotonic()
+        reply = self.run(payload, min(seconds, self.limits.seconds))
+        return Answer(payload=reply, function=self.function, seconds=time.monotonic() - began)
+
+    def run(self, payload: bytes, seconds: float) -> bytes:
+        end = time.monotonic() + seconds
+        reply = handle(json.loads(payload), remaining=lambda: end - time.monotonic(), package=self.package)
+        return json.dumps(reply).encode()
+
+
+class ProcessCloud(Cloud):
+    """Its instances are processes, which can be killed and which outlive this one."""
+
+    def __init__(self, package: Path, **limits: float) -> None:
+        super().__init__(package, **limits)
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def run(self, payload: bytes, seconds: float) -> bytes:
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "request").write_bytes(payload)
-            left = str(min(seconds, self.limits.seconds))
-            command = [sys.executable, "-c", _RUN, folder, left, str(self.package)]
+            command = [sys.executable, "-c", _RUN, folder, str(seconds), str(self.package)]
             root = str(Path(__file__).parents[2])
-            process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": root})
+            process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": root}, start_new_session=True)
             self.processes.append(process)
             if process.wait():
                 raise faults.crashed(self.function, f"status {process.returncode}")
-            reply = Path(folder, "reply").read_bytes()
-        return Answer(payload=reply, function=self.function, seconds=time.monotonic() - began)
+            return Path(folder, "reply").read_bytes()

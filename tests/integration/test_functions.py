@@ -1,9 +1,11 @@
-"""A plugin in a function behaves as if it were here: rows travel through real buckets, instances are processes."""
+"""A plugin in a function behaves as if it were here. Rows travel through real buckets where a bucket could matter."""
 
 from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -19,8 +21,8 @@ from dativo_dagster.functions.writing import FunctionWriter
 from dativo_dagster.owner import host_label, is_gone
 from dativo_dagster.storage import Storage
 from dativo_ingest.exceptions import ConfigurationError, DativoError, RateLimitError, SandboxError, TransientError
-from dativo_ingest.model import Cursor, PluginRef, Stream, Unit
-from tests.fakes.function_cloud import ProcessCloud
+from dativo_ingest.model import Cursor, PluginRef, Stream, Unit, Window
+from tests.fakes.function_cloud import Cloud, ProcessCloud
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("functions")]
 
@@ -62,10 +64,9 @@ def staging(request, s3_prefix):
 
 
 @pytest.fixture
-def on_s3(s3, s3_prefix):
-    """A staging folder on S3."""
-    options = {key: value for key, value in s3.connection.items() if key != "bucket"}
-    return Staging(url=f"s3://{s3.bucket}/{s3_prefix}", connection={"s3": s3.connection}, options=options)
+def near(tmp_path):
+    """A staging folder of a file system that both sides see."""
+    return Staging(url=f"file://{tmp_path}/staging")
 
 
 def deployed(staging, settings=SMALL, cloud=None, **source):
@@ -75,7 +76,7 @@ def deployed(staging, settings=SMALL, cloud=None, **source):
         "tenant": "t",
         "job": "j",
     }
-    functions = cloud or ProcessCloud(FAKES)
+    functions = cloud or Cloud(FAKES)
     return Deployed(
         functions=functions, staging=staging, role="reader", plugin=READER, config=config, settings=settings
     )
@@ -89,13 +90,20 @@ def arrived(staging) -> list[str]:
     return [path for path in staged(staging) if path.endswith(".arrow")]
 
 
-@pytest.mark.parametrize("settings", [Settings(), SMALL])
-def test_rows_come_whole_inline_or_in_pieces(staging, settings):
+def test_rows_come_whole_in_pieces(staging):
+    come_whole(staging, SMALL)
+
+
+def test_few_rows_come_whole_with_the_reply(near):
+    come_whole(near, Settings())
+
+
+def come_whole(staging, settings):
     far = deployed(staging, settings, fault="schemas")
     reader = FunctionReader(far)
     batches = list(reader.read(STREAM, UNIT))
     assert [batch.to_pydict() for batch in batches] == [{"a": [1, 2]}] * 3 + [{"a": ["n/a"]}, {"a": [1, 2]}]
-    assert reader.reached(reader.split(STREAM, None)).value["reads"] == 1
+    assert reader.reached(Window(units=(UNIT,), fingerprint="f")).value["reads"] == 1
     assert staged(staging) == []
     usage = far.usage[0]
     assert (usage.verb, usage.unit, usage.memory_mb) == ("read", "1", 512)
@@ -104,46 +112,46 @@ def test_rows_come_whole_inline_or_in_pieces(staging, settings):
     assert usage.peak_mb is not None
 
 
-def test_one_question_has_one_answer(on_s3):
-    reader = FunctionReader(deployed(on_s3))
+def test_one_question_has_one_answer(near):
+    reader = FunctionReader(deployed(near))
     assert [stream.name for stream in reader.discover()] == ["orders", "shops"]
     assert reader.check().code == "SHOP_CLOSED"
     assert reader.split(STREAM, Cursor(value={"at": 1})).before == Cursor(value={"at": 1})
 
 
-def test_the_first_rows_are_here_while_the_plugin_makes_more_and_it_waits_for_us(on_s3, tmp_path):
+def test_the_first_rows_are_here_while_the_plugin_makes_more_and_it_waits_for_us(near, tmp_path):
     flag = tmp_path / "until"
     cloud = ProcessCloud(FAKES)
     pieces = Settings(inline_bytes=0, piece_bytes=32 * 1024)
-    far = deployed(on_s3, pieces, cloud, fault="wait", until=str(flag))
+    far = deployed(near, pieces, cloud, fault="wait", until=str(flag))
     reading = FunctionReader(far).read(STREAM, UNIT)
     assert next(reading).num_rows == 2
     assert cloud.processes[0].poll() is None
-    while len(waiting := arrived(on_s3)) < pieces.ahead:
+    while len(waiting := arrived(near)) < pieces.ahead:
         time.sleep(0.05)  # a plugin that made no more would be the test's timeout
     assert len(waiting) <= pieces.ahead + 1
     flag.touch()
     batches, most = 1, 0
     for batches, batch in enumerate(reading, 2):
         assert batch.num_rows == 2
-        most = max(most, len(arrived(on_s3)) if batches % 40 == 0 else 0)
+        most = max(most, len(arrived(near)) if batches % 40 == 0 else 0)
     assert batches > 3
     assert most <= pieces.ahead + 1
-    assert staged(on_s3) == []
+    assert staged(near) == []
 
 
-def test_a_read_that_is_broken_off_ends_the_function_and_leaves_nothing(on_s3):
+def test_a_read_that_is_broken_off_ends_the_function_and_leaves_nothing(near):
     cloud = ProcessCloud(FAKES)
-    reading = FunctionReader(deployed(on_s3, cloud=cloud, fault="endless")).read(STREAM, UNIT)
+    reading = FunctionReader(deployed(near, cloud=cloud, fault="endless")).read(STREAM, UNIT)
     next(reading)
     reading.close()
     cloud.processes[0].wait(10)
-    assert staged(on_s3) == []
+    assert staged(near) == []
 
 
-def test_a_plugin_that_hangs_is_cancelled_within_two_seconds(on_s3):
+def test_a_plugin_that_hangs_is_cancelled_within_two_seconds(near):
     cloud = ProcessCloud(FAKES)
-    far = deployed(on_s3, cloud=cloud, fault="hang outside Python")
+    far = deployed(near, cloud=cloud, fault="hang outside Python")
     reading = FunctionReader(far).read(STREAM, UNIT)
     assert [next(reading).num_rows for _ in range(3)] == [2, 2, 2]
     far.cancel()
@@ -153,42 +161,42 @@ def test_a_plugin_that_hangs_is_cancelled_within_two_seconds(on_s3):
     assert caught.value.error_code == "CANCELLED"
     cloud.processes[0].wait(10)
     assert time.monotonic() - began < 8
-    assert staged(on_s3) == []
+    assert staged(near) == []
 
 
 @pytest.mark.parametrize(
     ("fault", "code"),
     [("segfault", "PLUGIN_CRASHED"), ("killed", "PLUGIN_OUT_OF_MEMORY"), ("exit", "PLUGIN_CRASHED")],
 )
-def test_a_crash_of_the_plugin_is_an_error_that_tells(on_s3, fault, code):
+def test_a_crash_of_the_plugin_is_an_error_that_tells(near, fault, code):
     with pytest.raises(DativoError) as caught:
-        list(FunctionReader(deployed(on_s3, fault=fault)).read(STREAM, UNIT))
+        list(FunctionReader(deployed(near, fault=fault)).read(STREAM, UNIT))
     assert caught.value.error_code == code
     assert caught.value.details["unit"] == "1"
-    assert staged(on_s3) == []
+    assert staged(near) == []
 
 
-def test_an_instance_that_dies_is_an_error_and_leaves_nothing(on_s3):
+def test_an_instance_that_dies_is_an_error_and_leaves_nothing(near):
     cloud = ProcessCloud(FAKES)
-    far = deployed(on_s3, cloud=cloud, fault="endless")
+    far = deployed(near, cloud=cloud, fault="endless")
     reading = FunctionReader(far).read(STREAM, UNIT)
     next(reading)
     cloud.processes[0].kill()
     with pytest.raises(SandboxError) as caught:
         list(reading)
     assert caught.value.error_code == "FUNCTION_CRASHED"
-    assert staged(on_s3) == []
+    assert staged(near) == []
     assert far.usage[0].seconds > 0
     assert far.usage[0].usd > 0
 
 
-def test_an_error_is_raised_as_the_plugin_raised_it_and_shows_no_secret(on_s3, caplog, capfd):
+def test_an_error_is_raised_as_the_plugin_raised_it_and_shows_no_secret(near, caplog, capfd):
     with pytest.raises(RateLimitError) as limited:
-        list(FunctionReader(deployed(on_s3, fault="raise")).read(STREAM, UNIT))
+        list(FunctionReader(deployed(near, fault="raise")).read(STREAM, UNIT))
     assert limited.value.retry_after == 30
     assert "raise_whole" in limited.value.details["remote_traceback"]
     with caplog.at_level(logging.INFO, "dativo_ingest.plugin"), pytest.raises(DativoError) as told:
-        list(FunctionReader(deployed(on_s3, fault="secret")).read(STREAM, UNIT))
+        list(FunctionReader(deployed(near, fault="secret")).read(STREAM, UNIT))
     assert SECRET not in "".join(capfd.readouterr())  # in a cloud, this is a log that others may read
     assert SECRET not in str(told.value) + json.dumps(told.value.details) + caplog.text
     records = [r for r in caplog.records if getattr(r, "event_type", "") == "plugin_log"]
@@ -197,64 +205,137 @@ def test_an_error_is_raised_as_the_plugin_raised_it_and_shows_no_secret(on_s3, c
     assert {"connecting with ***", "key ***"} <= {record.getMessage() for record in records}
 
 
-def test_the_verb_ends_before_the_time_of_the_invocation_does(on_s3):
-    far = deployed(on_s3, cloud=ProcessCloud(FAKES, seconds=4), fault="hang")
+def test_the_verb_ends_before_the_time_of_the_invocation_does(near):
+    far = deployed(near, cloud=Cloud(FAKES, seconds=4), fault="hang")
     with pytest.raises(TransientError) as caught:
         list(FunctionReader(far).read(STREAM, UNIT))
     assert caught.value.error_code == "FUNCTION_TIMEOUT"
-    assert staged(on_s3) == []
+    assert not caught.value.retryable  # it would take as long the next time
+    assert staged(near) == []
 
 
-class Losing(ProcessCloud):
-    """Loses a piece that was written."""
+COUNTING = """
+import time
+import pyarrow as pa
+from dativo_ingest.model import CheckResult, Unit, Window
 
-    def __init__(self, staging):
-        super().__init__(FAKES)
-        self.staging = staging
-
-    def invoke(self, payload, seconds):
-        url = json.loads(payload)["staging"]["url"]
-        answer = super().invoke(payload, seconds)
-        reply = json.loads(answer.payload)
-        Storage.open(url, self.staging.connection).delete(url + reply["rows"]["pieces"][-1]["key"])
-        reply["rows"]["pieces"].append({**reply["rows"]["pieces"][-1], "key": "000009.arrow"})
-        return type(answer)(payload=json.dumps(reply).encode(), function=answer.function, seconds=1)
-
-
-def test_a_piece_that_is_lost_is_an_error_and_never_fewer_rows(on_s3):
-    with pytest.raises(SandboxError) as caught:
-        list(FunctionReader(deployed(on_s3, cloud=Losing(on_s3))).read(STREAM, UNIT))
-    assert caught.value.error_code == "FUNCTION_ROWS_LOST"
+class Reader:
+    repeatable = True
+    def __init__(self, source): self.at = 0
+    def check(self): return CheckResult(name="connection", passed=True)
+    def discover(self): return []
+    def split(self, stream, since): return Window(units=(Unit(id="1"),), fingerprint="f")
+    def read(self, stream, unit):
+        for self.at in range(unit.spec.get("from", 0), 40):
+            time.sleep(0.1)
+            yield pa.table([pa.chunked_array([[self.at], [self.at]], pa.int64())], names=["n"])
+    def rest(self, unit): return Unit(id=unit.id, spec={"from": self.at + 1})
+    def position(self, unit): return self.at
+    def reached(self, window): return window.after
+"""
 
 
-def test_a_large_configuration_goes_through_the_staging_folder_alone(on_s3):
-    cloud = ProcessCloud(FAKES, request_bytes=4000)
-    far = deployed(on_s3, cloud=cloud, text="ü" * 10_000)
+def test_a_unit_that_takes_longer_than_an_invocation_goes_on_in_the_next_and_every_row_comes_once(near, tmp_path):
+    (tmp_path / "counting.py").write_text(COUNTING)
+    far = deployed(near, cloud=Cloud(tmp_path, seconds=6))
+    far.plugin = PluginRef(path="counting.py", name="Reader")
+    reader = FunctionReader(far)
+    rows = [number for batch in reader.read(STREAM, UNIT) for number in batch.column(0).to_pylist()]
+    assert rows == [number for number in range(40) for _ in range(2)]
+    assert len(far.usage) > 1
+    assert reader.repeatable
+    assert staged(near) == []
+
+
+def test_a_function_whose_host_takes_no_rows_ends_by_itself_and_leaves_nothing(near):
+    impatient = Settings(inline_bytes=0, piece_bytes=1, idle_seconds=1)
+    far = deployed(near, impatient, fault="endless")
+    reading = FunctionReader(far).read(STREAM, UNIT)
+    next(reading)
+    (call,) = far.calls
+    reply = call.future.result(30)
+    assert reply["error"]["state"]["error_code"] == "FUNCTION_IDLE"
+    assert arrived(near) == []
+    with pytest.raises(TransientError):
+        list(reading)
+    assert staged(near) == []
+
+
+HOST = """
+import sys, time
+from pathlib import Path
+sys.path[:0] = sys.argv[1:2]
+from tests.integration.test_functions import FAKES, STREAM, UNIT, deployed
+from tests.fakes.function_cloud import ProcessCloud
+from dativo_dagster.functions.call import Settings
+from dativo_dagster.functions.reading import FunctionReader
+from dativo_dagster.functions.staging import Staging
+cloud = ProcessCloud(FAKES)
+impatient = Settings(inline_bytes=0, piece_bytes=1, idle_seconds=1)
+reading = FunctionReader(deployed(Staging(url=sys.argv[2]), impatient, cloud, fault="endless")).read(STREAM, UNIT)
+next(reading)
+print(cloud.processes[0].pid, flush=True)
+time.sleep(1000)
+"""
+
+
+def runs(pid) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_function_whose_host_is_killed_ends_and_what_is_left_is_found(near):
+    root = str(Path(__file__).parents[2])
+    command = [sys.executable, "-c", HOST, root, near.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as host:
+        function = int(host.stdout.readline())
+        host.kill()
+    while runs(function):
+        time.sleep(0.05)  # a function that did not end would be the test's timeout
+    (left,) = near.leftovers(datetime.now(timezone.utc) - timedelta(days=1))
+    assert (left.owner, left.why) == ("t/j", "its host is gone")
+    assert arrived(near) == []
+    near.remove(left)
+    assert staged(near) == []
+
+
+def test_a_large_configuration_goes_through_the_staging_folder_alone(near):
+    cloud = Cloud(FAKES, request_bytes=4000)
+    far = deployed(near, cloud=cloud, text="ü" * 10_000)
     assert len(list(FunctionReader(far).read(STREAM, UNIT))) == 3
     assert SECRET.encode() not in cloud.requests[0]
     with pytest.raises(ConfigurationError) as caught:
         list(FunctionReader(far).read(STREAM, Unit(id="1", spec={"text": "x" * 5000})))
     assert caught.value.error_code == "FUNCTION_LIMIT"
-    assert staged(on_s3) == []
+    assert staged(near) == []
 
 
-def test_an_answer_of_any_size_comes_home(on_s3):
+def test_an_answer_of_any_size_comes_home(near):
     name = "ü" * 100_000
-    window = FunctionReader(deployed(on_s3)).split(Stream(name=name), None)
+    window = FunctionReader(deployed(near)).split(Stream(name=name), None)
     assert window.after == Cursor(value={"stream": name})
-    assert staged(on_s3) == []
+    assert staged(near) == []
 
 
 def writer_config(base):
     return {"target": {"type": "custom"}, "asset": {"name": "o"}, "output_base": base, "stream": STREAM.to_json()}
 
 
-@pytest.mark.parametrize("count", [0, 7])
-def test_files_of_a_writer_are_brought_home(staging, tmp_path, count):
+def test_files_of_a_writer_are_brought_home(staging, tmp_path):
+    bring_home(staging, tmp_path, 7)
+
+
+def test_a_writer_without_rows_brings_home_what_it_wrote(near, tmp_path):
+    bring_home(near, tmp_path, 0)
+
+
+def bring_home(staging, tmp_path, count):
     (tmp_path / "carried.py").write_text(CARRIED)
     base = f"file://{tmp_path}/lake/"
     far = Deployed(
-        functions=ProcessCloud(tmp_path),
+        functions=Cloud(tmp_path),
         staging=staging,
         role="writer",
         plugin=PluginRef(path="carried.py", name="Writer"),
@@ -270,24 +351,24 @@ def test_files_of_a_writer_are_brought_home(staging, tmp_path, count):
     assert staged(staging) == []
 
 
-def test_a_writer_that_commits_needs_a_bucket(on_s3):
+def test_a_writer_that_commits_needs_a_bucket(near):
     config = writer_config("/tmp/lake")
     plugin = PluginRef(path="hostile.py", name="Writer")
-    far = Deployed(functions=ProcessCloud(FAKES), staging=on_s3, role="writer", plugin=plugin, config=config)
+    far = Deployed(functions=Cloud(FAKES), staging=near, role="writer", plugin=plugin, config=config)
     with pytest.raises(ConfigurationError, match="give the target a bucket"):
         FunctionWriter(far)
 
 
-def test_folders_of_hosts_that_are_gone_are_found_and_removed(on_s3):
+def test_folders_of_hosts_that_are_gone_are_found_and_removed(near):
     old = datetime.now(timezone.utc) - timedelta(days=1)
-    living = on_s3.folder({"tenant": "t", "job": "j"})
-    dead = on_s3.folder({"tenant": "t", "job": "j"})
+    living = near.folder({"tenant": "t", "job": "j"})
+    dead = near.folder({"tenant": "t", "job": "j"})
     name, boot, _, _ = host_label().split("/")
     dead.put("owner.json", json.dumps({"tenant": "t", "job": "j", "host": f"{name}/{boot}/1/0"}).encode())
     dead.put("000001.arrow", b"rows")
-    (found,) = on_s3.leftovers(old)
+    (found,) = near.leftovers(old)
     assert (found.name, found.owner) == (dead.url, "t/j")
-    on_s3.remove(found)
-    assert on_s3.leftovers(old) == []
-    assert staged(on_s3) == [f"{living.url}owner.json"]
+    near.remove(found)
+    assert near.leftovers(old) == []
+    assert staged(near) == [f"{living.url}owner.json"]
     assert is_gone("another/boot/1/2") is None

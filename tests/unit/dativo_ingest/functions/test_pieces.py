@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dativo_ingest.exceptions import PluginError
+from dativo_ingest.exceptions import PluginError, TransientError
 from dativo_ingest.functions.pieces import Outgoing, incoming, piece_name
 
 
@@ -14,7 +14,7 @@ class Shelf:
     """A staging folder in memory, from which somebody reads while `pause` waits."""
 
     def __init__(self, objects=()):
-        self.objects, self.pauses, self.most = dict(objects), 0, 0
+        self.objects, self.pauses, self.most, self.late = dict(objects), 0, 0, False
 
     def put(self, name, data):
         self.objects[name] = data
@@ -79,5 +79,28 @@ def test_a_piece_that_the_host_sent_and_that_is_not_there_is_an_error():
     shelf = Shelf({"in/end.json": json.dumps({"pieces": 1}).encode()})
     shelf.pause = lambda seconds: None
     with pytest.raises(PluginError) as caught:
-        list(incoming(shelf, shelf))
+        list(incoming(shelf, shelf, {}))
     assert caught.value.error_code == "FUNCTION_ROWS_LOST"
+
+
+def test_a_host_that_does_not_move_for_too_long_is_taken_for_dead():
+    shelf = Shelf()
+    shelf.pause = lambda seconds: None
+    out = outgoing(shelf, idle_seconds=0)
+    out.add(b"x" * 10, 1, 1)
+    out.add(b"x" * 10, 1, 2)
+    with pytest.raises(TransientError) as writing:
+        out.add(b"x" * 10, 1, 3)
+    assert writing.value.error_code == "FUNCTION_IDLE"
+    with pytest.raises(TransientError, match="idle_seconds = 0"):
+        list(incoming(Shelf(), shelf, {"idle_seconds": 0}))
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+def test_a_read_that_stops_early_does_not_wait_for_the_host(resumes):
+    shelf = Shelf()
+    shelf.late = True
+    out = Outgoing(shelf, shelf, {"inline_bytes": 0, "piece_bytes": 1, "ahead": 1}, resumes=resumes)
+    for position in range(3):
+        out.add(b"rows", 1, position)
+    assert shelf.pauses == (0 if resumes else 2)

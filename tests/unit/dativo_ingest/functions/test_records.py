@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 from dativo_ingest.functions.records import LAST_LINES, LONGEST_LINE, PRINTED, ROOM, Printed, Records
@@ -36,4 +37,11 @@ def test_a_flood_ends_with_a_word_that_the_rest_is_left_out():
     for _ in range(ROOM):
         records.add(20, "shop", "z" * 1000)
     assert "the rest is left out" in records.kept[-1]["message"]
-    assert sum(len(line["message"]) for line in records.kept) <= ROOM + 1000
+    assert len(json.dumps(records.kept)) <= ROOM + 2000
+
+
+def test_short_lines_cannot_make_a_reply_too_large_either():
+    records = Records({"run": "r" * 40, "unit": "u" * 40})
+    for _ in range(ROOM // 10):
+        records.add(20, "shop", "\U0001f600")
+    assert len(json.dumps(records.kept)) <= ROOM * 1.1

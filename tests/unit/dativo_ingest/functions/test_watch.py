@@ -46,3 +46,15 @@ def test_it_ends_the_verb_and_says_why(shelf, remaining, code):
 def test_a_store_that_is_away_for_a_moment_ends_nothing():
     watch = Watch(Shelf(away=True), lambda: 100.0, lambda: pytest.fail("ended"))
     assert watch._look() is None
+
+
+def test_a_read_is_told_to_come_to_an_end_a_while_before_it_has_to():
+    told, left = [], iter([100.0, 100.0, 60.0])
+    ended = threading.Event()
+    watch = Watch(Shelf("owner.json"), lambda: next(left, 0.0 if told else 29.0), ended.set, lambda: told.append(1))
+    assert not watch.late
+    watch.start()
+    assert ended.wait(10)
+    watch.stop()
+    assert told == [1]
+    assert watch.late

@@ -17,7 +17,7 @@ from dativo_ingest.exceptions import (
     TransientError,
     ValidationError,
 )
-from dativo_ingest.worker.errors import TRACEBACK, error_from_json, error_to_json
+from dativo_ingest.worker.errors import LONGEST_TEXT, TRACEBACK, error_from_json, error_to_json
 
 
 def _crossed(error):
@@ -84,3 +84,45 @@ def test_a_plugin_that_calls_exit_has_crashed():
 def test_want_of_memory_is_told_as_such_and_not_tried_again():
     found = _crossed(MemoryError())
     assert (type(found), found.error_code, found.retryable) == (SandboxError, "PLUGIN_OUT_OF_MEMORY", False)
+
+
+def test_of_a_flood_the_beginning_and_the_end_are_kept_and_no_half_of_a_secret():
+    secret = "canary-" + "s" * 40
+    found = _crossed(PluginError("first " + f"{secret} " * 20_000 + "last", details={"rows": ["r" * 1000] * 1000}))
+    assert len(found.message) < LONGEST_TEXT + 100
+    assert "characters are left out" in found.message
+    assert found.message.startswith("first")
+    assert found.message.endswith("last")
+    assert "canary" not in found.message.replace(secret, "")
+    assert "bytes of details are left out" in found.details["left_out"]
+    assert found.details[TRACEBACK]
+
+
+STATE = {"message": "m", "error_code": "CODE", "details": {}, "retryable": False}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        None,
+        [],
+        {},
+        {"class": "annotations", "state": STATE},
+        {"class": "is_retryable_error", "state": STATE},
+        {"class": 7, "state": STATE},
+        {"class": "DativoError", "state": None},
+        {"class": "DativoError", "state": {**STATE, "message": 7}},
+        {"class": "DativoError", "state": {**STATE, "details": "no"}},
+        {"class": "DativoError", "state": {**STATE, "retryable": "yes"}},
+        {"class": "TransientError", "state": {**STATE, "retry_after": "soon"}},
+    ],
+)
+def test_what_is_no_error_is_an_error_that_says_so(told):
+    found = error_from_json(told)
+    assert found.error_code == "PLUGIN_BAD_RESULT"
+    assert found.to_dict()
+
+
+def test_an_error_takes_no_method_from_the_other_side():
+    found = error_from_json({"class": "TransientError", "state": {**STATE, "to_dict": "x", "__reduce__": 1}})
+    assert found.to_dict()["retry_after"] is None

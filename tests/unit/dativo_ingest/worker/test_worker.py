@@ -72,7 +72,7 @@ def host(tmp_path):
 
 
 def test_it_opens_a_plugin_and_answers_one_verb_after_the_other(host):
-    assert host.open().header == {"op": "result", "value": {"commits": False}}
+    assert host.open().header == {"op": "result", "value": {"commits": False, "repeatable": False, "resumes": False}}
     assert host.ask("check").header["value"]["code"] == "SHOP_CLOSED"
     assert [s["name"] for s in host.ask("discover").header["value"]] == ["orders", "shops"]
     assert host.ask("split", stream=READ["stream"], since=None).header["value"]["after"]

@@ -1,0 +1,240 @@
+"""Rows of a function arrive whole and once, or the read is an error: whatever the function says or does."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import tempfile
+import threading
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dativo_dagster.functions.call import Settings
+from dativo_dagster.functions.reading import FunctionReader
+from dativo_ingest.exceptions import DativoError
+from dativo_ingest.functions.pieces import batches_of, piece_name
+from dativo_ingest.model import Cursor, Stream, Unit, Window
+from tests.fakes.scripted_function import deployed, ipc, lay, staged
+
+STREAM, UNIT = Stream(name="orders"), Unit(id="1")
+PIECES = st.lists(st.lists(st.lists(st.integers(0, 9), max_size=4), min_size=1, max_size=3), min_size=1, max_size=5)
+
+
+def numbers(batches) -> list[int]:
+    return [number for batch in batches for number in batch.column(0).to_pylist()]
+
+
+def read(tmp_path, script, **changed) -> list[int]:
+    return numbers(FunctionReader(deployed(tmp_path, script, settings=Settings(**changed))).read(STREAM, UNIT))
+
+
+def manifest(folder, pieces):
+    said = [
+        {**lay(folder, number, ipc(*piece)), "rows": sum(map(len, piece))} for number, piece in enumerate(pieces, 1)
+    ]
+    return {"result": None, "rows": {"pieces": said}, "reached": None}
+
+
+def refused(tmp_path, script, **changed) -> DativoError:
+    with pytest.raises(DativoError) as caught:
+        read(tmp_path, script, **changed)
+    assert staged(tmp_path) == []
+    return caught.value
+
+
+@given(pieces=PIECES)
+@settings(max_examples=15, deadline=None)
+def test_pieces_come_in_order_and_once(pieces):
+    with tempfile.TemporaryDirectory() as folder:
+        found = read(Path(folder), lambda _, folder: manifest(folder, pieces))
+        assert found == [number for piece in pieces for batch in piece for number in batch]
+        assert staged(Path(folder)) == []
+
+
+def lose(folder, said, at):
+    (folder / said[at]["key"]).unlink(missing_ok=True)
+    (folder / piece_name(99)).touch()
+
+
+def cut_short(folder, said, at):
+    path = folder / said[at]["key"]
+    path.write_bytes(path.read_bytes()[:-17])
+
+
+def untold(folder, said, at):
+    del said[at]
+
+
+def told_twice(folder, said, at):
+    said.insert(at, said[at])
+
+
+def more_rows(folder, said, at):
+    said[at] = {**said[at], "rows": said[at]["rows"] + 1}
+
+
+def fewer_bytes(folder, said, at):
+    said[at] = {**said[at], "bytes": said[at]["bytes"] - 8}
+
+
+def another(folder, said, at):
+    lay(folder, at + 1, ipc([1, 2, 3, 4, 5, 6, 7]))
+
+
+@given(
+    pieces=PIECES,
+    at=st.integers(0, 4),
+    lie=st.sampled_from([lose, cut_short, untold, told_twice, more_rows, fewer_bytes, another]),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_piece_that_is_lost_doubled_or_counted_wrongly_is_an_error(pieces, at, lie):
+    def script(_, folder):
+        made = folder / "made"
+        made.mkdir()
+        reply = manifest(made, pieces)
+        lie(made, reply["rows"]["pieces"], min(at, len(pieces) - 1))
+        for path in sorted(made.glob("*.arrow"), reverse=True):
+            path.rename(folder / path.name)
+        return reply
+
+    with tempfile.TemporaryDirectory() as folder:
+        assert refused(Path(folder), script).error_code == "FUNCTION_ROWS_LOST"
+
+
+@given(data=st.binary(max_size=200))
+@settings(max_examples=60, deadline=None)
+def test_bytes_that_are_no_arrow_end_with_an_error_of_arrows(data):
+    with contextlib.suppress(pa.ArrowException, OSError):
+        assert sum(batch.num_rows for batch in batches_of(data)) == 0
+
+
+def arrow_that_lies() -> bytes:
+    """Text whose offsets point outside of its data: using it would read memory of the host's."""
+    offsets = pa.py_buffer(b"".join(at.to_bytes(4, "little") for at in (0, 1 << 30, 2)))
+    column = pa.Array.from_buffers(pa.utf8(), 2, [None, offsets, pa.py_buffer(b"ab")])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, pa.schema({"n": pa.utf8()})) as writer:
+        writer.write_batch(pa.record_batch([column], names=["n"]))
+    return sink.getvalue().to_pybytes()
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 64, b"no arrow at all", ipc([1])[:-60], arrow_that_lies()])
+def test_a_piece_that_is_no_arrow_is_an_error(tmp_path, data):
+    def script(_, folder):
+        return {"rows": {"pieces": [{**lay(folder, 1, data), "rows": 1}]}, "reached": None}
+
+    assert refused(tmp_path, script).error_code == "FUNCTION_ROWS_LOST"
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (b"Service Unavailable", "FUNCTION_CRASHED"),
+        (b"", "FUNCTION_CRASHED"),
+        (b"[" * 100_000, "FUNCTION_CRASHED"),
+        (b"[1]", "FUNCTION_CRASHED"),
+        (b"null", "FUNCTION_CRASHED"),
+        ({"dativo": 2}, "FUNCTION_CRASHED"),
+        ({"logs": [{"level": float("nan"), "logger": "", "message": ""}]}, "FUNCTION_CRASHED"),
+        ({"logs": [7]}, "FUNCTION_CRASHED"),
+        ({"logs": None}, "FUNCTION_CRASHED"),
+        ({}, "PLUGIN_BAD_RESULT"),
+        ({"rows": None}, "PLUGIN_BAD_RESULT"),
+        ({"rows": {"inline": ["no base64"]}}, "PLUGIN_BAD_RESULT"),
+        ({"rows": {"inline": [base64.b64encode(b"no arrow").decode()]}}, "FUNCTION_ROWS_LOST"),
+        ({"rows": {"pieces": [{"rows": float("inf"), "bytes": 1, "position": 1}]}}, "PLUGIN_BAD_RESULT"),
+        ({"rows": {"pieces": [{"rows": float("nan"), "bytes": 1, "position": 1}]}}, "PLUGIN_BAD_RESULT"),
+        ({"rows": {"pieces": "many"}}, "PLUGIN_BAD_RESULT"),
+        ({"rows": {"inline": []}, "reached": 7}, "PLUGIN_BAD_RESULT"),
+        ({"rows": {"inline": []}, "rest": "all"}, "PLUGIN_BAD_RESULT"),
+        ({"rows": {"inline": []}, "rest": {"id": "1"}}, "PLUGIN_BAD_RESULT"),
+        ({"error": "it broke"}, "PLUGIN_BAD_RESULT"),
+        ({"error": {"class": "SystemExit", "state": {}}}, "PLUGIN_BAD_RESULT"),
+        ({"aside": "../../secrets.json"}, "FUNCTION_ROWS_LOST"),
+    ],
+)
+def test_a_reply_that_is_none_is_an_error(tmp_path, reply, code):
+    assert refused(tmp_path, lambda *_: reply).error_code == code
+
+
+@pytest.mark.parametrize("key", ["../../other/000001.arrow", "/etc/passwd", "s3://other-tenant/000001.arrow"])
+def test_a_function_cannot_choose_what_the_host_reads_or_deletes(tmp_path, key):
+    others = tmp_path / "staging" / "other"
+    others.mkdir(parents=True)
+    (others / "000001.arrow").write_bytes(ipc([1]))
+
+    def script(*_):
+        return {"rows": {"pieces": [{"key": key, "rows": 1, "bytes": len(ipc([1])), "position": 1}]}, "aside": key}
+
+    with pytest.raises(DativoError) as caught:
+        read(tmp_path, script)
+    assert caught.value.error_code == "FUNCTION_ROWS_LOST"
+    assert staged(tmp_path) == [others / "000001.arrow"]
+
+
+def test_an_object_that_is_too_large_for_this_host_is_not_read(tmp_path):
+    def script(_, folder):
+        with (folder / piece_name(1)).open("wb") as sparse:
+            sparse.truncate(600 * 1024 * 1024)
+        return {"rows": {"pieces": [{"rows": 1, "bytes": 1, "position": 1}]}, "reached": None}
+
+    assert refused(tmp_path, script).error_code == "PLUGIN_BAD_RESULT"
+
+
+def test_an_answer_of_another_shape_is_an_error_of_the_plugin(tmp_path):
+    reader = FunctionReader(deployed(tmp_path, lambda *_: {"result": [7]}))
+    for ask in (reader.check, reader.discover, lambda: reader.split(STREAM, None)):
+        with pytest.raises(DativoError) as caught:
+            ask()
+        assert caught.value.error_code == "PLUGIN_BAD_RESULT"
+        assert caught.value.details["place"] == "test_cloud"
+
+
+def test_a_unit_goes_on_in_the_next_invocation_until_nothing_is_left(tmp_path):
+    def script(request, folder):
+        asked = request["arguments"]["unit"]
+        at = asked["spec"].get("from", 0)
+        left = {"id": asked["id"], "spec": {"from": at + 1}} if at < 2 else None
+        return {**manifest(folder, [[[at]]]), "reached": {"value": {"at": at}}, "rest": left}
+
+    far = deployed(tmp_path, script)
+    reader = FunctionReader(far)
+    assert numbers(reader.read(STREAM, UNIT)) == [0, 1, 2]
+    assert [usage.unit for usage in far.usage] == ["1", "1", "1"]
+    assert reader.reached(Window(units=(UNIT,), fingerprint="")) == Cursor(value={"at": 2})
+    assert reader.position(UNIT) == 1
+
+
+def test_units_that_are_read_at_once_have_an_invocation_each(tmp_path):
+    both = threading.Barrier(2, timeout=10)
+
+    def script(request, folder):
+        both.wait()  # passes only when two invocations run
+        return manifest(folder, [[[int(request["arguments"]["unit"]["id"])]]])
+
+    reader = FunctionReader(deployed(tmp_path, script))
+    found: dict[str, list[int]] = {}
+
+    def unit(name):
+        found[name] = numbers(reader.read(STREAM, Unit(id=name)))
+
+    threads = [threading.Thread(target=unit, args=(name,)) for name in ("1", "2")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {"1": [1], "2": [2]}
+
+
+@pytest.mark.parametrize(("said", "promised"), [(True, True), (False, False), ("yes", False), (None, False)])
+def test_a_promise_of_the_plugin_is_asked_for_once(tmp_path, said, promised):
+    cloud_says = {"result": {"commits": False}, **({} if said is None else {"repeatable": said})}
+    far = deployed(tmp_path, lambda *_: cloud_says)
+    reader = FunctionReader(far)
+    assert (reader.repeatable, reader.repeatable) == (promised, promised)
+    assert [json.loads(request)["verb"] for request in far.functions.requests] == ["spec"]

@@ -1,0 +1,157 @@
+"""Files of a writer in a function come home as they were told, and nowhere else; its rows go out piece by piece."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pyarrow as pa
+import pytest
+
+from dativo_dagster.functions.call import Settings
+from dativo_dagster.functions.writing import FunctionWriter
+from dativo_ingest.exceptions import DativoError, RateLimitError
+from dativo_ingest.functions.pieces import batches_of, piece_name
+from dativo_ingest.model import DataFile
+from dativo_ingest.worker.errors import error_to_json
+from tests.fakes.scripted_function import deployed, staged
+
+
+def batches(count):
+    return [pa.record_batch({"n": [number]}) for number in range(count)]
+
+
+def writer(tmp_path, write, *, commits=False, **changed):
+    def script(request, folder):
+        return {"result": {"commits": commits}} if request["verb"] == "spec" else write(request, folder)
+
+    config = {"target": {"connection": {"api": "sk-canary-55102"}}, "commits": commits, "output_base": "s3://b/t"}
+    return FunctionWriter(deployed(tmp_path, script, "writer", Settings(piece_bytes=1, **changed), **config))
+
+
+def write(tmp_path, script, count=0, **changed):
+    base = f"file://{tmp_path}/lake/"
+    return writer(tmp_path, script, **changed).write(batches(count), base, "part-1")
+
+
+def taken(folder, most=10):
+    """Take rows as a function does; gives them, and how many pieces lay there at most."""
+    rows, number, waiting = [], 1, 0
+    while True:
+        waiting = max(waiting, len(list(folder.glob("in/*.arrow"))))
+        end, piece = folder / "in" / "end.json", folder / "in" / piece_name(number)
+        if piece.exists():
+            rows += [row for batch in batches_of(piece.read_bytes()) for row in batch.column(0).to_pylist()]
+            piece.unlink()
+            number += 1
+        elif end.exists() and json.loads(end.read_text())["pieces"] < number:
+            return rows, waiting
+        else:
+            time.sleep(0.01)
+
+
+def test_rows_go_out_as_they_are_taken_and_files_come_home(tmp_path):
+    seen = {}
+
+    def script(request, folder):
+        seen["rows"], seen["waiting"] = taken(folder)
+        (folder / "out" / "day=1").mkdir(parents=True)
+        (folder / "out" / "day=1" / "part-1.parquet").write_bytes(b"rows")
+        return {"result": [{"path": "out/day=1/part-1.parquet", "rows": 9, "bytes": 4}]}
+
+    (file,) = write(tmp_path, script, 9, ahead=2)
+    assert file == DataFile(path=f"file://{tmp_path}/lake/day=1/part-1.parquet", rows=9, bytes=4)
+    assert (tmp_path / "lake" / "day=1" / "part-1.parquet").read_bytes() == b"rows"
+    assert seen["rows"] == list(range(9))
+    assert seen["waiting"] <= 3
+    assert staged(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../victim",
+        "out/../../../victim",
+        "out/../part-1",
+        "/etc/passwd",
+        "out//etc/part-1",
+        "out/./part-1",
+        "s3://other/part-1",
+        "file:///etc/part-1",
+        "out/part-2.parquet",
+        "out/part-1/../part-2",
+        "out/part-1\n",
+        "out\\part-1",
+        "part-1",
+        "out/",
+        "",
+    ],
+)
+def test_a_function_cannot_choose_what_is_read_or_replaced(tmp_path, path):
+    (tmp_path / "staging").mkdir()
+    victim = tmp_path / "staging" / "victim"
+    victim.write_bytes(b"of another tenant")
+    with pytest.raises(DativoError) as caught:
+        write(tmp_path, lambda *_: {"result": [{"path": path, "rows": 1, "bytes": 17}]})
+    assert caught.value.error_code == "PLUGIN_BAD_RESULT"
+    assert not (tmp_path / "lake").exists()
+    assert victim.read_bytes() == b"of another tenant"
+
+
+def test_a_file_of_another_size_than_was_told_leaves_nothing(tmp_path):
+    def script(_, folder):
+        (folder / "out").mkdir()
+        for name in ("part-1a", "part-1b"):
+            (folder / "out" / name).write_bytes(b"rows")
+        return {
+            "result": [{"path": "out/part-1a", "rows": 1, "bytes": 4}, {"path": "out/part-1b", "rows": 1, "bytes": 5}]
+        }
+
+    with pytest.raises(DativoError) as caught:
+        write(tmp_path, script)
+    assert caught.value.error_code == "FUNCTION_ROWS_LOST"
+    assert not list((tmp_path / "lake").rglob("part*"))
+    assert staged(tmp_path) == []
+
+
+def test_an_error_ends_the_sending_of_rows(tmp_path):
+    def script(*_):
+        return {"error": error_to_json(RateLimitError("slow down", retry_after=3), "shop.py")}
+
+    def endless():
+        while True:
+            yield from batches(1)
+
+    with pytest.raises(RateLimitError):
+        writer(tmp_path, script).write(endless(), f"file://{tmp_path}/lake/", "part-1")
+    assert staged(tmp_path) == []
+
+
+def test_what_opens_the_target_stays_here_unless_the_plugin_commits(tmp_path):
+    asked = []
+
+    def script(request, folder):
+        asked.append(request)
+        return {"result": {"commits": False}}
+
+    FunctionWriter(
+        deployed(tmp_path, script, "writer", target={"connection": {"key": "sk-1"}}, object_store={"s3": {"key": "k"}})
+    )
+    assert asked[0]["config"]["target"] == {}
+    assert asked[0]["config"]["object_store"] == {}
+
+
+def test_a_writer_that_commits_does_all_of_it_there(tmp_path):
+    asked, file = [], {"path": "s3://b/t/x", "rows": 1, "bytes": 1}
+
+    def script(request, folder):
+        asked.append((request["verb"], request["arguments"]))
+        return {"result": {"version": 7} if request["verb"] == "commit" else [file]}
+
+    far = writer(tmp_path, script, commits=True)
+    files = far.write([], "s3://b/t/", "part-1")
+    assert [file.path for file in files] == ["s3://b/t/x"]
+    assert far.commit("token", files) == {"version": 7}
+    far.abort(files)
+    assert [verb for verb, _ in asked] == ["write", "commit", "abort"]
+    assert asked[1][1]["token"] == "token"
