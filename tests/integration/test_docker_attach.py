@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -17,6 +20,7 @@ from dativo_dagster.launchers.docker import Config
 from dativo_ingest.exceptions import ConfigurationError, PluginError, RateLimitError, SandboxError
 from tests.integration.test_docker_place import (
     READER,
+    ROOT,
     STREAM,
     UNIT,
     WRITER,
@@ -153,3 +157,28 @@ def test_an_engine_of_another_name_is_asked_whether_it_sees_our_files(folder, ca
     with reading(folder) as reader:
         assert sum(batch.num_rows for batch in read_all(reader)) == 3 * MANY
     assert "rows travel through it" not in caplog.text
+
+
+INSIDE = """
+import logging, sys
+from tests.integration.test_docker_place import *
+logging.basicConfig()
+with reading(Path(sys.argv[1])) as reader:
+    print(sum(batch.num_rows for batch in read_all(reader)))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has files of its own that the engine does not see")
+def test_a_host_in_a_container_finds_out_that_the_engine_does_not_see_its_files(folder, tmp_path_factory):
+    own = tmp_path_factory.mktemp("own")
+    alone = 'hostname inside && mount -t tmpfs tmpfs "$TMPDIR" && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "--mount", "--uts", "sh", "-c", alone, "sh", sys.executable, "-c", INSIDE, folder],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(own)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, f"{3 * MANY}\n"), done.stderr
+    assert "rows travel through it" in done.stderr

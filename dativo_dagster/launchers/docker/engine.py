@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from dativo_dagster.owner import host_label
 from dativo_ingest.exceptions import ConfigurationError, SandboxError
 
 Client = Any
@@ -58,8 +59,9 @@ def sees_files(client: Client, image: str) -> bool:
         if client.info()["Name"] == socket.gethostname():
             return True
         mount = docker.types.Mount("/seen", folder, type="bind", read_only=True)
+        labels = {"dativo": "1", "dativo.host": host_label()}
         try:
-            client.containers.create(image, mounts=[mount], labels={"dativo": "1"}).remove()
+            client.containers.create(image, mounts=[mount], labels=labels).remove()
         except docker.errors.APIError as error:
             if "bind source path does not exist" not in str(error.explanation):
                 raise
