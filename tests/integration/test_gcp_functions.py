@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -12,7 +14,7 @@ import pytest
 
 from dativo_dagster.functions.package import pack
 from dativo_dagster.launchers.gcp_functions.admin import Project
-from dativo_dagster.launchers.gcp_functions.calls import LARGEST_BYTES, CloudFunction
+from dativo_dagster.launchers.gcp_functions.calls import LARGEST_BYTES, CloudFunction, session
 from dativo_dagster.launchers.gcp_functions.config import Config
 from dativo_dagster.launchers.gcp_functions.naming import Owner, named
 from dativo_dagster.launchers.gcp_functions.source import source
@@ -287,6 +289,15 @@ def test_leftovers_are_ours_by_label_and_older_than_asked(deployed, place, cloud
     (left,) = leftovers(project, now + timedelta(hours=1))
     assert left.name.endswith(function.function)
     assert (left.kind, left.owner) == ("function", "acme/orders")
+
+
+def test_a_call_that_is_silent_for_long_keeps_its_connection(google):
+    with session() as opened:
+        connection = opened.get_adapter(google.endpoint).poolmanager.connection_from_url(google.endpoint)._new_conn()
+        connection.connect()
+        with contextlib.closing(connection):
+            assert connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 60
 
 
 def test_no_secret_of_the_account_is_logged(deployed, cloud_functions, caplog):

@@ -11,6 +11,7 @@ source:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from dativo_ingest.model import Leftover, PluginRef
 
 __all__ = ["Config", "Launcher"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class Launcher:
@@ -78,6 +81,12 @@ class Launcher:
         from dativo_dagster.launchers.gcp_functions.source import source
         from dativo_ingest.model import PluginRef
 
+        if not self.config.service_account:
+            _LOG.warning(
+                "plugin %s runs as Google's default account of the project, which may have many rights; give it a "
+                "`service_account` of its own",
+                plugin,
+            )
         if not self.config.staging:
             self._bucket.make()
         package = source(plugin, self.config.requirements, self.config.runtime)
@@ -90,7 +99,7 @@ class Launcher:
                 role=role,
                 plugin=PluginRef(path=inside(plugin), name=plugin.name, kind=plugin.kind),
                 config=config,
-                settings=Settings(seconds=self.config.timeout_seconds),
+                settings=Settings(seconds=self.config.timeout_seconds, idle_seconds=self.config.idle_seconds),
             )
         finally:
             if not self.config.keep:

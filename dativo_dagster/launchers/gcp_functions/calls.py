@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dativo_dagster.functions import faults
 from dativo_dagster.functions.cloud import Answer, Limits
@@ -21,6 +22,13 @@ LARGEST_BYTES = 32 * 1024 * 1024
 """Of a request and of an answer: https://cloud.google.com/functions/quotas"""
 _GRACE_SECONDS = 15.0
 """How much later than the platform the host gives up."""
+_ALIVE = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPIDLE", socket.TCP_KEEPINTVL), 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 60),
+)
+"""A firewall forgets a connection that is silent for minutes, and a call may take an hour. macOS has no KEEPIDLE."""
 _OK = 200
 _DENIED = (401, 403)
 _TIMED_OUT = (408, 504)
@@ -75,7 +83,8 @@ class CloudFunction:
         from google.auth.transport.requests import Request
 
         try:
-            return Request()(self.uri, "POST", payload, headers, timeout=seconds)
+            with session() as kept:
+                return Request(kept)(self.uri, "POST", payload, headers, timeout=seconds)
         except TransportError as error:
             if isinstance(error.__cause__ or error.__context__, requests.ReadTimeout):
                 raise faults.timed_out(self.function, seconds) from error
@@ -117,3 +126,13 @@ class CloudFunction:
         # An answer that is too large would be as large the next time.
         lasting = status == _TOO_LARGE or (status == _FAILED and "too large" in said)
         return faults.crashed(self.function, f"{status} {said}".strip(), retryable=not lasting, status=status)
+
+
+def session() -> Any:
+    """Give a session of requests whose connections outlive silence."""
+    import requests
+
+    made = requests.Session()
+    for adapter in made.adapters.values():
+        cast("Any", adapter).poolmanager.connection_pool_kw["socket_options"] = _ALIVE
+    return made

@@ -21,7 +21,9 @@ MARK = "dativo"
 _LONGEST_LABEL = 63
 _DIGITS = 12
 _TENANT_IN_NAME = 24
-_NO_SETTING = frozenset({"keep", "api_endpoint", "transport", "deploy_seconds", "staging", "staging_options"})
+_NO_SETTING = frozenset(
+    {"keep", "api_endpoint", "transport", "deploy_seconds", "idle_seconds", "staging", "staging_options"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
