@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path
 
 import pytest
 
 from dativo_dagster.launchers.aws_lambda import Config, Launcher
 from dativo_ingest.exceptions import AuthenticationError
 from dativo_ingest.model import PluginRef
-from tests.servers.aws import ACCOUNT
+from tests.servers.aws import documented, together
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker, pytest.mark.xdist_group("lambda")]
 
-DOCS = Path(__file__).parents[2] / "docs" / "places-aws.md"
-COARSE = ["lambda:ListLayers", "lambda:CreateFunction"]
-"""In ministack listing versions is listing layers, and what is created has no name yet; AWS is finer in both."""
 READER = """
 from dativo_ingest.plugins import BaseReader
 
@@ -41,19 +36,6 @@ def plugin(tmp_path):
     return PluginRef(path=str(tmp_path / "rights.py"), name="Reader")
 
 
-def documented(aws, role=""):
-    """Give the policies that the documents show, for this account and region."""
-    text = DOCS.read_text()
-    facts = {"REGION": aws.region, "ACCOUNT": ACCOUNT, "BUCKET": "rows-on-their-way", "FOLDER": "dativo"}
-    for name, value in {**facts, "ROLE": role.rpartition("/")[2]}.items():
-        text = re.sub(rf"\b{name}\b", value, text)
-    found = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
-    for policy in found:
-        if any("lambda:ListLayerVersions" in each["Action"] for each in policy["Statement"]):
-            policy["Statement"].append({"Effect": "Allow", "Action": COARSE, "Resource": "*"})
-    return found
-
-
 def without(policy, action):
     """Give a policy that does not allow an action."""
     statements = [{**each, "Action": [one for one in each["Action"] if one != action]} for each in policy["Statement"]]
@@ -68,9 +50,9 @@ def as_user(aws, monkeypatch, policy):
 
 def test_the_documented_policies_suffice_with_a_role_and_a_bucket_that_are_given(aws, launcher, plugin, monkeypatch):
     aws.client("s3").create_bucket(Bucket="rows-on-their-way")
-    role = aws.role(documented(aws)[-1])
+    role = aws.role(documented(aws.region)[-1])
     options = {"role_arn": role, "staging": "s3://rows-on-their-way/dativo"}
-    config, policy = {**READ, "tenant": "given"}, documented(aws, role)[0]
+    config, policy = {**READ, "tenant": "given"}, documented(aws.region, role)[0]
 
     as_user(aws, monkeypatch, without(policy, "lambda:CreateFunction"))
     with pytest.raises(AuthenticationError, match="lambda:CreateFunction") as refused:
@@ -88,8 +70,7 @@ def test_the_documented_policies_suffice_with_a_role_and_a_bucket_that_are_given
 
 def test_the_documented_policies_suffice_where_all_is_made_and_removed(aws, launcher, plugin, monkeypatch):
     before, roles = aws.functions, role_names(aws)
-    whole = {"Version": "2012-10-17", "Statement": [one for each in documented(aws)[:2] for one in each["Statement"]]}
-    as_user(aws, monkeypatch, whole)
+    as_user(aws, monkeypatch, together(*documented(aws.region)[:2]))
     with launcher(keep=False).reader(plugin, {**READ, "tenant": "made"}) as reader:
         assert reader.check().passed
         (name,) = aws.functions - before

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import io
 import json
+import re
 import tarfile
 import time
 import uuid
@@ -47,6 +48,9 @@ STOPSIGNAL SIGKILL
 ENTRYPOINT ["python3", "/lambda_runtime.py"]
 """
 _BOOTSTRAP = b'#!/bin/sh\ncd /var/task\nPYTHONPATH=/opt/python exec python3 -m awslambdaric "$_HANDLER"\n'
+DOCS = Path(__file__).parents[2] / "docs" / "places-aws.md"
+_COARSE = ["lambda:ListLayers", "lambda:CreateFunction"]
+"""To ministack listing versions is listing layers, and what is created has no name yet; AWS is finer in both."""
 TRUST = (
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, '
     '"Action": "sts:AssumeRole"}]}'
@@ -87,12 +91,12 @@ class AwsServer:
         """Name the functions that there are."""
         return {each["FunctionName"] for each in self.client("lambda").list_functions()["Functions"]}
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, region: str | None = None) -> Any:
         """Open a boto3 client of the account's owner that tries nothing twice."""
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
-            region_name=self.region,
+            region_name=region or self.region,
             aws_access_key_id=KEY,
             aws_secret_access_key=KEY,
             config=Config(connect_timeout=5, read_timeout=120, retries={"max_attempts": 0}),
@@ -115,6 +119,22 @@ class AwsServer:
         return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
 
+def documented(region: str, role: str = "") -> list[dict[str, Any]]:
+    """Give the policies that the documents show: of a host, of one that makes and removes all, and of a function."""
+    facts = {"REGION": region, "ACCOUNT": ACCOUNT, "BUCKET": "rows-on-their-way", "FOLDER": "dativo"}
+    text = DOCS.read_text()
+    for name, value in {**facts, "ROLE": role.rpartition("/")[2]}.items():
+        text = re.sub(rf"\b{name}\b", value, text)
+    found: list[dict[str, Any]] = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
+    found[0]["Statement"].append({"Effect": "Allow", "Action": _COARSE, "Resource": "*"})
+    return found
+
+
+def together(*policies: Mapping[str, Any]) -> dict[str, Any]:
+    """Make one policy of several."""
+    return {"Version": "2012-10-17", "Statement": [one for policy in policies for one in policy["Statement"]]}
+
+
 @contextlib.contextmanager
 def serve(engine: Any, memory: str = "512m") -> Iterator[AwsServer]:
     """Run ministack in ``engine``; the functions' containers go with it."""
@@ -135,13 +155,12 @@ def serve(engine: Any, memory: str = "512m") -> Iterator[AwsServer]:
             volumes={"/var/run/docker.sock": {"bind": "/var/run/docker.sock", "mode": "rw"}},
             environment=_settings(server, name, memory),
         )
-        try:
-            _wait(server, container)
-            yield server
-        finally:
-            container.stop(timeout=30)  # it removes the containers of functions
+        _wait(server, container)
+        yield server
     finally:
         remove(engine, f"{LABEL}={name}")
+        for function in engine.containers.list(all=True, filters={"network": name}, ignore_removed=True):
+            function.remove(force=True, v=True)
         network.remove()
 
 
