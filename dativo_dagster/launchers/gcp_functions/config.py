@@ -37,7 +37,7 @@ class Config(BaseModel):
             ``gs://dativo-staging-PROJECT-REGION/`` when left out, which is made if there is none.
         staging_options: How the staging folder is reached, as ``connection.gcs`` says it; sent to the function too.
         api_endpoint: Of the Cloud Functions API, where it is not Google's.
-        transport: ``rest`` where an endpoint is given, else ``grpc``.
+        transport: How the API is spoken to; ``rest`` goes through proxies and survives forks.
         keep: Whether it stays for the next run; `dativo places gc` takes it by age.
         labels: Labels besides ours.
         vpc_connector: The name of a Serverless VPC Access connector.
@@ -61,7 +61,7 @@ class Config(BaseModel):
     staging: Annotated[str, StringConstraints(pattern="^gs://[^/]+")] | None = None
     staging_options: dict[str, Any] = Field(default_factory=dict)
     api_endpoint: str | None = None
-    transport: Literal["grpc", "rest"] = "grpc"
+    transport: Literal["rest", "grpc"] = "rest"
     keep: bool = True
     labels: dict[str, str] = Field(default_factory=dict)
     vpc_connector: str | None = None
@@ -116,11 +116,4 @@ class Config(BaseModel):
                 "Cloud Functions of the second generation are built from source and take no `image`; give what the "
                 "plugin needs as `requirements`, or run it in docker or aws_lambda"
             )
-        return said
-
-    @model_validator(mode="before")
-    @classmethod
-    def _rest_at_an_endpoint(cls, said: object) -> object:
-        if isinstance(said, dict) and said.get("api_endpoint"):
-            return {"transport": "rest", **said}
         return said

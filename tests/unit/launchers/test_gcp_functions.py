@@ -56,11 +56,6 @@ def test_the_runtime_of_the_earlier_system_is_understood():
     assert Config(runtime="python3.11").runtime == Config(runtime="python311").runtime == "python311"
 
 
-def test_an_endpoint_is_spoken_to_by_rest():
-    said = {"api_endpoint": "http://localhost:1"}
-    assert (Config.model_validate(said).transport, Config().transport) == ("rest", "grpc")
-
-
 @pytest.mark.parametrize("tenant", ["acme", "ACME", "Ärzte & Co", "x" * 200, "-", ""])
 def test_names_and_labels_are_as_google_takes_them(tenant):
     given = name(tenant)
