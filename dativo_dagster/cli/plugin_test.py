@@ -19,9 +19,7 @@ from dativo_ingest.testing.cases import ReaderCase, WriterCase
 
 if TYPE_CHECKING:
     from dativo_dagster.cli.console import Console
-    from dativo_dagster.config.job import Job, JobStream
-
-PLACES = ("local", "process")
+    from dativo_dagster.config.job import Job, JobStream, Place
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--stream", metavar="NAME", help="stream of the job, or of the source")
     parser.add_argument("--role", choices=ROLES, help="which of the two, when the plugin is both")
-    parser.add_argument("--place", choices=PLACES, help="where it runs (as the job says; Python local, native process)")
+    parser.add_argument("--place", metavar="NAME", help="where it runs (as the job says; Python local, native process)")
     parser.add_argument("--seconds", type=float, default=60.0, help="longest time for one check (%(default)g)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     _add_option(parser, "--option", "NAME=YAML", "option of source or target, laid over those of the job")
@@ -57,7 +55,9 @@ def main(args: argparse.Namespace, console: Console) -> int:
     with ExitStack() as stack:
         subject = Subject.of(spec, args, console)
         case = subject.reader() if spec.role == "reader" else subject.writer(stack)
-        report = run(case, subject=f"{spec.plugin} ({spec.role}, {subject.place})", exempt=_reasons(args.exempt))
+        report = run(
+            case, subject=f"{spec.plugin} ({spec.role}, {subject.place.launcher})", exempt=_reasons(args.exempt)
+        )
     if args.json:
         console.json({**report.to_json(), "exit_code": report.exit_code})
     else:
@@ -91,6 +91,10 @@ class Subject:
     @classmethod
     def of(cls, spec: Spec, args: argparse.Namespace, console: Console) -> Subject:
         """Take the plugin's configuration from the job that is named, if any, and the options over it."""
+        from dativo_dagster import registry
+
+        if args.place is not None:
+            registry.entry("launchers", args.place)
         options = _options(args.option)
         if args.config is None:
             return cls(spec=spec, args=args, options=options)
@@ -100,13 +104,17 @@ class Subject:
         return cls(spec=spec, args=args, options=options, job=job, stream=_using(job, spec, args.stream))
 
     @property
-    def place(self) -> str:
-        """Say where the plugin runs."""
-        if self.args.place is not None:
-            return str(self.args.place)
+    def place(self) -> Place:
+        """Say where the plugin runs; the place that is named has the settings of the job, if it is the job's."""
+        from dativo_dagster.config.job import Place
+        from dativo_dagster.pipeline import plugins
+
         side = self._side()
-        if side is not None and side.place is not None:
-            return str(side.place.launcher)
+        said = plugins.place(self.job, side) if self.job is not None and side is not None else None
+        named = self.args.place or (said.launcher if said else self._default())
+        return said if said is not None and said.launcher == named else Place(launcher=named)
+
+    def _default(self) -> str:
         return "process" if self.spec.kind == "native" and not self.spec.plugin.startswith("native:") else "local"
 
     def reader(self) -> ReaderCase:
@@ -152,13 +160,10 @@ class Subject:
     def _opened(
         self, role: str, stream: Stream, over: Mapping[str, Any], folder: str | None
     ) -> AbstractContextManager[Any]:
-        from dativo_dagster import registry
+        from dativo_dagster.pipeline.plugins import launcher_of
         from dativo_ingest.loader import plugin_ref
 
-        module = registry.ready("launchers", self.place)
-        side = self._side()
-        placed = dict(side.place.options) if side and side.place and side.place.launcher == self.place else {}
-        launcher = module.Launcher(module.Config.model_validate(placed))
+        launcher = launcher_of(self.place)
         ref = plugin_ref(self.spec.plugin, Path.cwd())
         config = self._config(role, stream, _laid(self.options, over), folder)
         return cast("AbstractContextManager[Any]", getattr(launcher, role)(ref, config))

@@ -140,6 +140,11 @@ def test_an_exemption_is_told_with_its_reason(reader, capsys):
     assert "BAD_EXEMPTION" in capsys.readouterr().err
 
 
+def test_a_place_that_there_is_not_is_told_before_anything_is_tested(reader, capsys):
+    assert main(["plugin", "test", reader, "--place", "dokcer"]) == 2
+    assert "no launcher is called 'dokcer'; did you mean 'docker'?" in capsys.readouterr().err
+
+
 def test_a_plugin_that_cannot_be_tested_ends_with_two(here, capsys):
     (here / "broken.py").write_text(READER.replace("fine", "").replace("return", "raise ValueError('no') or"))
     assert main(["plugin", "test", "broken.py"]) == 2
