@@ -77,7 +77,7 @@ format: .venv/.dev  ## format the code and make the generated files anew
 
 .PHONY: bench
 bench: .venv/.dev  ## measure what docs/performance.md states; some minutes on a quiet machine
-	@for name in csv_to_iceberg validation definitions small_job rust_csv rust_parquet python_plugin json_abi isolation postgres mysql merge scale; do $(BIN)/python benchmarks/$$name.py; done
+	@for name in csv_to_iceberg validation definitions small_job rust_csv rust_parquet python_plugin json_abi isolation postgres mysql merge scale containers functions; do $(BIN)/python benchmarks/$$name.py; done
 
 .PHONY: screenshot
 screenshot: .venv/.dev  ## take the picture of the UI that README.md shows
