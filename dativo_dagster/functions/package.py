@@ -41,7 +41,7 @@ class Package:
         unzipped: How many bytes it takes on a disk.
     """
 
-    make: Callable[[], bytes] = field(repr=False)
+    make: Callable[[], bytes] = field(repr=False, compare=False)
     hash: str
     unzipped: int
 

@@ -39,7 +39,7 @@ def test_a_library_of_the_older_abi_goes_to_the_runtime_with_python_of_the_same_
     plugins = {
         name: PluginRef(path=str(c_library(name)), name="create_reader", kind="native") for name in ("old", "v1")
     }
-    monkeypatch.setattr(building, "dependencies", lambda *_: Package(b"", 0))
+    monkeypatch.setattr(building, "dependencies", lambda *_: Package(bytes, "", 0))
     monkeypatch.setattr(building, "layer", lambda *_: "arn:layer")
     for runtime, python in ((None, "python3.12"), ("provided.al2", "python3.11"), ("python3.13", "python3.13")):
         built = build(Account(Config(runtime=runtime)), "acme", plugins["old"])
