@@ -8,6 +8,8 @@ python scripts/generate.py [--check]
 from __future__ import annotations
 
 import argparse
+import inspect
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -77,6 +79,10 @@ PARTS: tuple[tuple[str, tuple[tuple[str, type[BaseModel]], ...]], ...] = (
             ("duckdb", registry.load("tables", "duckdb").Config),
             ("delta", registry.load("tables", "delta").Config),
         ),
+    ),
+    (
+        "Settings of places",
+        tuple((name, registry.load("launchers", name).Config) for name in registry.ENTRIES["launchers"]),
     ),
     (
         "Secret managers",
@@ -151,15 +157,23 @@ def _keys(model: type[BaseModel], bases: Sequence[type[BaseModel]]) -> list[str]
     defs: Mapping[str, Any] = schema.get("$defs", {})
     told = [pair for base in bases for pair in base.model_json_schema().get("properties", {}).items()]
     rows = []
+    attributes = _attributes(model)
     for key, said in schema.get("properties", {}).items():
         if (key, said) in told:
             continue
         default = _default(said, required=key in schema.get("required", []))
-        means = said.get("description") or _of_parts(said, defs)
+        means = said.get("description") or attributes.get(key) or _of_parts(said, defs)
         rows.append(f"| `{key}` | {_type(said, defs)} | {default} | {_cell(_sentence(means))}{_others(model, key)} |")
     if model.model_config.get("extra") == "allow":
         rows.append("| any other key | | | Passed on as it is. |")
-    return ["", "| Key | Value | Default | What it is |", "|---|---|---|---|", *rows]
+    return ["", "| Key | Value | Default | What it is |", "|---|---|---|---|", *rows] if rows else []
+
+
+def _attributes(model: type[BaseModel]) -> dict[str, str]:
+    """Give what a docstring says of the attributes of a model."""
+    _, _, told = inspect.getdoc(model).partition("\nAttributes:\n") if model.__doc__ else ("", "", "")
+    found = re.findall(r"^ {4}(\w+): (.+(?:\n {5,}.+)*)", told, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in found}
 
 
 def _type(said: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
@@ -231,7 +245,7 @@ def _cell(text: str) -> str:
 
 
 def _names() -> Iterator[str]:
-    kinds: tuple[registry.Kind, ...] = ("connectors", "tables", "secrets", "checks")
+    kinds: tuple[registry.Kind, ...] = ("connectors", "tables", "launchers", "secrets", "checks")
     yield "| Kind | Name | What it is | Extra to install |"
     yield "|---|---|---|---|"
     for kind in kinds:
