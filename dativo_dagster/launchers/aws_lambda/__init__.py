@@ -85,7 +85,9 @@ class Launcher:
                 plugin=built.plugin,
                 config=config,
                 settings=Settings(
-                    seconds=self.config.timeout_seconds, inline_bytes=int(self.config.inline_mb * 1024 * 1024)
+                    seconds=self.config.timeout_seconds,
+                    idle_seconds=self.config.idle_seconds,
+                    inline_bytes=int(self.config.inline_mb * 1024 * 1024),
                 ),
             )
 

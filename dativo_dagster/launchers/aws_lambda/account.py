@@ -27,6 +27,7 @@ class Account:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._clients: dict[str, Any] = {}
 
     @cached_property
     def region(self) -> str:
@@ -44,8 +45,10 @@ class Account:
             return str(self.client("sts").get_caller_identity()["Account"])
 
     def client(self, service: str) -> Any:
-        """Open a client that asks again where AWS says so."""
-        return self._open(service)
+        """Give a client that asks again where AWS says so; each is opened once, and any thread may use it."""
+        if service not in self._clients:
+            self._clients[service] = self._open(service)
+        return self._clients[service]
 
     def invoker(self) -> Any:
         """Open a client for invocations: it waits for the longest, and tries nothing twice."""

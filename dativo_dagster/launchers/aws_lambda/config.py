@@ -33,6 +33,7 @@ class Config(BaseModel):
         runtime: Left out: ``python3.12`` for classes, ``provided.al2023`` for libraries.
         memory_mb: Memory of the function; processors grow with it.
         timeout_seconds: How long one verb may take.
+        idle_seconds: How long a function waits for the host to take or send rows before it takes it for dead.
         ephemeral_storage_mb: Size of ``/tmp``, where a writer's files lie until they are carried away.
         architecture: Of the processor.
         requirements: Packages that the plugin needs, as pip reads them.
@@ -57,6 +58,7 @@ class Config(BaseModel):
     runtime: str | None = None
     memory_mb: Annotated[int, Field(ge=128, le=10240)] = 1024
     timeout_seconds: Annotated[int, Field(ge=1, le=900)] = 900
+    idle_seconds: PositiveFloat = 300
     ephemeral_storage_mb: Annotated[int, Field(ge=512, le=10240)] = 512
     architecture: Literal["x86_64", "arm64"] = "x86_64"
     requirements: tuple[str, ...] = ()

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from dativo_dagster.launchers.aws_lambda.config import Config
 
 _NAME_CHARACTERS = 64
-_NO_SETTING = frozenset({"keep", "start_seconds", "endpoint_url", "function_endpoint_url", "staging", "inline_mb"})
+_NO_SETTING = frozenset(
+    {"keep", "start_seconds", "idle_seconds", "endpoint_url", "function_endpoint_url", "staging", "inline_mb"}
+)
+_LOOK_SECONDS = 0.25
 _ASSUMED_SECONDS = 60.0
 """How long a new role may take until Lambda can take it on; Amazon says that it is some seconds."""
 
@@ -80,19 +83,21 @@ def deploy(client: Any, made: Made, config: Config, staging: Staging) -> str:
     """
     name = function_name(made, config)
     with refusals(f"function {name}"):
-        if not _exists(client, name):
+        state = _state(client, name)
+        if state is None:
             with _code(made, config, staging) as code:
                 _create(client, code, _settings(name, made, config))
-        _wait(client, name, config.start_seconds)
+        if state != "Active":
+            _wait(client, name, config.start_seconds)
     return name
 
 
-def _exists(client: Any, name: str) -> bool:
+def _state(client: Any, name: str) -> str | None:
+    """Give the state of a function; None where there is none."""
     try:
-        client.get_function_configuration(FunctionName=name)
+        return str(client.get_function_configuration(FunctionName=name)["State"])
     except client.exceptions.ResourceNotFoundException:
-        return False
-    return True
+        return None
 
 
 @contextlib.contextmanager
@@ -162,7 +167,8 @@ def _wait(client: Any, name: str, seconds: float) -> None:
 
     try:
         waiter = client.get_waiter("function_active_v2")
-        waiter.wait(FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": max(1, int(seconds))})
+        tries = max(1, int(seconds / _LOOK_SECONDS))
+        waiter.wait(FunctionName=name, WaiterConfig={"Delay": _LOOK_SECONDS, "MaxAttempts": tries})
     except WaiterError as error:
         reason = (error.last_response or {}).get("Configuration", {}).get("StateReason", "no reason given")
         raise TransientError(

@@ -20,7 +20,13 @@ from dativo_dagster.launchers.aws_lambda.account import Account
 from dativo_dagster.launchers.aws_lambda.config import Config
 from dativo_dagster.launchers.aws_lambda.deploying import Made, deploy, function_name
 from dativo_dagster.launchers.aws_lambda.invoking import LambdaFunction
-from dativo_ingest.exceptions import AuthenticationError, ConfigurationError, DativoError, RateLimitError
+from dativo_ingest.exceptions import (
+    AuthenticationError,
+    ConfigurationError,
+    DativoError,
+    RateLimitError,
+    TransientError,
+)
 from dativo_ingest.exceptions import ConnectionError as UnreachableError
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/orders:1"
@@ -107,6 +113,22 @@ def test_a_role_that_cannot_be_assumed_yet_is_tried_again_and_a_function_made_me
         answers.add_response("get_function", {"Configuration": {"State": "Active"}})
         assert deploy(client, made(), Config(), STAGING) == function_name(made(), Config())
         answers.assert_no_pending_responses()
+
+
+def test_a_function_that_is_active_is_not_waited_for(client: Any) -> None:
+    with Stubber(client) as answers:
+        answers.add_response("get_function_configuration", {"State": "Active"})
+        assert deploy(client, made(), Config(), STAGING) == function_name(made(), Config())
+        answers.assert_no_pending_responses()
+
+
+def test_a_function_that_does_not_become_active_is_told_with_the_words_of_aws(client: Any) -> None:
+    with Stubber(client) as answers:
+        answers.add_response("get_function_configuration", {"State": "Pending"})
+        answers.add_response("get_function", {"Configuration": {"State": "Failed", "StateReason": "no subnet"}})
+        with pytest.raises(TransientError, match="no subnet") as caught:
+            deploy(client, made(), Config(start_seconds=1), STAGING)
+    assert caught.value.error_code == "FUNCTION_NOT_READY"
 
 
 def test_a_host_that_may_not_deploy_is_told_where_the_policy_is(client: Any) -> None:
