@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from dativo_dagster.formats.laid import Laid
 from dativo_dagster.formats.rolling import Finished, Layout, Rolling
 
 if TYPE_CHECKING:
+    from dativo_ingest.model import Usage
     from dativo_ingest.protocols import WriterPlugin
 
 
@@ -28,6 +29,11 @@ class Units:
         self.layout, self.token = layout, token
         self._stack = ExitStack()
         self._plugin = None if plugin is None else self._stack.enter_context(plugin())
+
+    @property
+    def usage(self) -> Sequence[Usage]:
+        """Give what the custom writer took so far, where its place is paid by use."""
+        return getattr(self._plugin, "usage", ())
 
     def write(self, batches: Iterable[Any], unit: str) -> list[Finished]:
         """Write the batches of one unit; whatever is raised, no file of it is left."""

@@ -20,7 +20,13 @@ _LAMBDA_REQUEST = 0.20 / 1_000_000
 _LAMBDA_REGIONS = frozenset({"us-east-1", "us-east-2"})
 
 _RUN_VCPU_SECOND, _RUN_GB_SECOND, _RUN_REQUEST = 0.000024, 0.0000025, 0.40 / 1_000_000
-_RUN_REGIONS = frozenset({"us-central1", "us-east1", "us-east4", "us-west1", "europe-west1", "europe-west4"})
+_RUN_REGIONS = frozenset(
+    {
+        *("us-central1", "us-east1", "us-east4", "us-east5", "us-south1", "us-west1"),
+        *("europe-north1", "europe-southwest1", "europe-west1", "europe-west4", "europe-west8", "europe-west9"),
+        *("asia-east1", "asia-northeast1", "asia-northeast2", "me-west1"),
+    }
+)
 _RUN_VCPUS = ((128, 0.083), (256, 0.167), (512, 0.333), (1024, 0.583), (2048, 1), (8192, 2), (16_384, 4), (32_768, 8))
 """Processors of a function with so many MiB; between two of them it may be the larger one."""
 

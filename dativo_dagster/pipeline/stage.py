@@ -127,7 +127,7 @@ def _staged(
         properties={"dativo.job": job.name, "dativo.stream": stream.name, "dativo.run-id": run_id},
         at=datetime.now(timezone.utc).isoformat(timespec="microseconds"),
         whole=plan.window.whole or stream.slice is not None,  # a run of a slice reads all of it
-        usage=tuple(getattr(parts.reader, "usage", ())),
+        usage=(*getattr(parts.reader, "usage", ()), *getattr(getattr(writer, "units", writer), "usage", ())),
     )
 
 

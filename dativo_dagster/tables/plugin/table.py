@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from dativo_dagster.config.job import TableSpec
     from dativo_dagster.storage import Storage
+    from dativo_ingest.model import Usage
     from dativo_ingest.protocols import WriterPlugin
 
 TRIES = 20
@@ -265,6 +266,11 @@ class Writer:
     def __init__(self, plugin: WriterPlugin, location: str, token: str) -> None:
         self._plugin, self._base, self._token = plugin, f"{location}/", token
         self._wrote = False
+
+    @property
+    def usage(self) -> Sequence[Usage]:
+        """Give what the custom writer took so far, where its place is paid by use."""
+        return getattr(self._plugin, "usage", ())
 
     def write(self, batches: Iterable[Any], name: str) -> list[DataFile]:
         """Write the batches of one unit."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import traceback
 from contextlib import nullcontext
@@ -16,6 +17,7 @@ from dativo_dagster.orchestration.build import build_definitions
 from dativo_dagster.orchestration.byhand import Given
 from dativo_dagster.orchestration.plugins import ReaderResource, WriterResource
 from dativo_ingest.exceptions import ConfigurationError, PluginError, ValidationError
+from dativo_ingest.model import Usage
 
 ROOT = Path(__file__).parents[3]
 CONTRACT = {
@@ -204,6 +206,26 @@ def test_a_run_reads_through_the_resource_so_that_another_can_stand_in(folder, w
     (orders,) = [a for a in defs.assets if isinstance(a, dg.AssetsDefinition)]
     result = dg.materialize([orders], instance=instance, resources=resources)
     assert "| 41 |" in written(result)
+
+
+def test_what_a_paid_place_took_is_shown_with_the_asset(folder, write_job, instance):
+    write_job()
+    took = Usage(place="aws_lambda", verb="read", unit="1", seconds=1.5, memory_mb=512, peak_mb=100, usd=0.25)
+
+    class Billed(Given):
+        usage = (took, dataclasses.replace(took, unit="2", usd=0.5))
+
+    class Stand(ReaderResource):
+        def reader(self, job, stream):
+            return nullcontext(Billed(rows(41, 42), "t"))
+
+    defs = build_definitions(folder)
+    (orders,) = [a for a in defs.assets if isinstance(a, dg.AssetsDefinition)]
+    result = dg.materialize([orders], instance=instance, resources={**defs.resources, "reader__csv": Stand()})
+    (event,) = result.asset_materializations_for_node("acme__sales__orders.commit")
+    assert (event.metadata["billed_seconds"].value, event.metadata["estimated_usd"].value) == (3.0, 0.75)
+    lines = [(line.data["unit"], line.data["memory_mb"], line.data["usd"]) for line in event.metadata["usage"].records]
+    assert lines == [("1", 512, 0.25), ("2", 512, 0.5)]
 
 
 @pytest.mark.parametrize("place", ["local", "process"])

@@ -1,0 +1,108 @@
+"""What an invocation took is counted when it ran, and what it said is shown without secrets."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from dativo_dagster.functions import faults
+from dativo_dagster.functions.call import Settings
+from dativo_dagster.functions.reading import FunctionReader
+from dativo_ingest.exceptions import ConfigurationError, DativoError, PluginError
+from dativo_ingest.model import Stream, Unit
+from dativo_ingest.worker.errors import error_to_json
+from tests.fakes.scripted_function import Scripted, deployed, staged
+
+SECRET = "sk-canary-55102"
+
+
+def reader(tmp_path, script, **changed):
+    return FunctionReader(deployed(tmp_path, script, **changed))
+
+
+def ended(tmp_path, fault) -> FunctionReader:
+    def script(*_):
+        raise fault
+
+    far = reader(tmp_path, script)
+    with pytest.raises(DativoError) as caught:
+        far.check()
+    assert caught.value is fault
+    assert caught.value.details["verb"] == "check"
+    return far
+
+
+@pytest.mark.parametrize(
+    ("fault", "billed"),
+    [
+        (faults.crashed("f", "status 1"), True),
+        (faults.timed_out("f", 900), True),
+        (faults.out_of_memory("f", 512), True),
+        (faults.refused("f", "InvalidRequestContentException"), False),
+        (faults.throttled("f"), False),
+        (faults.denied("f", "AccessDenied"), False),
+        (faults.unreachable("f", "no route"), False),
+        (faults.beyond("f", "the request in bytes", 7, 6), False),
+    ],
+)
+def test_only_what_ran_is_counted(tmp_path, fault, billed):
+    far = ended(tmp_path, fault)
+    assert [usage.verb for usage in far.usage] == (["check"] if billed else [])
+    assert all(usage.usd > 0 and usage.peak_mb is None for usage in far.usage)
+
+
+@pytest.mark.parametrize(("said", "peak", "started"), [((7, True), 7, True), (("7", 1), None, False)])
+def test_what_it_took_is_counted_as_the_cloud_and_the_reply_tell(tmp_path, said, peak, started):
+    reply = {"result": [], "peak_mb": said[0], "started": said[1]}
+    far = reader(tmp_path, lambda *_: reply)
+    far.discover()
+    (usage,) = far.usage
+    assert (usage.place, usage.memory_mb, usage.peak_mb, usage.started) == ("test_cloud", 512, peak, started)
+
+
+def test_no_secret_is_in_an_error_or_a_log(tmp_path, caplog):
+    records = [{"level": 30, "logger": "shop", "message": f"key {SECRET}"}]
+    told = error_to_json(PluginError(f"refused {SECRET}", details={"header": f"Bearer {SECRET}"}), "shop.py")
+    far = reader(tmp_path, lambda *_: {"logs": records, "error": told}, source={"credentials": {"api": SECRET}})
+    with caplog.at_level(logging.INFO, "dativo_ingest.plugin"), pytest.raises(PluginError) as caught:
+        far.check()
+    assert "key ***" in caplog.text
+    assert SECRET not in caplog.text + str(caught.value) + repr(caught.value.args) + json.dumps(caught.value.details)
+
+
+def test_no_secret_is_in_what_a_cloud_says_of_a_crash(tmp_path):
+    def script(*_):
+        raise faults.crashed("f", f"its environment: {SECRET}", log=f"connecting with {SECRET}")
+
+    with pytest.raises(DativoError) as caught:
+        reader(tmp_path, script, source={"credentials": {"api": SECRET}}).check()
+    assert SECRET not in str(caught.value) + json.dumps(caught.value.details)
+
+
+def test_a_large_configuration_goes_through_the_staging_folder_and_a_large_unit_is_refused_before_the_call(tmp_path):
+    seen = []
+
+    def script(request, folder):
+        seen.append((request["config"], json.loads((folder / "config.json").read_text())["source"]["text"]))
+        return {"rows": {"inline": []}, "reached": None}
+
+    cloud = Scripted(script, request_bytes=4000)
+    far = reader(tmp_path, cloud, source={"text": "x" * 5000})
+    assert list(far.read(Stream(name="orders"), Unit(id="1"))) == []
+    assert seen == [({"$object": "config.json"}, "x" * 5000)]
+    with pytest.raises(ConfigurationError) as caught:
+        list(far.read(Stream(name="orders"), Unit(id="2", spec={"text": "x" * 5000})))
+    assert caught.value.error_code == "FUNCTION_LIMIT"
+    assert len(cloud.requests) == 1
+    assert staged(tmp_path) == []
+
+
+def test_a_function_is_told_no_more_than_the_cloud_allows(tmp_path):
+    cloud = Scripted(lambda *_: {"result": []}, seconds=60)
+    reader(tmp_path, cloud, settings=Settings(seconds=900, inline_bytes=9_000_000)).discover()
+    limits = json.loads(cloud.requests[0])["limits"]
+    assert limits["seconds"] == 60
+    assert limits["inline_bytes"] * 4 / 3 < cloud.limits.reply_bytes
+    assert limits["idle_seconds"] > 0

@@ -1,0 +1,57 @@
+"""A staging folder says whose it is, goes with its call, and is found when its host is gone."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from dativo_dagster.functions.staging import Staging
+from dativo_dagster.owner import host_label
+from dativo_ingest.exceptions import PluginError
+
+OWNER = {"tenant": "t", "job": "j", "stream": "s"}
+
+
+@pytest.fixture
+def staging(tmp_path):
+    return Staging(url=f"file://{tmp_path}/staging/")
+
+
+def host(folder, label) -> str:
+    folder.put("owner.json", json.dumps({**OWNER, "host": label}).encode())
+    return folder.url
+
+
+def test_a_folder_of_a_host_that_is_gone_is_found_at_once_and_one_of_another_machine_when_it_is_old(staging):
+    machine, boot, _, _ = host_label().split("/")
+    staging.folder(OWNER)
+    gone = host(staging.folder(OWNER), f"{machine}/{boot}/1/0")
+    afar = host(staging.folder(OWNER), "another/boot/1/2")
+    now = datetime.now(timezone.utc)
+    assert [left.name for left in staging.leftovers(now - timedelta(days=1))] == [gone]
+    found = {left.name: left for left in staging.leftovers(now + timedelta(seconds=5))}
+    assert set(found) == {gone, afar}
+    assert (found[gone].owner, found[gone].why) == ("t/j", "its host is gone")
+    for left in found.values():
+        staging.remove(left)
+    assert staging.leftovers(now + timedelta(seconds=5)) == []
+
+
+@pytest.mark.parametrize("said", [b"no json", b"[]", b'{"host": 7, "tenant": null}', None])
+def test_what_a_function_wrote_over_the_owner_hides_nothing(staging, said):
+    folder = staging.folder(OWNER)
+    folder.put("000001.arrow", b"rows")
+    folder.delete("owner.json") if said is None else folder.put("owner.json", said)
+    (left,) = staging.leftovers(datetime.now(timezone.utc) + timedelta(seconds=5))
+    assert left.name == folder.url
+    assert left.bytes >= 4
+
+
+def test_an_object_that_is_too_large_is_not_read(staging):
+    folder = staging.folder(OWNER)
+    folder.put("result.json", b"12345")
+    assert folder.get("result.json", 5) == b"12345"
+    with pytest.raises(PluginError, match="5 bytes there, and 4 are taken at most"):
+        folder.get("result.json", 4)
