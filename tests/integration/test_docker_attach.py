@@ -141,8 +141,10 @@ def _pass(source, sink):
 def test_an_engine_on_another_machine_is_told_of_and_used(folder, caplog, monkeypatch):
     with elsewhere() as url:
         monkeypatch.setenv("DOCKER_HOST", url)
-        with reading(folder) as reader:
-            assert sum(batch.num_rows for batch in read_all(reader)) == 3 * MANY
+        with reading(folder, then_wait=True) as reader:
+            batches = iter(reader.read(STREAM, UNIT))
+            assert sum(next(batches).num_rows for _ in range(9)) == 3 * MANY
+            reader.cancel()
         with writing(folder) as writer:
             assert len(writer.write(iter([pa.record_batch({"id": [1]})]), str(folder / "table"), "one")) == 1
         for limits in (Config(transport="socket"), Config(mounts=("/etc/hostname",))):

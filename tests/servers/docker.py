@@ -26,7 +26,7 @@ Client = Any
 BASE_IMAGES = ("debian:bookworm-slim", "python:3.11-slim-bookworm")
 SCRIPT = Path(__file__).parents[2] / "scripts" / "base-images"
 CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids")
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 """How long an engine may take to answer; it needs a quarter of a second on a quiet machine."""
 LABEL = "dativo.test"
 """On what a test makes in the engine by itself; its value is the session."""
