@@ -37,9 +37,11 @@ class FunctionWriter:
     def __init__(self, deployed: Deployed) -> None:
         self.deployed = deployed
         self.connection: Mapping[str, Any] = deployed.config["target"].get("connection") or {}
-        if not deployed.config.get("commits"):
+        may_commit = bool(deployed.config.get("commits"))
+        if not may_commit:
             deployed.config = _without_stores(deployed.config)
-        self.commits: bool = deployed.ask("spec", lambda said: bool(said["commits"]))
+        # A plugin that could say it commits where the job does not could name any file of the host's for its own.
+        self.commits: bool = deployed.ask("spec", lambda said: bool(said["commits"])) and may_commit
         if self.commits:
             _must_be_bucket(str(deployed.config.get("output_base", "")), str(deployed.plugin))
 

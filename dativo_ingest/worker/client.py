@@ -80,7 +80,9 @@ class Session:
 
     def open(self, role: str, plugin: PluginRef, config: Mapping[str, Any], **settings: Any) -> Any:
         """Open the plugin; gives what the worker says of it."""
-        return self._ask(IDLE, {"op": "open", "role": role, "plugin": plugin.to_json(), "config": config, **settings})
+        said = self._ask(IDLE, {"op": "open", "role": role, "plugin": plugin.to_json(), "config": config, **settings})
+        with understood():
+            return {**said, "commits": bool(said["commits"])}
 
     def call(self, doing: Doing, **arguments: Any) -> Any:
         """Ask one question and wait for its answer."""

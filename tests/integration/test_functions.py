@@ -352,7 +352,7 @@ def bring_home(staging, tmp_path, count):
 
 
 def test_a_writer_that_commits_needs_a_bucket(near):
-    config = writer_config("/tmp/lake")
+    config = {**writer_config("/tmp/lake"), "commits": True}
     plugin = PluginRef(path="hostile.py", name="Writer")
     far = Deployed(functions=Cloud(FAKES), staging=near, role="writer", plugin=plugin, config=config)
     with pytest.raises(ConfigurationError, match="give the target a bucket"):

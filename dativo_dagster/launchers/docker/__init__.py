@@ -41,7 +41,7 @@ class Launcher:
     def reader(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[RemoteReader]:
         """Open a reader."""
         with self._room(plugin, config) as room, self._pool("reader", room) as pool:
-            yield RemoteReader(pool)
+            yield RemoteReader(pool, repeatable=pool.said.get("repeatable") is True)
 
     @contextmanager
     def writer(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[RemoteWriter]:
@@ -50,7 +50,7 @@ class Launcher:
 
         stream = config.get("stream", {}).get("name", "")
         with self._room(plugin, config) as room, self._pool("writer", room) as pool:
-            if not pool.said["commits"]:
+            if room.carries:  # the job's word and not the plugin's, which could name any file for its own
                 connection = config["target"].get("connection") or {}
                 yield CarriedWriter(pool, stream=stream, room=room, connection=connection)
                 return
