@@ -207,10 +207,14 @@ class _Remote:
 
 
 class RemoteReader(_Remote):
-    """A reader whose plugin is in a worker. Verbs may run side by side, each in a worker of its own."""
+    """A reader whose plugin is in a worker. Verbs may run side by side, each in a worker of its own.
 
-    def __init__(self, workers: Workers) -> None:
-        self.workers = workers
+    Attributes:
+        repeatable: As `protocols.Repeatable` has it.
+    """
+
+    def __init__(self, workers: Workers, *, repeatable: bool = False) -> None:
+        self.workers, self.repeatable = workers, repeatable
         self.positions: dict[str, int] = {}
 
     def check(self) -> CheckResult:

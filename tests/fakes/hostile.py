@@ -104,6 +104,7 @@ class Reader:
 
     def __init__(self, source):
         self.source = source
+        self.repeatable = source.get("repeatable")
         self.reads = 0
         if source.get("slow_start"):
             time.sleep(1000)

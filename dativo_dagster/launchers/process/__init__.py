@@ -39,7 +39,7 @@ class Launcher:
     def reader(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[RemoteReader]:
         """Open a reader."""
         with self._pool("reader", plugin, config) as pool:
-            yield RemoteReader(pool)
+            yield RemoteReader(pool, repeatable=pool.said.get("repeatable") is True)
 
     @contextmanager
     def writer(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[RemoteWriter]:

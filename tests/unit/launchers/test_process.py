@@ -92,6 +92,12 @@ def test_every_verb_of_a_reader_gives_what_the_plugin_gives(place):
         assert reader.reached(window).value["reads"] == 1
 
 
+def test_what_the_plugin_promises_of_a_retry_is_known(place):
+    for promised in (True, False):
+        with place.reader(READER, reader_config(repeatable=promised)) as reader:
+            assert reader.repeatable is promised
+
+
 def test_batches_may_have_schemas_of_their_own(place):
     with place.reader(READER, reader_config(fault="schemas")) as reader:
         assert [str(batch.schema.field("a").type) for batch in read_all(reader)][2:] == ["int64", "string", "int64"]
