@@ -20,6 +20,7 @@ _READ_SECONDS = 910
 """Longer than the longest invocation: an answer must not get lost because its host hung up."""
 _AT_ONCE = 64
 _TENANTS = "tenants"
+_TAG_CHARACTERS = 256
 
 
 class Account:
@@ -132,6 +133,11 @@ class Account:
 def plain(text: str) -> str:
     """Give text as names of AWS may hold it."""
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-") or "x"
+
+
+def tag(text: str) -> str:
+    """Give text as values of tags may hold it."""
+    return re.sub(r"[^\w .:/=+@-]", "_", text)[:_TAG_CHARACTERS]
 
 
 def tenant_key(tenant: str) -> str:

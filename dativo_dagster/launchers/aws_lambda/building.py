@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from dativo_dagster.functions import glibc
 from dativo_dagster.functions.dependencies import dependencies
 from dativo_dagster.functions.package import Package, check_unzipped, inside, pack, plugin_package
+from dativo_dagster.launchers.aws_lambda.account import tag
 from dativo_dagster.launchers.aws_lambda.config import OLD_RUNTIMES
 from dativo_dagster.launchers.aws_lambda.layers import ALWAYS, FOLDER, layer
 from dativo_dagster.owner import host_label
@@ -30,7 +30,6 @@ _HANDLER = "dativo_ingest.functions.aws.lambda_handler"
 _WITH_PYTHON = {"provided.al2": "python3.11", "provided.al2023": "python3.12"}
 """Systems without Python, and the runtime of the same system that has it."""
 _SYMBOL = b"dativo_plugin_init\0"  # a name as libraries of our ABI have it in their table of symbols
-_TAG_CHARACTERS = 256
 _LOG = logging.getLogger(__name__)
 
 
@@ -108,7 +107,7 @@ def tags(owner: Mapping[str, Any], content: str, *, keep: bool) -> dict[str, str
         "dativo.hash": content,
         "dativo.keep": str(keep).lower(),
     }
-    return {name: re.sub(r"[^\w .:/=+@-]", "_", value)[:_TAG_CHARACTERS] for name, value in said.items()}
+    return {name: tag(value) for name, value in said.items()}
 
 
 def _image(plugin: PluginRef) -> Built:

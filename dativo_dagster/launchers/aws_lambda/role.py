@@ -11,11 +11,13 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from dativo_dagster.launchers.aws_lambda.account import tenant_key
+from dativo_dagster.launchers.aws_lambda.account import tag, tenant_key
 from dativo_dagster.launchers.aws_lambda.refusals import refusals
 from dativo_dagster.owner import host_label
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dativo_dagster.launchers.aws_lambda.account import Account
 
 _POLICY = "dativo"
@@ -59,7 +61,8 @@ def role(account: Account, tenant: str, staging: str, own: str = "") -> str:
     with refusals(f"role {name}"):
         found = _get(client, name)
         if found is None:
-            found = _make(client, name, path_of(account), keep=not own)
+            tags = {"dativo": "1", "dativo.tenant": tag(tenant), "dativo.host": host_label()}
+            found = _make(client, name, path_of(account), {**tags, "dativo.keep": str(not own).lower()})
         # Again each time: a host that died may have made the role without it.
         policy = json.dumps(_allowed(account, tenant, staging))
         client.put_role_policy(RoleName=name, PolicyName=_POLICY, PolicyDocument=policy)
@@ -82,8 +85,7 @@ def _get(client: Any, name: str) -> str | None:
         return None
 
 
-def _make(client: Any, name: str, path: str, *, keep: bool) -> str:
-    tags = {"dativo": "1", "dativo.host": host_label(), "dativo.keep": str(keep).lower()}
+def _make(client: Any, name: str, path: str, tags: Mapping[str, str]) -> str:
     try:
         made = client.create_role(
             RoleName=name,

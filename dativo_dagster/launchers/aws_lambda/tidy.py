@@ -115,8 +115,9 @@ def _roles(account: Account, functions: list[dict[str, Any]], older_than: dateti
         if found["Arn"] in used:
             continue
         said = account.client("iam").list_role_tags(RoleName=found["RoleName"])["Tags"]
-        if _over({tag["Key"]: tag["Value"] for tag in said}, found["CreateDate"], older_than):
-            yield _unused("role", found["RoleName"], found["CreateDate"])
+        tags = {tag["Key"]: tag["Value"] for tag in said}
+        if _over(tags, found["CreateDate"], older_than):
+            yield _unused("role", found["RoleName"], found["CreateDate"], tags.get("dativo.tenant", ""))
 
 
 def _logs(account: Account, functions: list[dict[str, Any]], older_than: datetime) -> Iterator[Leftover]:
@@ -139,8 +140,9 @@ def _over(tags: Mapping[str, str], since: datetime, older_than: datetime) -> boo
     return since < older_than if gone is None else gone
 
 
-def _unused(kind: str, name: str, since: datetime) -> Leftover:
-    return Leftover(kind=kind, name=name, since=since.isoformat(timespec="seconds"), why="no function uses it")
+def _unused(kind: str, name: str, since: datetime, owner: str = "") -> Leftover:
+    when = since.isoformat(timespec="seconds")
+    return Leftover(kind=kind, name=name, since=when, owner=owner, why="no function uses it")
 
 
 def _time(text: str) -> datetime:
