@@ -57,6 +57,7 @@ class CloudFunctions:
     instances: dict[str, Instance] = field(default_factory=dict)
     uploads: dict[str, bytes] = field(default_factory=dict)
     operations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    busy: set[str] = field(default_factory=set)
     working: dict[str, Future[None]] = field(default_factory=dict)
     owner: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
 
@@ -102,6 +103,8 @@ class CloudFunctions:
         if "/operations/" in path:
             return self._operation(path)
         function = self._found(self.functions, path)
+        if method != "GET" and path in self.busy:
+            raise Refused(409, f"An operation on function {path} is already in progress")
         if method == "PATCH":
             return self._run(path, lambda: self._deploy(path, {**function, **body}))
         return function if method == "GET" else self._run(path, lambda: self._drop(path))
@@ -142,6 +145,7 @@ class CloudFunctions:
         name = f"{_parent(path)}/operations/operation-{uuid.uuid4().hex}"
         started = {"name": name, "metadata": {"@type": _METADATA, "target": path}, "done": False}
         self.operations[name] = started
+        self.busy.add(path)
 
         def do() -> None:
             try:
@@ -150,6 +154,7 @@ class CloudFunctions:
                 messages = [{"severity": "ERROR", "type": "CloudRunServiceNotFound", "message": str(error)}]
                 self.functions[path] |= {"state": "FAILED", "stateMessages": messages}
                 outcome = {"error": {"code": _INVALID_ARGUMENT, "message": str(error)}}
+            self.busy.discard(path)
             self.operations[name] = {**started, "done": True, **outcome}
 
         self.working[name] = self.owner.submit(do)

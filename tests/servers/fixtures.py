@@ -68,6 +68,7 @@ def cloud_functions(
     google: cloud_functions_server.CloudFunctions,
 ) -> Iterator[cloud_functions_server.CloudFunctions]:
     """Google Cloud Functions without any function, and the credentials."""
+    google.reset()  # others may have left some
     yield google
     google.reset()
 
