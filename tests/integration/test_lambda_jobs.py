@@ -33,6 +33,7 @@ class MyAPIReader(BaseReader):
 
 class Hanging(BaseReader):
     def extract(self, state_manager=None):
+        import iniconfig  # of the layer
         for number in range(2):
             yield pa.record_batch({"id": [number]})
             time.sleep(1.2)
@@ -136,6 +137,7 @@ def test_the_example_of_the_earlier_system_loads_and_runs(desk, aws, aws_place, 
 def test_what_a_killed_host_leaves_is_found_and_removed_with_the_documented_rights(desk, aws, aws_place, monkeypatch):
     # In a region of its own: nothing of other tests is there to be collected.
     place = {"launcher": "aws_lambda", **aws_place, "region": "eu-west-1", "keep": False, "inline_mb": 0}
+    place["requirements"] = ["iniconfig==2.1.0"]
     (desk / "hanging.yaml").write_text(HANGING.replace("PLACE", json.dumps(place)))
     for name, value in aws.user(together(*documented("eu-west-1")[:2])).items():
         monkeypatch.setenv(name, value)
@@ -172,7 +174,7 @@ def allowed(aws):
     return {"Version": "2012-10-17", "Statement": [may]}
 
 
-def until(true, seconds=60):
+def until(true, seconds=180):
     """Wait until something is so."""
     deadline = time.monotonic() + seconds
     while not true():
