@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 
 import pytest
 import requests
 from google.api_core import exceptions
 from google.api_core.client_options import ClientOptions
+from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import Request
 from google.cloud import functions_v2
 from google.oauth2 import id_token
@@ -96,6 +98,22 @@ def test_a_token_for_somebody_else_and_an_account_without_the_role_are_refused(
         pytest.raises(exceptions.Forbidden),
     ):
         other.get_function({"name": function.name})
+
+
+def test_nobody_gets_in_without_a_key_of_the_account(client, parent, cloud_functions, monkeypatch):
+    assert requests.get(f"{cloud_functions.endpoint}/v2/{parent}/functions", timeout=10).status_code == 401
+    theirs, ours = cloud_functions.account("thief"), json.loads(cloud_functions.key_file.read_text())
+    forged = cloud_functions.folder / "forged.json"
+    forged.write_text(json.dumps({**ours, "private_key": json.loads(theirs.read_text())["private_key"]}))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(forged))
+    options = ClientOptions(api_endpoint=cloud_functions.endpoint)
+    with (
+        functions_v2.FunctionServiceClient(transport="rest", client_options=options) as thief,
+        pytest.raises(exceptions.Unauthorized),
+    ):
+        thief.list_functions({"parent": parent})
+    with pytest.raises(RefreshError):
+        id_token.fetch_id_token(Request(), cloud_functions.endpoint)
 
 
 def test_the_limits_of_the_platform_hold(client, parent):

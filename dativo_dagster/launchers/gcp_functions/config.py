@@ -113,7 +113,7 @@ class Config(BaseModel):
     def _no_image(cls, said: object) -> object:
         if isinstance(said, dict) and said.get("image"):
             raise ValueError(
-                "Cloud Functions of the second generation are built from source and take no `image`; give what the "
-                "plugin needs as `requirements`, or run it in docker or aws_lambda"
+                "an `image` is not taken, Cloud Functions of the second generation are built from source; give what "
+                "the plugin needs as `requirements`, or run it in docker or aws_lambda"
             )
         return said

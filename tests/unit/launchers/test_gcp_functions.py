@@ -27,7 +27,7 @@ def name(tenant: str = "acme", **options: Any) -> Named:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"image": "python:3.12"}, "built from source and take no `image`"),
+        ({"image": "python:3.12"}, "an `image` is not taken"),
         ({"runtime": "python39"}, "older"),
         ({"runtime": "nodejs22"}, "runtime"),
         ({"memory_mb": 127}, "memory_mb"),
