@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.functions import faults
 from dativo_dagster.functions.cloud import Answer, Limits
-from dativo_dagster.launchers.aws_lambda.refusals import action
+from dativo_dagster.launchers.aws_lambda.refusals import THROTTLED, action
 
 if TYPE_CHECKING:
     from dativo_dagster.functions.prices import Price
@@ -20,7 +20,6 @@ PAYLOAD_BYTES = 6 * 1024 * 1024
 """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 _BILLED = re.compile(r"Billed Duration: (\d+) ms")
 _PEAK = re.compile(r"Max Memory Used: (\d+) MB")
-_THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "EC2ThrottledException"})
 _DENIED = frozenset(
     {
         "AccessDenied",
@@ -73,7 +72,7 @@ class LambdaFunction:
 
     def _refusal(self, response: dict[str, Any]) -> DativoError:
         code, message = response["Error"]["Code"], response["Error"].get("Message", "")
-        if code in _THROTTLED:
+        if code in THROTTLED:
             after = response.get("retryAfterSeconds")
             return faults.throttled(self.function, float(after) if after else None, code=code)
         if code in _DENIED:

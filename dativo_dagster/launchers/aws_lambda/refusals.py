@@ -7,12 +7,14 @@ import re
 from typing import TYPE_CHECKING
 
 from dativo_dagster.functions import faults
-from dativo_ingest.exceptions import AuthenticationError, ConfigurationError
+from dativo_ingest.exceptions import AuthenticationError, ConfigurationError, RateLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ACTION = re.compile(r"not authorized to perform: ([\w:*]+)")
+THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling", "EC2ThrottledException"})
+_TROUBLE = 500
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
 
 
@@ -26,7 +28,8 @@ def refusals(what: str) -> Iterator[None]:
     Raises:
         AuthenticationError: ``FUNCTION_DENIED``: these credentials may not, or there are none.
         ConfigurationError: ``FUNCTION_REFUSED``: AWS does not take the settings.
-        ConnectionError: ``FUNCTION_UNREACHABLE``: AWS does not answer.
+        RateLimitError: ``FUNCTION_THROTTLED``: too many calls, after boto3 asked again several times.
+        ConnectionError: ``FUNCTION_UNREACHABLE``: AWS does not answer, or has trouble of its own.
     """
     from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
 
@@ -36,6 +39,11 @@ def refusals(what: str) -> Iterator[None]:
         code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
         if code in _DENIED:
             raise _denied(what, f"{code}: {said}", code) from error
+        if code in THROTTLED:
+            message = f"AWS takes no more calls for {what} now ({code}: {said}); run fewer at once"
+            raise RateLimitError(message, "FUNCTION_THROTTLED", {"what": what, "code": code}) from error
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= _TROUBLE:
+            raise faults.unreachable(what, f"{code}: {said}") from error
         raise ConfigurationError(
             f"AWS does not take {what} ({code}: {said}); correct the settings of its place",
             "FUNCTION_REFUSED",

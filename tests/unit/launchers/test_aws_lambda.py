@@ -139,6 +139,24 @@ def test_a_host_that_may_not_deploy_is_told_where_the_policy_is(client: Any) -> 
 
 
 @pytest.mark.parametrize(
+    ("answered", "status", "kind", "code"),
+    [
+        ("ThrottlingException", 429, RateLimitError, "FUNCTION_THROTTLED"),
+        ("ServiceException", 500, UnreachableError, "FUNCTION_UNREACHABLE"),
+        ("InvalidParameterValueException", 400, ConfigurationError, "FUNCTION_REFUSED"),
+    ],
+)
+def test_trouble_of_aws_is_no_mistake_of_the_job(
+    client: Any, answered: str, status: int, kind: type[DativoError], code: str
+) -> None:
+    with Stubber(client) as answers:
+        answers.add_client_error("get_function_configuration", answered, http_status_code=status)
+        with pytest.raises(kind) as caught:
+            deploy(client, made(), Config(), STAGING)
+    assert (caught.value.error_code, caught.value.retryable) == (code, kind is not ConfigurationError)
+
+
+@pytest.mark.parametrize(
     ("answered", "kind", "code"),
     [
         ("TooManyRequestsException", RateLimitError, "FUNCTION_THROTTLED"),
