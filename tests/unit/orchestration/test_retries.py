@@ -51,13 +51,17 @@ MORE = "parallelism: 1\nretry: {max_retries: 2, initial_delay_seconds: 0.01}"
 
 
 @pytest.mark.parametrize(
-    ("job", "repeatable", "read"),
-    [("job", True, "abbc"), ("job_in_processes", True, "abbc"), ("job", False, "ababc")],
+    ("job", "place", "repeatable", "read"),
+    [
+        ("job", "process", True, "abbc"),
+        ("job_in_processes", "local", True, "abbc"),
+        ("job", "process", False, "ababc"),
+    ],
 )
 def test_a_retried_step_reads_each_finished_unit_once_where_the_reader_promises_it(
-    folder, write_plugin_job, tmp_path, job, repeatable, read
+    folder, write_plugin_job, tmp_path, job, place, repeatable, read
 ):
-    write_plugin_job(code=ONCE.format(repeatable=repeatable), more=MORE)
+    write_plugin_job(code=ONCE.format(repeatable=repeatable), more=MORE, source=f", place: {place}")
     (tmp_path / "instance").mkdir()
     with dg.DagsterInstance.local_temp(str(tmp_path / "instance")) as instance:
         result = dg.execute_job(
