@@ -171,7 +171,7 @@ def _keys(model: type[BaseModel], bases: Sequence[type[BaseModel]]) -> list[str]
 
 def _attributes(model: type[BaseModel]) -> dict[str, str]:
     """Give what a docstring says of the attributes of a model."""
-    _, _, told = inspect.getdoc(model).partition("\nAttributes:\n") if model.__doc__ else ("", "", "")
+    told = (inspect.getdoc(model) or "").partition("\nAttributes:\n")[2]
     found = re.findall(r"^ {4}(\w+): (.+(?:\n {5,}.+)*)", told, re.MULTILINE)
     return {name: " ".join(text.split()) for name, text in found}
 
