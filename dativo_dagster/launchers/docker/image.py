@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import importlib.metadata
 import io
@@ -119,7 +120,8 @@ def _pyarrow() -> str:
     return importlib.metadata.version("pyarrow")
 
 
-def _sdk() -> dict[str, bytes]:
+@functools.cache
+def _sdk() -> Mapping[str, bytes]:
     root = Path(dativo_ingest.__file__).parent
     found = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return {path.relative_to(root.parent).as_posix(): path.read_bytes() for path in found}
