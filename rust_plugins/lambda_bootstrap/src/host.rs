@@ -29,13 +29,17 @@ pub(crate) struct Library {
 }
 
 impl Library {
-    /// Load a library and agree on a version.
+    /// Load a library.
     pub(crate) fn load(path: &Path) -> Result<Self> {
         if !path.is_file() {
             let message = format!("{}: the function's package has no such library", path.display());
             return Err(Error::new("PLUGIN_NOT_FOUND", message));
         }
-        let init = symbol(path)?;
+        Self::of(symbol(path)?)
+    }
+
+    /// Agree on a version with a library that is loaded.
+    pub(crate) fn of(init: Init) -> Result<Self> {
         let table = Box::into_raw(Box::new(empty::<DativoPlugin>()));
         // SAFETY: the table is a new one and outlives the process; `init` is the library's own, of the header's type.
         unsafe {
