@@ -80,7 +80,7 @@ def _gc(args: argparse.Namespace, console: Console) -> int:
 
 def _show(done: list[Tidying], broken: list[DativoError], args: argparse.Namespace, console: Console) -> None:
     rows = [
-        (each.place, left.kind, left.name, left.owner, left.since, size(left.bytes or 0), left.why)
+        (each.place, left.kind, left.name, left.owner, left.since[:16], size(left.bytes or 0), left.why)
         for each in done
         if (left := each.leftover)
     ]

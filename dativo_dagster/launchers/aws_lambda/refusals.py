@@ -50,7 +50,8 @@ def refusals(what: str) -> Iterator[None]:
             {"what": what, "code": code},
         ) from error
     except (NoCredentialsError, CredentialRetrievalError) as error:
-        raise _denied(what, str(error), type(error).__name__) from error
+        message = f"no credentials of AWS are found ({error}); give the host a role, a profile or a key"
+        raise AuthenticationError(message, "FUNCTION_DENIED", {"what": what, "code": type(error).__name__}) from error
     except BotoCoreError as error:
         raise faults.unreachable(what, str(error)) from error
 
@@ -63,7 +64,7 @@ def action(said: str) -> dict[str, str]:
 
 def _denied(what: str, said: str, code: str) -> AuthenticationError:
     return AuthenticationError(
-        f"{what} cannot be deployed with these credentials ({said}); docs/places-aws.md has the policy that they need",
+        f"these credentials are refused {what} ({said}); docs/places-aws.md has the policy that they need",
         "FUNCTION_DENIED",
         {"what": what, "code": code, **action(said)},
     )
