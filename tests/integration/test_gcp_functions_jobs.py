@@ -135,6 +135,7 @@ def test_reader_and_writer_in_functions_fill_a_table_that_the_host_commits(ran, 
     assert result.status == "committed", result.error
     assert sorted(table["id"].to_pylist()) == list(range(2000))
     assert table.schema.metadata[b"written_by"].startswith(b"dativo-acme-")
+    assert {usage.verb for usage in result.usage if usage.usd} >= {"read", "write"}
     assert gcs.keys(f"{gcs_prefix}/staging") == []
 
 
