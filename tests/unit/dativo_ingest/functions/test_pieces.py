@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dativo_ingest.exceptions import PluginError, TransientError
 from dativo_ingest.functions.pieces import Outgoing, incoming, piece_name
@@ -15,6 +18,7 @@ class Shelf:
 
     def __init__(self, objects=()):
         self.objects, self.pauses, self.most, self.late = dict(objects), 0, 0, False
+        self.taken = []
 
     def put(self, name, data):
         self.objects[name] = data
@@ -33,7 +37,7 @@ class Shelf:
     def pause(self, seconds):
         self.pauses += 1
         assert self.pauses < 100
-        del self.objects[min(self.objects)]
+        self.taken.append(self.objects.pop(min(self.objects)))
 
     def check(self):
         pass
@@ -56,6 +60,26 @@ def test_batches_share_a_piece_until_it_is_large_enough():
     ]
     out.remove()
     assert shelf.objects == {}
+
+
+@given(
+    batches=st.lists(st.binary(min_size=1, max_size=30), max_size=12),
+    piece_bytes=st.integers(1, 60),
+    inline_bytes=st.sampled_from([0, 40, 1000]),
+    ahead=st.integers(1, 3),
+)
+def test_every_batch_arrives_once_and_in_order_and_no_more_wait_than_may(batches, piece_bytes, inline_bytes, ahead):
+    shelf = Shelf()
+    out = outgoing(shelf, piece_bytes=piece_bytes, inline_bytes=inline_bytes, ahead=ahead)
+    for position, batch in enumerate(batches, 1):
+        out.add(batch, len(batch), position)
+    said = out.finish()
+    arrived = [base64.b64decode(part) for part in said.get("inline", ())]
+    pieces = shelf.taken + [shelf.objects[name] for name in sorted(shelf.objects)]
+    assert b"".join(arrived + pieces) == b"".join(batches)
+    assert [piece["bytes"] for piece in said.get("pieces", ())] == [len(piece) for piece in pieces]
+    assert sum(piece["rows"] for piece in said.get("pieces", ())) in {0, sum(map(len, batches))}
+    assert shelf.most <= ahead
 
 
 def test_few_rows_go_with_the_reply():
