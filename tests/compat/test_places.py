@@ -180,3 +180,59 @@ def test_cloud_mode_confines_a_plugin_that_says_nothing(told, base_images):
     [stream] = told("plan", plain, "--mode", "cloud")["streams"]
     assert stream["places"]["source"] == {"launcher": "docker", "why": "`--mode cloud` confines plugins"}
     assert told("run", plain, "--mode", "cloud")["streams"][0]["status"] == "committed"
+
+
+WRITER = """
+import os
+from pathlib import Path
+from dativo_ingest.plugins import BaseWriter, ConnectionTestResult
+
+class MyWriter(BaseWriter):
+    def check_connection(self):
+        return ConnectionTestResult(True, f"secret {os.environ.get('SECRET')}")
+
+    def write_batch(self, records, file_counter):
+        path = Path(self.output_base, f"{os.urandom(4).hex()}.txt")
+        path.write_text("\\n".join(str(record["id"]) for record in records))
+        return [{"path": str(path), "record_count": len(records)}]
+
+    def commit_files(self, file_metadata):
+        Path(self.output_base, "committed").write_text(str(len(file_metadata)))
+        return {"status": "success"}
+
+    def abort_files(self, file_metadata):
+        for file in file_metadata:
+            Path(file["path"]).unlink()
+        Path(self.output_base, "aborted").touch()
+"""
+TARGET = """
+target: {custom_writer: "plugins/my_writer.py:MyWriter", path: out}
+contract: {name: users, schema: [{name: id, type: int64, required: true}]}
+"""
+
+
+@pytest.mark.integration
+@pytest.mark.docker
+@pytest.mark.xdist_group("docker")
+def test_a_writer_in_the_sandbox_is_asked_to_commit_or_to_abort(tmp_path, monkeypatch, capsys, base_images):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECRET", "sk-1")
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "my_writer.py").write_text(WRITER)
+    reader = tmp_path / "plugins" / "my_reader.py"
+    reader.write_text(READER)
+    out = tmp_path / "out"
+    out.mkdir()
+    out.chmod(0o777)  # the container's user is another one
+    (tmp_path / "job.yaml").write_text(SANDBOX + TARGET)
+
+    assert main(["check", "--config", "job.yaml", "--json"]) == 0
+    checked = json.loads(capsys.readouterr().out)["target"]
+    assert (checked["status"], checked["message"]) == ("success", "secret None")
+    assert main(["run", "--config", "job.yaml"]) == 0
+    assert (out / "committed").read_text() == "1"
+
+    reader.write_text(READER.replace('yield [{"id": 3}]', 'yield [{"id": 4}] * 200_000; raise ValueError("no more")'))
+    assert main(["run", "--config", "job.yaml"]) == 2
+    assert (out / "aborted").exists()
+    assert [path.read_text() for path in out.glob("*.txt")] == ["1\n2\n3"]
