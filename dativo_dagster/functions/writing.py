@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from dativo_dagster.config.forplugins import without_stores
 from dativo_dagster.storage import Storage
 from dativo_ingest.exceptions import ConfigurationError, SandboxError
 from dativo_ingest.functions.pieces import piece_name
@@ -39,7 +40,7 @@ class FunctionWriter:
         self.connection: Mapping[str, Any] = deployed.config["target"].get("connection") or {}
         may_commit = bool(deployed.config.get("commits"))
         if not may_commit:
-            deployed.config = _without_stores(deployed.config)
+            deployed.config = without_stores(deployed.config)
         # A plugin that could say it commits where the job does not could name any file of the host's for its own.
         self.commits: bool = deployed.ask("spec", lambda said: bool(said["commits"])) and may_commit
         if self.commits:
@@ -108,11 +109,6 @@ def _must_be_ours(files: Sequence[DataFile], name: str) -> None:
             raise ValueError(file.path)
         if not path.name.startswith(name):
             raise ValueError(file.path)
-
-
-def _without_stores(config: Mapping[str, Any]) -> dict[str, Any]:
-    target = {name: value for name, value in config["target"].items() if name != "connection"}
-    return {**config, "target": target, "object_store": {}}
 
 
 def _copy(call: Call, file: DataFile, target: Storage, path: str) -> None:
