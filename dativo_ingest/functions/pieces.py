@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -74,38 +75,67 @@ class Outgoing:
         self._parts: list[bytes] = []
         self._facts = {"rows": 0, "bytes": 0, "position": 0}
         self._since = 0.0
+        self._lock = threading.Lock()
         self.pieces: list[dict[str, Any]] = []
+        watch.tick = self.nudge
 
     def add(self, batch: bytes, rows: int, position: int) -> None:
         """Take one batch as an Arrow IPC stream; waits while the host does not read."""
-        if not self._parts:
-            self._since = time.monotonic()
-        self._parts.append(batch)
-        size = self._facts["bytes"] + len(batch)
-        self._facts = {"rows": self._facts["rows"] + rows, "bytes": size, "position": position}
-        if size >= self._limits["piece_bytes"] or time.monotonic() - self._since >= FLUSH_SECONDS:
-            self._flush()
+        with self._lock:
+            if not self._parts:
+                self._since = time.monotonic()
+            self._parts.append(batch)
+            size = self._facts["bytes"] + len(batch)
+            self._facts = {"rows": self._facts["rows"] + rows, "bytes": size, "position": position}
+            if size >= self._limits["piece_bytes"] or self._old():
+                self._flush()
+
+    def nudge(self) -> None:
+        """Write what waits for batches that do not come; called once a second, by another thread."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._parts and self._old() and not self._ahead():
+                self._write()
+        finally:
+            self._lock.release()
 
     def finish(self) -> dict[str, Any]:
         """Give the manifest, or the rows themselves where there are few."""
-        if not self.pieces and self._facts["bytes"] * 4 // 3 <= self._limits["inline_bytes"]:
-            return {"inline": [base64.b64encode(part).decode() for part in self._parts]}
-        if self._parts:
-            self._flush()
-        return {"pieces": self.pieces}
+        with self._lock:
+            if not self.pieces and self._facts["bytes"] * 4 // 3 <= self._limits["inline_bytes"]:
+                parts, self._parts = self._parts, []
+                return {"inline": [base64.b64encode(part).decode() for part in parts]}
+            if self._parts:
+                self._flush()
+            return {"pieces": self.pieces}
 
     def remove(self) -> None:
         """Take back what was written."""
-        self._folder.delete(piece["key"] for piece in self.pieces)
+        with self._lock:
+            self._parts = []
+            self._folder.delete(piece["key"] for piece in self.pieces)
+
+    def _old(self) -> bool:
+        return time.monotonic() - self._since >= FLUSH_SECONDS
+
+    def _ahead(self) -> bool:
+        """Say whether the host has to read first."""
+        unread = len(self.pieces) + 1 - self._limits["ahead"]
+        early = self._resumes and self._watch.late
+        return unread > 0 and not early and self._folder.has(piece_name(unread))
 
     def _flush(self) -> None:
-        number = len(self.pieces) + 1
-        unread, patience = number - self._limits["ahead"], Patience(self._watch, self._limits)
-        while unread > 0 and not (self._resumes and self._watch.late) and self._folder.has(piece_name(unread)):
+        patience = Patience(self._watch, self._limits)
+        while self._ahead():
             patience.wait()
         self._watch.check()
-        self.pieces.append({"key": piece_name(number), **self._facts})
-        self._folder.put(piece_name(number), b"".join(self._parts))
+        self._write()
+
+    def _write(self) -> None:
+        name = piece_name(len(self.pieces) + 1)
+        self._folder.put(name, b"".join(self._parts))
+        self.pieces.append({"key": name, **self._facts})
         self._parts, self._facts = [], {"rows": 0, "bytes": 0, "position": 0}
 
 

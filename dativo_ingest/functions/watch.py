@@ -29,6 +29,7 @@ class Watch(threading.Thread):
 
     Attributes:
         late: Whether ``enough`` was called.
+        tick: Called at every look.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Watch(threading.Thread):
         self._done = threading.Event()
         self._why: DativoError | None = None
         self.late = False
+        self.tick: Callable[[], None] = lambda: None
 
     def run(self) -> None:
         """Look until it is over."""
@@ -56,6 +58,8 @@ class Watch(threading.Thread):
             if self._why is not None:
                 self._end()
                 return
+            with contextlib.suppress(DativoError):  # it comes again, in the thread that the rows come from
+                self.tick()
 
     def check(self) -> None:
         """Raise why the verb has to end, if it has to."""

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dativo_ingest.exceptions import PluginError, TransientError
+from dativo_ingest.functions import pieces
 from dativo_ingest.functions.pieces import Outgoing, incoming, piece_name
 
 
@@ -75,9 +76,9 @@ def test_every_batch_arrives_once_and_in_order_and_no_more_wait_than_may(batches
         out.add(batch, len(batch), position)
     said = out.finish()
     arrived = [base64.b64decode(part) for part in said.get("inline", ())]
-    pieces = shelf.taken + [shelf.objects[name] for name in sorted(shelf.objects)]
-    assert b"".join(arrived + pieces) == b"".join(batches)
-    assert [piece["bytes"] for piece in said.get("pieces", ())] == [len(piece) for piece in pieces]
+    went = shelf.taken + [shelf.objects[name] for name in sorted(shelf.objects)]
+    assert b"".join(arrived + went) == b"".join(batches)
+    assert [piece["bytes"] for piece in said.get("pieces", ())] == [len(piece) for piece in went]
     assert sum(piece["rows"] for piece in said.get("pieces", ())) in {0, sum(map(len, batches))}
     assert shelf.most <= ahead
 
@@ -118,6 +119,36 @@ def test_a_host_that_does_not_move_for_too_long_is_taken_for_dead():
     assert writing.value.error_code == "FUNCTION_IDLE"
     with pytest.raises(TransientError, match="idle_seconds = 0"):
         list(incoming(Shelf(), shelf, {"idle_seconds": 0}))
+
+
+def test_a_batch_does_not_wait_for_one_that_does_not_come(monkeypatch):
+    shelf = Shelf()
+    out = outgoing(shelf, piece_bytes=100, ahead=1)
+    out.add(b"one", 1, 1)
+    shelf.tick()
+    assert shelf.objects == {}, "it may share its piece for a while"
+    monkeypatch.setattr(pieces, "FLUSH_SECONDS", 0)
+    shelf.tick()
+    assert shelf.objects == {piece_name(1): b"one"}
+    monkeypatch.undo()
+    out.add(b"two", 1, 2)
+    monkeypatch.setattr(pieces, "FLUSH_SECONDS", 0)
+    shelf.tick()
+    assert list(shelf.objects) == [piece_name(1)], "the host has to read first"
+    assert shelf.pauses == 0
+    said = out.finish()
+    assert [piece["rows"] for piece in said["pieces"]] == [1, 1]
+    assert shelf.taken + list(shelf.objects.values()) == [b"one", b"two"]
+
+
+def test_rows_that_go_with_the_reply_are_not_written_as_well(monkeypatch):
+    shelf = Shelf()
+    out = outgoing(shelf, inline_bytes=100)
+    out.add(b"rows", 1, 1)
+    assert "inline" in out.finish()
+    monkeypatch.setattr(pieces, "FLUSH_SECONDS", 0)
+    shelf.tick()
+    assert shelf.objects == {}
 
 
 @pytest.mark.parametrize("resumes", [True, False])
