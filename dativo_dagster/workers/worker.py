@@ -158,8 +158,11 @@ class Worker(ABC):
     def count(self, size: int) -> None:
         """Count bytes that it printed or logged."""
         self.printed += size
-        if self.printed > self.limits.output_mb * MIB:
-            self.kill(fate.flooded(self.limits.output_mb))
+        if self.printed > self.limits.output_mb * MIB and not self.condemned:
+            with self._ending:
+                self._fate = self._fate or fate.flooded(self.limits.output_mb)
+            # An engine ends a container once all that it printed is read, and who counts is who reads it.
+            threading.Thread(target=self.strike, name="dativo-strike", daemon=True).start()
 
     def tell_bad_end(self, what: str) -> None:
         """Warn of a plugin that did its work and then did not close."""
