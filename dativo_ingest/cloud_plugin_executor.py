@@ -124,7 +124,7 @@ class CloudPluginExecutor:
         return {"statusCode": 200, "body": json.dumps(answer, default=str)}
 
     def cleanup_plugin(self, function_identifier: str) -> None:
-        """Let a plugin go; what cannot be told apart from nothing is no error."""
+        """Let a plugin go; one that was never taken on is none."""
         self._plugins.pop(function_identifier, None)
         for key in [key for key in self._opened if key[0] == function_identifier]:
             self._pages.pop(key, None)
@@ -247,3 +247,12 @@ def create_cloud_writer_wrapper(plugin_path: str, plugin_type: str, config: Clou
             super().__init__(asset_definition, target_config, output_base, plugin_path, plugin_type, executor)
 
     return Writer
+
+
+def cloud_class(ref: PluginRef, base: type, said: CloudExecutionConfig | Mapping[str, Any]) -> type[Any] | None:
+    """Give a subclass of ``base`` whose instances run in a function; None where the block is not enabled."""
+    config = said if isinstance(said, CloudExecutionConfig) else CloudExecutionConfig.from_dict(said)
+    if not config.enabled:
+        return None
+    executor = create_cloud_executor(config)
+    return placed_class(ref, base, Elsewhere(lambda: executor.launcher(ref.kind)))

@@ -196,17 +196,35 @@ class PluginLoader:
 
     @staticmethod
     def load_reader(
-        plugin_path: str, mode: str = "self_hosted", sandbox_config: Any = None, plugin_config: Any = None
+        plugin_path: str,
+        mode: str | Any = "self_hosted",
+        sandbox_config: Any = None,
+        plugin_config: Any = None,
+        cloud_config: Any = None,
     ) -> type[BaseReader]:
-        """Give the class of a reader, or one whose instances run in a sandbox; nothing of it runs here then."""
-        return cast("type[BaseReader]", _load(plugin_path, BaseReader, mode, sandbox_config, plugin_config))
+        """Give the class of a reader, or one whose instances run elsewhere; nothing of it runs here then.
+
+        ``cloud_config``, also in the place of ``mode``, is a ``cloud_execution`` block: a function. The other
+        settings mean a sandbox.
+        """
+        settings = _settings(sandbox_config, plugin_config)
+        return cast("type[BaseReader]", _load(plugin_path, BaseReader, mode, settings, cloud_config))
 
     @staticmethod
     def load_writer(
-        plugin_path: str, mode: str = "self_hosted", sandbox_config: Any = None, plugin_config: Any = None
+        plugin_path: str,
+        mode: str | Any = "self_hosted",
+        sandbox_config: Any = None,
+        plugin_config: Any = None,
+        cloud_config: Any = None,
     ) -> type[BaseWriter]:
-        """Give the class of a writer, or one whose instances run in a sandbox; nothing of it runs here then."""
-        return cast("type[BaseWriter]", _load(plugin_path, BaseWriter, mode, sandbox_config, plugin_config))
+        """Give the class of a writer, or one whose instances run elsewhere; nothing of it runs here then.
+
+        ``cloud_config``, also in the place of ``mode``, is a ``cloud_execution`` block: a function. The other
+        settings mean a sandbox.
+        """
+        settings = _settings(sandbox_config, plugin_config)
+        return cast("type[BaseWriter]", _load(plugin_path, BaseWriter, mode, settings, cloud_config))
 
     @staticmethod
     def load_rust_plugin(
@@ -227,11 +245,17 @@ class PluginLoader:
         return _confined(plugin_path, base_class, mode, settings) or native_class(plugin_at(plugin_path), base_class)
 
 
-def _load(plugin_path: str, base: type, mode: str, sandbox_config: Any, plugin_config: Any) -> Any:
+def _load(plugin_path: str, base: type, mode: str | Any, settings: Any, cloud: Any) -> Any:
+    if not isinstance(mode, str):
+        mode, cloud = "self_hosted", mode
+    # Decided before anything of the plugin runs: it must not run here at all when it is meant for another place.
+    if cloud:
+        from dativo_ingest.cloud_plugin_executor import cloud_class
+
+        if found := cloud_class(plugin_at(plugin_path), base, cloud):
+            return found
     if PluginLoader._detect_plugin_type(plugin_path) == "rust":  # noqa: SLF001 - a kept name
-        return PluginLoader.load_rust_plugin(plugin_path, base, mode, sandbox_config, plugin_config)
-    # Decided before anything of the plugin runs: it must not run here at all when it is meant for a sandbox.
-    settings = _settings(sandbox_config, plugin_config)
+        return PluginLoader.load_rust_plugin(plugin_path, base, mode, settings)
     return _confined(plugin_path, base, mode, settings) or PluginLoader.load_class_from_path(plugin_path, base)
 
 

@@ -186,6 +186,15 @@ class TestAFunction:
         finally:
             reader.close()
 
+    def test_a_loaded_class_reads_in_it(self, config):
+        said = {"enabled": True, "provider": "gcp", "gcp": config.gcp_config}
+        reader = PluginLoader.load_reader("api.py:Reader", said)(SourceConfig(**SOURCE))
+        try:
+            assert reader.check_connection().message == "host None"
+            assert list(reader.extract()) == ROWS
+        finally:
+            reader.close()
+
     def test_a_writer_that_nobody_could_see_the_files_of_is_refused(self, config, made):
         found = create_cloud_writer_wrapper("api.py:Writer", "python", config)
         writer = found(AssetDefinition(**made["asset_definition"]), TargetConfig(), made["output_base"])
@@ -240,6 +249,12 @@ def test_a_reply_that_failed_is_no_end_of_the_data():
         list(reader.extract())
     found = reader.check_connection()
     assert (found.success, found.error_code) == (False, "CLOUD_EXECUTION_ERROR")
+
+
+def test_a_cloud_block_that_is_not_enabled_changes_nothing(plugin):
+    for said in ({"enabled": False}, CloudExecutionConfig()):
+        found = PluginLoader.load_reader("api.py:Reader", cloud_config=said)
+        assert found(SourceConfig(**SOURCE)).check_connection().message == "host sk-1"
 
 
 def test_what_cannot_be_deployed_is_a_value_error(plugin):
