@@ -94,26 +94,34 @@ def test_a_library_of_the_older_abi_runs_beside_python_where_amazons_own_runtime
     ran: Ran, place: dict[str, Any]
 ) -> None:
     source = {"custom_reader": f"{c_library('old')}:create_reader"}
-    _, table = ran(source, {**place, "runtime": "provided.al2"}, place)
+    _, table = ran(source, {**place, "runtime": "provided.al2"}, writing="process")
     assert table.equals(ran(source, "process")[1])
 
 
 @pytest.mark.docker
 @pytest.mark.xdist_group("lambda")
-def test_a_library_that_crashes_in_lambda_is_told_and_the_next_call_works(place: dict[str, Any]) -> None:
-    config = {
-        "tenant": "acme",
-        "source": {"type": "custom", "engine": {"options": {"fault": "segfault"}}},
-        "stream": {"name": "rows"},
-        "base": "/",
-    }
+def test_a_library_that_crashes_in_lambda_or_would_read_for_ever_ends_and_the_next_call_works(
+    aws: AwsServer, place: dict[str, Any]
+) -> None:
     launcher = Launcher(Config.model_validate({key: value for key, value in place.items() if key != "launcher"}))
     plugin = PluginRef(path=str(native_library("hostile")), name="create_reader", kind="native")
-    with launcher.reader(plugin, config) as reader:
-        with pytest.raises(SandboxError, match="segmentation fault") as crashed:
-            list(reader.read(Stream(name="rows"), Unit(id="all")))
-        assert crashed.value.error_code == "FUNCTION_CRASHED"
+    stream, unit = Stream(name="rows"), Unit(id="all")
+
+    def config(fault: str) -> dict[str, Any]:
+        source = {"type": "custom", "engine": {"options": {"fault": fault}}}
+        return {"tenant": "acme", "source": source, "stream": stream.to_json(), "base": "/"}
+
+    with launcher.reader(plugin, config("segfault")) as reader:
+        with pytest.raises(SandboxError, match="signal: segmentation fault") as crashed:
+            list(reader.read(stream, unit))
+        assert (crashed.value.error_code, crashed.value.retryable) == ("FUNCTION_CRASHED", True)
         assert reader.check().passed
+    with launcher.reader(plugin, config("endless")) as reader:
+        batches = reader.read(stream, unit)
+        assert next(batches).num_rows > 0
+        batches.close()  # type: ignore[attr-defined] # a generator
+        assert reader.check().passed
+    assert aws.staged == []
 
 
 def test_a_library_for_a_newer_glibc_is_refused_before_anything_is_sent() -> None:
