@@ -46,9 +46,20 @@ def _refused(plan: Plan) -> list[SchemaChange]:
 
 
 def _json(stream: JobStream, plan: Plan, where: Mapping[str, Place]) -> dict[str, Any]:
-    ran = {"places": {side: {"launcher": p.launcher, "why": p.why} for side, p in where.items()}} if where else {}
+    ran = {"places": {side: _place(place) for side, place in where.items()}} if where else {}
     part = {"partition": stream.slice.key} if stream.slice else {}
     return {**plan.to_json(), **part, **ran, "empty": plan.empty, "refused": bool(_refused(plan))}
+
+
+def _given(place: Place) -> list[str]:
+    from dativo_dagster.pipeline.plugins import openings
+
+    return openings(place)
+
+
+def _place(place: Place) -> dict[str, Any]:
+    given = _given(place)
+    return {"launcher": place.launcher, "why": place.why, **({"gives": given} if given else {})}
 
 
 def _show(stream: JobStream, plan: Plan, where: Mapping[str, Place], console: Console) -> None:
@@ -57,6 +68,8 @@ def _show(stream: JobStream, plan: Plan, where: Mapping[str, Place], console: Co
     for side, place in where.items():
         plugin = stream.source.plugin if side == "source" else stream.target.plugin
         console.line(f"  {side} {plugin} runs in {place.launcher}: {place.why}")
+        if given := _given(place):
+            console.line(f"    the job gives it {', '.join(given)}")
     units = plan.window.units
     total = size(sum(u.bytes or 0 for u in units))
     if plan.empty:

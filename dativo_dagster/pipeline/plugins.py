@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -87,12 +87,21 @@ def launcher(job: Job, side: Source | Target) -> Launcher:
 def launcher_of(chosen: Place) -> Launcher:
     """Make the launcher of a place; raises as `launcher` does."""
     module = registry.ready("launchers", chosen.launcher)
+    return cast("Launcher", module.Launcher(_config(chosen, module.Config)))
+
+
+def openings(chosen: Place) -> list[str]:
+    """Say what a job gives to the plugin in a place with walls, beyond what the place gives to each."""
+    config = _config(chosen, registry.load("launchers", chosen.launcher).Config)
+    return list(config.openings()) if hasattr(config, "openings") else []
+
+
+def _config(chosen: Place, kind: Any) -> Any:
     try:
-        config = module.Config.model_validate(dict(chosen.options))
+        return kind.model_validate(dict(chosen.options))
     except ValidationError as error:
-        wrong = [f"{dotted(at)}: {why}" for at, why, _ in explained(error, module.Config, dict(chosen.options))]
+        wrong = [f"{dotted(at)}: {why}" for at, why, _ in explained(error, kind, dict(chosen.options))]
         raise ConfigurationError(f"place {chosen.launcher!r}: {'; '.join(wrong)}", "BAD_PLACE") from None
-    return cast("Launcher", module.Launcher(config))
 
 
 def place(job: Job, side: Source | Target) -> Place:

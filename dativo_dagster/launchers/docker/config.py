@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+PLATFORM = Path(__file__).parents[3]
+"""The folder that holds this package: who may write there runs code of his on the host."""
+_OF_THE_KERNEL = tuple(map(Path, ("/proc", "/sys", "/dev")))
+_OF_THE_ENGINE = tuple(map(Path, ("/run/docker.sock", "/var/run/docker.sock", "/run/containerd", "/var/lib/docker")))
+_OF_THE_PLACE = tuple(map(Path, ("/io", "/plugin", "/opt/dativo")))
 
 
 class Mount(BaseModel):
@@ -27,6 +44,30 @@ class Mount(BaseModel):
             raise ValueError(f"{path!r} must be an absolute path without a colon")
         return path
 
+    @model_validator(mode="after")
+    def _no_way_out(self) -> Mount:
+        if wrong := _way_out(Path(self.path), writable=self.writable):
+            raise ValueError(f"{self.path} {wrong}; give the folder that the plugin needs, and no more")
+        return self
+
+
+def _way_out(path: Path, *, writable: bool) -> str:
+    """Say why whoever is given a path has no walls around him; links lead where they lead."""
+    real = path.resolve()
+    if any(real.is_relative_to(kernel) for kernel in _OF_THE_KERNEL):
+        return "is the kernel's: settings and devices of the whole machine"
+    if any(_meet(real, each.resolve()) for each in _OF_THE_ENGINE):
+        return "holds what rules the engine: who reaches that may start a container without limits"
+    if any(_meet(path, each) for each in _OF_THE_PLACE):
+        return "is where the place puts what is its own"
+    if writable and _meet(real, PLATFORM):
+        return "holds the platform's own code: who may change that is run by the host"
+    return ""
+
+
+def _meet(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
 
 class Config(BaseModel):
     """Limits hold for each container, and a plugin that breaks one is ended.
@@ -48,7 +89,7 @@ class Config(BaseModel):
         mounts: Paths of this machine that the plugin is given, read-only unless they say otherwise.
         seccomp_profile: A file with a profile to use instead of ours.
         runtime: A runtime that the engine knows, such as ``runsc``.
-        user: ``uid`` or ``uid:gid``; 10001 where the host is root, else the host's own.
+        user: ``uid`` or ``uid:gid``, never root; 10001 where the host is root, else the host's own.
         transport: How rows travel: by ``socket``, in a folder that the engine shares with this machine, or slower by
             ``attach``, over what the container reads and prints. ``auto`` takes the socket where it can, and says so
             where it cannot.
@@ -68,11 +109,11 @@ class Config(BaseModel):
     output_mb: PositiveInt = 64
     output_disk_mb: PositiveInt = 20 * 1024
     environment: dict[str, str] = Field(default_factory=dict)
-    network: str = "none"
+    network: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*$")] = "none"
     mounts: tuple[Mount, ...] = ()
     seccomp_profile: str | None = None
     runtime: str | None = None
-    user: str | None = Field(default=None, pattern=r"^\d+(:\d+)?$")
+    user: str | None = Field(default=None, pattern=r"^0*[1-9]\d*(:\d+)?$")
     transport: Literal["auto", "socket", "attach"] = "auto"
 
     @field_validator("mounts", mode="before")
@@ -81,3 +122,15 @@ class Config(BaseModel):
         if not isinstance(value, (list, tuple)):
             return value
         return tuple({"path": item} if isinstance(item, str) else item for item in value)
+
+    def openings(self) -> Iterator[str]:
+        """Say each way in which the job makes the walls wider or takes others, for whoever looks at its plan."""
+        if self.network != "none":
+            yield f"network {self.network}"
+        for mount in self.mounts:
+            yield f"{mount.path} {'to read and write' if mount.writable else 'to read'}"
+        if self.environment:
+            yield f"variables {', '.join(self.environment)}"
+        for name in ("image", "seccomp_profile", "runtime", "user"):
+            if (value := getattr(self, name)) is not None:
+                yield f"{name} {value}"

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from dativo_dagster import registry
 from dativo_ingest.exceptions import AuthenticationError
 from dativo_ingest.model import Leftover
+from dativo_ingest.opening import open_reader
 
 READER = """
 from dativo_ingest import BaseReader
@@ -29,9 +30,15 @@ class Shed:
         model_config = ConfigDict(extra="forbid", frozen=True)
         folder: str
 
+        def openings(self):
+            yield f"{self.folder} to read"
+
     class Launcher:
         def __init__(self, config):
             self.folder = Path(config.folder)
+
+        def reader(self, plugin, config):
+            return open_reader(plugin, config)
 
         def leftovers(self, older_than):
             if not self.folder.exists():
@@ -150,6 +157,13 @@ def test_a_plan_says_where_each_plugin_runs_and_why(desk, shed, job):
     assert "  source api.py:Numbers runs in process: the job says `place`\n" in desk("plan", str(file)).out
     [stream] = desk("plan", str(file), "--json").json["streams"]
     assert stream["places"] == {"source": {"launcher": "process", "why": "the job says `place`"}}
+
+
+def test_a_plan_says_what_a_job_gives_to_a_plugin_beyond_its_place(desk, shed, job):
+    file = job()
+    assert f"    the job gives it {shed} to read\n" in desk("plan", str(file)).out
+    [stream] = desk("plan", str(file), "--json").json["streams"]
+    assert stream["places"]["source"]["gives"] == [f"{shed} to read"]
 
 
 def test_a_plan_without_plugins_says_nothing_of_places(desk):
