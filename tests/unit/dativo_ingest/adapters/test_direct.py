@@ -7,7 +7,8 @@ import pytest
 
 from dativo_ingest.exceptions import PluginError
 from dativo_ingest.loader import plugin_ref
-from dativo_ingest.opening import open_writer
+from dativo_ingest.model import Stream, Unit
+from dativo_ingest.opening import open_reader, open_writer
 
 HEAD = """
 from dativo_ingest.model import DataFile
@@ -76,3 +77,39 @@ def test_an_error_in_the_rows_cannot_be_hidden_by_the_writer(opened, after):
     """
     with opened(text) as writer, pytest.raises(KeyError, match="the source broke"):
         writer.write(broken(), "base/", "name")
+
+
+READER = """
+import pyarrow as pa
+from dativo_ingest.model import Unit
+
+class Reader:
+    def __init__(self, source): self.at = 0
+    def check(self): pass
+    def discover(self): return []
+    def split(self, stream, since): pass
+    def read(self, stream, unit):
+        for self.at in range(2):
+            yield pa.table({"id": pa.chunked_array([[self.at], [self.at]], pa.int64())})
+    def position(self, unit): return 0
+    def reached(self, window): return None
+"""
+REST = "    def rest(self, unit): return Unit(id=unit.id, spec={'from': self.at + 1})\n"
+
+
+def reader(tmp_path, code):
+    (tmp_path / "reader.py").write_text(code)
+    return open_reader(plugin_ref("reader.py:Reader", tmp_path), {"source": {"type": "custom"}})
+
+
+def test_a_reader_is_asked_what_is_left_only_where_it_knows_what_was_taken(tmp_path):
+    unit = Unit(id="1")
+    with reader(tmp_path, READER + REST) as opened:
+        left = [opened.rest(unit) for _ in opened.read(Stream(name="s"), unit)]
+    assert left == [None, Unit(id="1", spec={"from": 1}), None, Unit(id="1", spec={"from": 2})]
+
+
+def test_a_reader_that_cannot_stop_in_the_middle_is_never_asked(tmp_path):
+    with reader(tmp_path, READER) as opened:
+        assert opened.rest is None
+        assert len(list(opened.read(Stream(name="s"), Unit(id="1")))) == 4
