@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::failure;
 use crate::host::Library;
 use crate::http::{Next, RuntimeApi};
-use crate::logs::{ERROR, INFO, Log, peak_mb};
+use crate::logs::{Log, peak_mb};
 use crate::printed::Printed;
 use crate::request::Request;
 use crate::verbs;
@@ -32,7 +32,7 @@ pub(crate) fn answer(library: &Result<Library>, next: &Next, api: &RuntimeApi) -
         Err(error) if serde_json::from_slice::<Value>(&next.payload).is_err() => return api.fail(&next.id, &error),
         Err(error) => return api.respond(&next.id, &answer.failed(&error)),
     };
-    answer.log = Log::new(request.tags.clone(), request.log_level);
+    answer.log = Log::new(request.tags.clone());
     let give_up = |error: Error| give_up(api, next, &request, error);
     let printed = Printed::catch()?;
     let ended = match library {
@@ -42,7 +42,6 @@ pub(crate) fn answer(library: &Result<Library>, next: &Next, api: &RuntimeApi) -
     for line in printed.end() {
         answer.log.printed(line);
     }
-    answer.log.say(INFO, format!("{} {} ended", request.plugin, request.verb));
     let whole = match ended {
         Ok(said) => answer.whole(said),
         Err(error) => answer.failed(&request.about(error)),
@@ -79,11 +78,10 @@ struct Answer {
 
 impl Answer {
     fn new() -> Self {
-        Self { began: Instant::now(), log: Log::new(Value::Null, INFO) }
+        Self { began: Instant::now(), log: Log::new(Value::Null) }
     }
 
-    fn failed(mut self, error: &Error) -> Value {
-        self.log.say(ERROR, error.to_string());
+    fn failed(self, error: &Error) -> Value {
         self.whole(Map::from_iter([("error".to_owned(), failure::to_json(error))]))
     }
 

@@ -1,13 +1,11 @@
-//! Records for the host, which logs them as its own.
+//! What a library prints, as records that the host logs as its own.
 //!
 //! None goes to the function's log in the cloud: nobody here knows what is secret, and others may read there.
 
 use serde_json::{Value, json};
 
-/// Levels of Python's logging.
-pub(crate) const INFO: u64 = 20;
-pub(crate) const ERROR: u64 = 40;
-
+/// Of Python's logging.
+const INFO: u64 = 20;
 /// Characters of records that an answer has room for.
 const ROOM: usize = 256 * 1024;
 const FULL: &str = "the plugin logged more than a reply has room for; the rest is left out";
@@ -16,40 +14,27 @@ const FULL: &str = "the plugin logged more than a reply has room for; the rest i
 #[derive(Debug)]
 pub(crate) struct Log {
     tags: Value,
-    least: u64,
     room: usize,
     records: Vec<Value>,
 }
 
 impl Log {
-    /// Begin a log that leaves out our own records below a level.
-    pub(crate) fn new(tags: Value, least: u64) -> Self {
-        Self { tags, least, room: ROOM, records: Vec::new() }
-    }
-
-    /// Add a record of our own.
-    pub(crate) fn say(&mut self, level: u64, message: impl Into<String>) {
-        if level >= self.least {
-            self.add(level, "dativo.bootstrap", message.into());
-        }
-    }
-
-    /// Add a line that the plugin printed.
-    pub(crate) fn printed(&mut self, line: String) {
-        self.add(INFO, "printed", line);
+    pub(crate) fn new(tags: Value) -> Self {
+        Self { tags, room: ROOM, records: Vec::new() }
     }
 
     pub(crate) fn records(self) -> Vec<Value> {
         self.records
     }
 
-    fn add(&mut self, level: u64, logger: &str, message: String) {
+    /// Add a line that the plugin printed.
+    pub(crate) fn printed(&mut self, message: String) {
         if self.room == 0 {
             return;
         }
         self.room = self.room.saturating_sub(message.len() + 1);
         let message = if self.room > 0 { message } else { FULL.into() };
-        self.records.push(json!({ "level": level, "logger": logger, "message": message, "tags": self.tags }));
+        self.records.push(json!({ "level": INFO, "logger": "printed", "message": message, "tags": self.tags }));
     }
 }
 
@@ -66,8 +51,7 @@ mod tests {
 
     #[test]
     fn a_log_ends_where_an_answer_has_no_more_room() {
-        let mut log = Log::new(json!({ "unit": "u1" }), ERROR);
-        log.say(INFO, "below the level");
+        let mut log = Log::new(json!({ "unit": "u1" }));
         for _ in 0..3 {
             log.printed("x".repeat(ROOM / 2));
         }

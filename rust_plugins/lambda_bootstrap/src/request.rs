@@ -6,7 +6,6 @@ use dativo_plugin::{Error, Result};
 use serde_json::{Value, json};
 
 use crate::http::Next;
-use crate::logs::INFO;
 use crate::staging::Staging;
 
 /// How long a side waits for the other where the request does not say.
@@ -39,8 +38,6 @@ pub(crate) struct Request {
     pub(crate) staging: Option<Staging>,
     pub(crate) limits: Limits,
     pub(crate) tags: Value,
-    /// The least level of our own records, as Python's logging numbers them.
-    pub(crate) log_level: u64,
 }
 
 impl Request {
@@ -74,7 +71,6 @@ impl Request {
                 seconds: seconds("seconds"),
             },
             tags: body["tags"].clone(),
-            log_level: body["log_level"].as_u64().unwrap_or(INFO),
         })
     }
 
