@@ -7,6 +7,8 @@ import contextlib
 import json
 import tempfile
 import threading
+import time
+import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
@@ -229,6 +231,28 @@ def test_units_that_are_read_at_once_have_an_invocation_each(tmp_path):
     for thread in threads:
         thread.join()
     assert found == {"1": [1], "2": [2]}
+
+
+def test_the_host_has_one_piece_in_memory_whatever_the_source_has(tmp_path):
+    count, data = 20, ipc(list(range(125_000)))
+
+    def script(request, folder):
+        said = []
+        for number in range(1, count + 1):
+            while (folder / piece_name(number - request["limits"]["ahead"])).exists():
+                time.sleep(0.002)
+            said.append({**lay(folder, number, data), "rows": 125_000})
+        return {"rows": {"pieces": said}, "reached": None}
+
+    reader = FunctionReader(deployed(tmp_path, script))
+    tracemalloc.start()
+    try:
+        rows = sum(batch.num_rows for batch in reader.read(STREAM, UNIT))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert rows == count * 125_000
+    assert most < 4 * len(data), "the piece, the one before it that is still in use, and what reading takes"
 
 
 @pytest.mark.parametrize(("said", "promised"), [(True, True), (False, False), ("yes", False), (None, False)])
