@@ -9,10 +9,10 @@ from dativo_dagster.cli.console import counted, size
 from dativo_dagster.cli.jobs import add_job_arguments, add_partition_arguments, parts_of, prepare, select
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from dativo_dagster.cli.console import Console
-    from dativo_dagster.config.job import JobStream, Place
+    from dativo_dagster.config.job import Job, JobStream, Place
     from dativo_dagster.pipeline.plan import Plan
     from dativo_ingest.model import SchemaChange, Unit
 
@@ -28,17 +28,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace, console: Console) -> int:
     """Show the plan of each stream; 2 when a run would refuse one of them."""
-    from dativo_dagster.pipeline.plugins import places
-    from dativo_dagster.pipeline.run import plan_stream
-
     job = prepare(select(args).jobs[0], args, console)
-    planned = [(stream, plan_stream(job, stream), places(job, stream)) for stream in parts_of(job, args)]
+    planned = [_planned(job, stream, console) for stream in parts_of(job, args)]
     if args.json:
         console.json({"job": job.name, "tenant": job.tenant, "streams": [_json(*each) for each in planned]})
     else:
         for each in planned:
             _show(*each, console)
     return 2 if any(_refused(plan) for _, plan, _ in planned) else 0
+
+
+def _planned(job: Job, stream: JobStream, console: Console) -> tuple[JobStream, Plan, Mapping[str, Place]]:
+    """Plan a stream; where that fails the error comes after the places that were asked."""
+    from dativo_dagster.pipeline.plugins import places
+    from dativo_dagster.pipeline.run import plan_stream
+    from dativo_ingest.exceptions import DativoError
+
+    where = places(job, stream)
+    try:
+        return stream, plan_stream(job, stream), where
+    except DativoError:
+        for line in _places(stream, where):
+            console.note(line.strip())
+        raise
+
+
+def _places(stream: JobStream, where: Mapping[str, Place]) -> Iterator[str]:
+    for side, place in where.items():
+        plugin = stream.source.plugin if side == "source" else stream.target.plugin
+        yield f"  {side} {plugin} runs in {place.launcher}: {place.why}"
+        if given := _given(place):
+            yield f"    the job gives it {', '.join(given)}"
 
 
 def _refused(plan: Plan) -> list[SchemaChange]:
@@ -65,11 +85,8 @@ def _place(place: Place) -> dict[str, Any]:
 def _show(stream: JobStream, plan: Plan, where: Mapping[str, Place], console: Console) -> None:
     name = f"{plan.stream} {stream.slice.key}" if stream.slice else plan.stream
     console.line(f"{console.style(name, 'bold')} -> {plan.table} ({plan.mode}): {plan.reason}")
-    for side, place in where.items():
-        plugin = stream.source.plugin if side == "source" else stream.target.plugin
-        console.line(f"  {side} {plugin} runs in {place.launcher}: {place.why}")
-        if given := _given(place):
-            console.line(f"    the job gives it {', '.join(given)}")
+    for line in _places(stream, where):
+        console.line(line)
     units = plan.window.units
     total = size(sum(u.bytes or 0 for u in units))
     if plan.empty:

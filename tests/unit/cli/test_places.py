@@ -169,3 +169,14 @@ def test_a_plan_says_what_a_job_gives_to_a_plugin_beyond_its_place(desk, shed, j
 def test_a_plan_without_plugins_says_nothing_of_places(desk):
     [stream] = desk("plan", str(desk.job()), "--json").json["streams"]
     assert "places" not in stream
+
+
+def test_a_plan_whose_place_does_not_answer_says_which_it_was(desk, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///there/is/none")
+    file = desk.job()
+    (file.parent / "api.py").write_text(READER)
+    file.write_text(file.read_text().replace("connector: csv", "custom_reader: api.py:Numbers, place: docker"))
+    answer = desk("plan", str(file))
+    assert answer.code == 2
+    assert "source api.py:Numbers runs in docker: the job says `place`\n" in answer.err
+    assert "DOCKER_UNAVAILABLE" in answer.err
