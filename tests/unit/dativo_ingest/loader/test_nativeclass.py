@@ -42,8 +42,8 @@ def test_a_library_loaded_the_old_way_writes_rows_and_commits(library, tmp_path)
     writer.close()
 
 
-def test_a_library_meant_for_a_sandbox_is_not_even_loaded(tmp_path):
-    (tmp_path / "broken.so").write_bytes(b"not a library")
-    make = PluginLoader.load_reader(f"{tmp_path}/broken.so:create_reader", mode="cloud")
-    with pytest.raises(SandboxError):
-        make(None)
+def test_a_library_meant_for_a_sandbox_is_not_loaded_here_where_there_is_none(library, tmp_path, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+    make = PluginLoader.load_reader(f"{library}:create_reader", mode="cloud")
+    with pytest.raises(SandboxError, match="Docker engine"):
+        make(SourceConfig(type="custom"))
