@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ONLY = Attempt()
 STOP_SECONDS = 10.0
+CLEAN_SECONDS = 0.4
+"""How long a custom writer may take to remove what it wrote when somebody waits for a run to be over."""
 SAMPLE = 10
 
 
@@ -140,17 +142,25 @@ def _run_units(work: Stage) -> None:
         wait(futures, return_when=FIRST_EXCEPTION)
         for future in futures:
             _raise_first(future)
-    except BaseException:
+    except BaseException as error:
         # Also on cancel: stop the others at their next batch, or at once where a plugin can be.
         work.stop.set()
-        if cancel := getattr(work.reader, "cancel", None):
-            cancel()
+        _cancel(work.reader)
         pool.shutdown(wait=False, cancel_futures=True)
         # `wait` never counts a cancelled future as done, it would always take its whole time.
-        wait([f for f in futures if not f.cancelled()], timeout=STOP_SECONDS)
+        running = [f for f in futures if not f.cancelled()]
+        patience = STOP_SECONDS if isinstance(error, Exception) else CLEAN_SECONDS
+        if wait(running, timeout=patience).not_done:
+            _cancel(getattr(work.writer, "units", work.writer))
+            wait(running, timeout=STOP_SECONDS)
         raise
     finally:
         pool.shutdown(wait=False)
+
+
+def _cancel(side: object) -> None:
+    if cancel := getattr(side, "cancel", None):
+        cancel()
 
 
 def _raise_first(future: Future[None]) -> None:

@@ -199,6 +199,10 @@ class _Remote:
 
     workers: Workers
 
+    def cancel(self) -> None:
+        """Make all that runs fail soon, and ask nothing more of the plugin; any thread may."""
+        self.workers.cancel()
+
     def _ask(self, doing: Doing, understand: Callable[[Any], Answer], **arguments: Any) -> Answer:
         with self.workers.lend(doing) as session:
             value = session.call(doing, **arguments)
@@ -247,10 +251,6 @@ class RemoteReader(_Remote):
         """Give the cursor that holds once the units are committed; asked of the worker that read last."""
         doing = Doing(verb="reached")
         return self._ask(doing, lambda value: Cursor.from_json(value) if value else None, window=window.to_json())
-
-    def cancel(self) -> None:
-        """Make all that runs fail soon, and read no more; any thread may."""
-        self.workers.cancel()
 
 
 class RemoteWriter(_Remote):

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -81,7 +82,7 @@ class Reader(BaseReader):
         raise ValueError(f"six {six.__version__}")
 """
 WRITER = """
-import os
+import os, time
 from pathlib import Path
 import pyarrow.parquet as pq
 import pyarrow as pa
@@ -102,6 +103,9 @@ class Writer:
         if self.does.get("names"):
             path.write_bytes(b"1234")
             return [DataFile(path=self.does["names"], rows=1, bytes=4)]
+        while self.does.get("hangs"):
+            print("hangs", flush=True)
+            time.sleep(0.1)
         while self.does.get("floods"):
             with open(path, "ab") as out:
                 out.write(bytes(1 << 20))
@@ -243,6 +247,21 @@ def test_files_are_carried_to_a_bucket_whose_keys_the_plugin_never_sees(folder, 
         assert [(f.path, bucket.stat(f.path).size) for f in files] == [(f"{base}one.parquet", files[0].bytes)]
         writer.abort(files)
     assert list(bucket.list(base)) == []
+
+
+def test_cancel_ends_a_writer_that_hangs(folder, caplog):
+    caplog.set_level(logging.INFO)
+    with writing(folder, hangs=True) as writer, ThreadPoolExecutor() as threads:
+        hanging = threads.submit(writer.write, iter([pa.record_batch({"id": [1]})]), str(folder / "table"), "one")
+        while "hangs" not in caplog.messages:
+            time.sleep(0.05)
+        began = time.monotonic()
+        writer.cancel()
+        assert time.monotonic() - began < 2, "a busy machine may need a little longer than the second"
+        with pytest.raises(SandboxError) as caught:
+            hanging.result(10)
+    assert caught.value.error_code == "CANCELLED"
+    assert files_in(folder / "table") == []
 
 
 def test_a_link_that_a_writer_lays_down_leads_nowhere(folder):

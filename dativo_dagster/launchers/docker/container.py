@@ -41,6 +41,7 @@ class Container(Worker):
     ) -> None:
         super().__init__(plugin, config, redactor)
         self.room, self._over, self._look_at = room, False, 0.0
+        self._leaving = threading.Lock()
         with contextlib.closing(room.line()) as line, contextlib.ExitStack() as undo:
             self.container = room.create(line)
             undo.callback(_remove, self.container)
@@ -79,8 +80,12 @@ class Container(Worker):
 
     def end(self, patience: float = CLOSE_SECONDS) -> int:
         """End the container, gently if it follows, and remove it; gives its exit status, negative for a signal."""
-        if self._over:
+        with self._leaving:  # who cancels, and who waited for it, come at the same time
+            if not self._over:
+                self._end(patience)
             return self.life.status
+
+    def _end(self, patience: float) -> None:
         asked = not self.session.busy and not self.condemned and not self.life.ended.is_set()
         if asked:
             self.session.close()
@@ -93,7 +98,6 @@ class Container(Worker):
         status = self.life.status
         if asked and (status or not followed):
             self.tell_bad_end(f"ended with status {status}" if followed else f"took longer than {patience:g} s")
-        return status
 
     def wait(self, seconds: float) -> bool:
         """Wait for the end of the container."""

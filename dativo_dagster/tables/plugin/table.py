@@ -265,7 +265,7 @@ class Writer:
 
     def __init__(self, plugin: WriterPlugin, location: str, token: str) -> None:
         self._plugin, self._base, self._token = plugin, f"{location}/", token
-        self._wrote = False
+        self._wrote = self._cancelled = False
 
     @property
     def usage(self) -> Sequence[Usage]:
@@ -278,8 +278,17 @@ class Writer:
         self._wrote = self._wrote or bool(files)
         return files
 
+    def cancel(self) -> None:
+        """End a custom writer that does not end by itself, where its place can; any thread may."""
+        if cancel := getattr(self._plugin, "cancel", None):
+            self._cancelled = True
+            cancel()
+
     def abort(self, files: Sequence[DataFile]) -> None:
-        """Remove files that will not be committed."""
+        """Remove files that will not be committed; who was ended cannot be asked to."""
+        if self._cancelled:
+            _log.warning("%d files of a custom writer that had to be ended are left at the target", len(files))
+            return
         self._plugin.abort(files)
 
     def close(self, *, failed: bool) -> None:

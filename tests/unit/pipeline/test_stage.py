@@ -17,7 +17,7 @@ from dativo_dagster.pipeline.stage import Parts, merge_violations, stage
 from dativo_dagster.pipeline.units import unit_name
 from dativo_ingest.exceptions import PluginError, TransientError, ValidationError
 from dativo_ingest.model import Stream, Unit, Violation
-from tests.fakes.memory import MemoryReader, MemoryTable
+from tests.fakes.memory import MemoryReader, MemoryTable, MemoryWriter
 
 CONTRACT = Contract(
     name="orders",
@@ -160,6 +160,33 @@ def test_a_reader_that_can_be_cancelled_is_not_waited_for(monkeypatch):
     with pytest.raises(ValidationError, match="the first error"):
         Case({"hangs": [], "fails": []}).stage()
     assert cancelled.is_set()
+
+
+def test_a_writer_that_hangs_is_ended_when_a_run_is_cancelled(monkeypatch):
+    cancelled, hung = threading.Event(), threading.Event()
+    write = MemoryWriter.write
+
+    def hangs(writer, batches, name):
+        if name.startswith(unit_name(Unit(id="hangs"))):
+            hung.set()
+            assert cancelled.wait(60)
+            raise TransientError("cancelled")
+        return write(writer, batches, name)
+
+    def read(reader, stream, unit):
+        if unit.id == "ends":
+            assert hung.wait(60)
+            raise KeyboardInterrupt
+        yield batch([1])
+
+    monkeypatch.setattr(MemoryReader, "read", read)
+    monkeypatch.setattr(MemoryWriter, "write", hangs)
+    monkeypatch.setattr(MemoryWriter, "cancel", lambda _: cancelled.set(), raising=False)
+    case = Case({"hangs": [], "ends": []})
+    with pytest.raises(KeyboardInterrupt):
+        case.stage()
+    assert cancelled.is_set()
+    assert case.table.files == {}
 
 
 def test_progress_counts_up_to_all_rows_and_units():
