@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.storage.portable import portable
+from tests.servers import provided
 
 if TYPE_CHECKING:
     import pytest
@@ -20,7 +22,9 @@ HERE = ("local", "process")
 WITH_FOLDERS = (*HERE, "docker")
 """Where a plugin can be given folders of this machine; a function reaches buckets and servers."""
 EVERYWHERE = (*WITH_FOLDERS, "gcp_functions")
-GROUPS = {"docker": "docker", "gcp_functions": "cloud_functions"}
+WITHOUT_SOURCE = (*EVERYWHERE, "aws_lambda")
+"""For plugins that need nothing but themselves. Its functions are in a network of their own, and see no server here."""
+GROUPS = {"docker": "docker", "gcp_functions": "cloud_functions", "aws_lambda": "lambda"}
 """The `xdist_group` of the places that need a server."""
 
 
@@ -61,8 +65,8 @@ class Where:
         return {"launcher": self.name, **self.options} if self.options else self.name
 
 
-def where(name: str, request: pytest.FixtureRequest) -> Where:
-    """Start what a place needs."""
+def where(name: str, request: pytest.FixtureRequest, *, native: bool = False) -> Where:
+    """Start what a place needs; ``native`` says that it is for a library in Rust."""
     if name == "docker":
         request.getfixturevalue("base_images")
     if name == "gcp_functions":
@@ -71,7 +75,18 @@ def where(name: str, request: pytest.FixtureRequest) -> Where:
         reach = {"endpoint": gcs.endpoint, "anonymous": True}
         staging = {"staging": f"gs://{gcs.bucket}/{folder}/staging/", "staging_options": reach}
         return Where(name, {**cloud.options, **staging, "timeout_seconds": 60}, gcs, folder)
+    if name == "aws_lambda":
+        options = request.getfixturevalue("aws_place")
+        if native:
+            _make_provided(request.getfixturevalue("base_images"))
+            options = {**options, "runtime": "provided.al2023"}
+        return Where(name, options)
     return Where(name)
+
+
+@functools.cache
+def _make_provided(engine: Any) -> None:
+    provided.make_images(engine)
 
 
 class Kept:

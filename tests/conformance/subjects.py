@@ -17,7 +17,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from dativo_ingest.testing import ReaderCase, WriterCase, hostile, http_server, pages, reader_case, stream, writer_case
-from tests.conformance.places import EVERYWHERE, HERE, WITH_FOLDERS, Where
+from tests.conformance.places import EVERYWHERE, HERE, WITH_FOLDERS, WITHOUT_SOURCE, Where
 from tests.native import native_library
 
 ROOT = Path(__file__).parents[2]
@@ -282,7 +282,7 @@ SUBJECTS: dict[str, Subject] = {
     "parquet": _built_in("parquet", "parquet"),
     "files": _built_in("files", "csv"),
     "rust csv_reader": Subject(_rust_csv, rust=True),
-    "rust parquet_writer": Subject(_rust_parquet, rust=True),
+    "rust parquet_writer": Subject(_rust_parquet, WITHOUT_SOURCE, rust=True),
     "older ABI reader": Subject(_older_reader, rust=True),
     "older ABI writer": Subject(_older_writer, WITH_FOLDERS, rust=True),
     "example API reader": _api(PLUGINS / "json_api_reader.py", "JSONAPIReader"),
@@ -290,5 +290,5 @@ SUBJECTS: dict[str, Subject] = {
     "example JSON writer": Subject(_python_json, places=WITH_FOLDERS),
     "guide's reader": _api(SAMPLES / "guide.py", "MyCustomReader", WITH_FOLDERS),
     "guide's writer": Subject(_guide_writer, places=WITH_FOLDERS),
-    "hostile reader without a fault": Subject(_honest),
+    "hostile reader without a fault": Subject(_honest, WITHOUT_SOURCE),
 }
