@@ -162,4 +162,5 @@ def state_file(job: Job, stream: JobStream, rule: Incremental) -> Path:
 
 
 def _common(job: Job, object_store: Mapping[str, Any]) -> dict[str, Any]:
-    return {"tenant": job.tenant, "job": job.name, "base": str(job.path.parent), "object_store": dict(object_store)}
+    base = str(job.path.parent.absolute())  # in a place the working directory is another one
+    return {"tenant": job.tenant, "job": job.name, "base": base, "object_store": dict(object_store)}
