@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dativo_dagster.owner import host_label
-from dativo_ingest.exceptions import ConfigurationError, SandboxError
+from dativo_ingest.exceptions import SandboxError
 
 Client = Any
 """`docker.DockerClient`: the SDK has no types."""
@@ -28,11 +28,8 @@ def connect() -> Client:
     Raises:
         SandboxError: ``DOCKER_UNAVAILABLE``: there is none.
     """
-    try:
-        import docker
-    except ImportError as error:
-        message = "the place docker needs the package `docker`: pip install 'dativo[docker]'"
-        raise ConfigurationError(message, "DOCKER_UNAVAILABLE") from error
+    import docker
+
     url = os.environ.get("DOCKER_HOST") or _SCHEME + _SOCKET
     if url.startswith(_SCHEME):
         _must_listen(url.removeprefix(_SCHEME))
