@@ -203,9 +203,10 @@ def ready(kind: Kind, name: str) -> ModuleType:
 
 def _installed(package: str) -> bool:
     try:
-        return importlib.util.find_spec(package) is not None
+        found = importlib.util.find_spec(package)
     except ModuleNotFoundError:  # a parent of it
         return False
+    return found is not None and found.origin is not None  # a folder of that name, as `docker` here, has none
 
 
 def _missing(kind: Kind, name: str, package: str) -> ConfigurationError:

@@ -17,6 +17,7 @@ NEEDY = [(kind, name, line) for kind, name, line in LINES if line.needs]
 
 WITHOUT_DRIVERS = """
 import contextlib, io, json, sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 HIDDEN = sys.argv[1].split(",")
@@ -24,6 +25,8 @@ HIDDEN = sys.argv[1].split(",")
 class Hiding:
     def find_spec(self, name, path=None, target=None):
         if any(name == each or name.startswith(each + ".") for each in HIDDEN):
+            if Path(name).is_dir():  # then Python takes it for a package without a file
+                return ModuleSpec(name, None, is_package=True)
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 found = []
@@ -60,6 +63,7 @@ def without_drivers(tmp_path_factory):
     """What each verb said of each job where no driver is installed, with its exit code."""
     folder = tmp_path_factory.mktemp("bare")
     (folder / "in.csv").write_text("id\n1\n")
+    (folder / "docker").mkdir()
     (folder / "mine.py").write_text("from dativo_ingest.plugins import BaseReader\nclass Mine(BaseReader): ...\n")
     contract = {"contract": {"name": "orders", "schema": [{"name": "id", "type": "int64"}]}}
     for name, sides in JOBS.items():
