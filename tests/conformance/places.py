@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.storage.portable import portable
 from tests.servers import provided
+from tests.servers.aws import KEY, AwsServer
 
 if TYPE_CHECKING:
     import pytest
@@ -22,10 +23,19 @@ HERE = ("local", "process")
 WITH_FOLDERS = (*HERE, "docker")
 """Where a plugin can be given folders of this machine; a function reaches buckets and servers."""
 EVERYWHERE = (*WITH_FOLDERS, "gcp_functions")
-WITHOUT_SOURCE = (*EVERYWHERE, "aws_lambda")
-"""For plugins that need nothing but themselves. Its functions are in a network of their own, and see no server here."""
+ALSO_AT_AWS = (*EVERYWHERE, "aws_lambda")
+"""Its functions are in a network of their own: they see their bucket, and no server of this machine."""
 GROUPS = {"docker": "docker", "gcp_functions": "cloud_functions", "aws_lambda": "lambda"}
 """The `xdist_group` of the places that need a server."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A folder of a bucket for files of a source: its URI, how the host puts a file there and the plugin reaches it."""
+
+    uri: str
+    put: Callable[[str, bytes], Any]
+    connection: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -34,19 +44,17 @@ class Where:
 
     Attributes:
         options: What goes under ``place`` beside the launcher.
-        store: A bucket that the host and the plugin reach; None where a plugin is given folders.
-        folder: The prefix in it that is this suite's.
+        bucket: Where files of a source are; None where a plugin is given folders.
     """
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
-    store: Any = None
-    folder: str = ""
+    bucket: Bucket | None = None
 
     @property
     def connection(self) -> dict[str, Any]:
         """Give what goes under ``connection`` of a source that reads files."""
-        return {"gcs": self.store.connection} if self.store else {}
+        return self.bucket.connection if self.bucket else {}
 
     @property
     def object_store(self) -> dict[str, str]:
@@ -55,7 +63,7 @@ class Where:
 
     def url(self, path: str) -> str:
         """Name a file as the plugin finds it."""
-        return f"gs://{self.store.bucket}/{self.folder}{path}" if self.store else path
+        return f"{self.bucket.uri}{path}" if self.bucket else path
 
     def at(self, *folders: Path, network: bool = False) -> Place:
         """Give the place with what a subject needs: folders that it reads, or servers on loopback."""
@@ -67,21 +75,38 @@ class Where:
 
 def where(name: str, request: pytest.FixtureRequest, *, native: bool = False) -> Where:
     """Start what a place needs; ``native`` says that it is for a library in Rust."""
+    folder = request.getfixturevalue("suite_folder")
     if name == "docker":
         request.getfixturevalue("base_images")
     if name == "gcp_functions":
-        cloud, gcs = request.getfixturevalue("google"), request.getfixturevalue("gcs")
-        folder = request.getfixturevalue("suite_folder")
-        reach = {"endpoint": gcs.endpoint, "anonymous": True}
-        staging = {"staging": f"gs://{gcs.bucket}/{folder}/staging/", "staging_options": reach}
-        return Where(name, {**cloud.options, **staging, "timeout_seconds": 60}, gcs, folder)
+        return _google(request.getfixturevalue("google"), request.getfixturevalue("gcs"), folder)
     if name == "aws_lambda":
         options = request.getfixturevalue("aws_place")
         if native:
             _make_provided(request.getfixturevalue("base_images"))
             options = {**options, "runtime": "provided.al2023"}
-        return Where(name, options)
+        return Where(name, options, _bucket_of(request.getfixturevalue("aws"), folder))
     return Where(name)
+
+
+def _google(cloud: Any, gcs: Any, folder: str) -> Where:
+    uri, reach = f"gs://{gcs.bucket}/{folder}", {"endpoint": gcs.endpoint, "anonymous": True}
+    options = {**cloud.options, "staging": f"{uri}/staging/", "staging_options": reach, "timeout_seconds": 60}
+    bucket = Bucket(uri, lambda path, content: gcs.put(f"{folder}{path}", content), {"gcs": gcs.connection})
+    return Where("gcp_functions", options, bucket)
+
+
+@functools.cache
+def _bucket_of(aws: AwsServer, name: str) -> Bucket:
+    """Make a bucket: functions see its server by another address."""
+    client = aws.client("s3")
+    client.create_bucket(Bucket=name)
+
+    def put(path: str, content: bytes) -> None:
+        client.put_object(Bucket=name, Key=path.lstrip("/"), Body=content)
+
+    keys = {"access_key_id": KEY, "secret_access_key": KEY}
+    return Bucket(f"s3://{name}", put, {"s3": {"endpoint": aws.inner, "region": aws.region, **keys}})
 
 
 @functools.cache

@@ -17,7 +17,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from dativo_ingest.testing import ReaderCase, WriterCase, hostile, http_server, pages, reader_case, stream, writer_case
-from tests.conformance.places import EVERYWHERE, HERE, WITH_FOLDERS, WITHOUT_SOURCE, Where
+from tests.conformance.places import ALSO_AT_AWS, EVERYWHERE, HERE, WITH_FOLDERS, Where
 from tests.native import native_library
 
 ROOT = Path(__file__).parents[2]
@@ -91,8 +91,8 @@ class Files:
         path = self.folder / f"{self.count}.{self.suffix}"
         WRITE[self.suffix](path, _rows(self.count * ROWS))
         os.utime(path, (1_700_000_000 + self.count, 1_700_000_000 + self.count))
-        if self.place.store:
-            self.place.store.put(f"{self.place.folder}{path}", path.read_bytes())
+        if self.place.bucket:
+            self.place.bucket.put(str(path), path.read_bytes())
         self.count += 1
         return ROWS
 
@@ -281,8 +281,8 @@ SUBJECTS: dict[str, Subject] = {
     "json": _built_in("json", "jsonl"),
     "parquet": _built_in("parquet", "parquet"),
     "files": _built_in("files", "csv"),
-    "rust csv_reader": Subject(_rust_csv, rust=True),
-    "rust parquet_writer": Subject(_rust_parquet, WITHOUT_SOURCE, rust=True),
+    "rust csv_reader": Subject(_rust_csv, ALSO_AT_AWS, rust=True),
+    "rust parquet_writer": Subject(_rust_parquet, ALSO_AT_AWS, rust=True),
     "older ABI reader": Subject(_older_reader, rust=True),
     "older ABI writer": Subject(_older_writer, WITH_FOLDERS, rust=True),
     "example API reader": _api(PLUGINS / "json_api_reader.py", "JSONAPIReader"),
@@ -290,5 +290,5 @@ SUBJECTS: dict[str, Subject] = {
     "example JSON writer": Subject(_python_json, places=WITH_FOLDERS),
     "guide's reader": _api(SAMPLES / "guide.py", "MyCustomReader", WITH_FOLDERS),
     "guide's writer": Subject(_guide_writer, places=WITH_FOLDERS),
-    "hostile reader without a fault": Subject(_honest, WITHOUT_SOURCE),
+    "hostile reader without a fault": Subject(_honest, ALSO_AT_AWS),
 }
