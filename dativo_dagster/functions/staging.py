@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ KIND = "staged"
 OWNER = "owner.json"
 LARGEST_BYTES = 512 * 1024 * 1024
 """Of an object that this host reads at once. A piece is as large as `piece_bytes` and one batch."""
+_OURS = re.compile("[0-9a-f]{32}")
+"""Names of folders that `Staging.folder` makes. What else lies beside them is somebody's, and no leftover."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +53,9 @@ class Staging:
         folders: dict[str, list[FileInfo]] = {}
         root = f"{self.url.rstrip('/')}/"
         for file in store.list(root):
-            folders.setdefault(file.path.removeprefix(root).split("/")[0], []).append(file)
+            name, slash, _ = file.path.removeprefix(root).partition("/")
+            if slash and _OURS.fullmatch(name):
+                folders.setdefault(name, []).append(file)
         found = (_leftover(store, f"{root}{name}/", files, older_than) for name, files in sorted(folders.items()))
         return [leftover for leftover in found if leftover is not None]
 

@@ -49,6 +49,17 @@ def test_what_a_function_wrote_over_the_owner_hides_nothing(staging, said):
     assert left.bytes >= 4
 
 
+def test_what_others_keep_beside_the_staging_folders_is_no_leftover(staging, tmp_path):
+    ours = staging.folder(OWNER)
+    for theirs in ("lake/orders.parquet", "README", ours.url.rstrip("/").rpartition("/")[2][:-1] + "/rows"):
+        path = tmp_path / "staging" / theirs
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"rows")
+    ours.delete("owner.json")
+    ours.put("000001.arrow", b"rows")
+    assert [left.name for left in staging.leftovers(datetime.now(timezone.utc) + timedelta(seconds=5))] == [ours.url]
+
+
 def test_an_object_that_is_too_large_is_not_read(staging):
     folder = staging.folder(OWNER)
     folder.put("result.json", b"12345")
