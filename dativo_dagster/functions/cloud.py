@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from dativo_dagster.functions.prices import Price
+
+KEPT_ALIVE = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPIDLE", socket.TCP_KEEPINTVL), 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 60),
+)
+"""Options of the connection that an invocation waits on: it is silent for up to an hour, and a firewall or a NAT
+gateway forgets a silent one after minutes (AWS: 350 s). Linux alone begins after two hours. macOS has no KEEPIDLE."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from dativo_dagster.functions.cloud import KEPT_ALIVE
 from dativo_dagster.functions.staging import Staging
 from dativo_dagster.launchers.aws_lambda.refusals import refusals
 from dativo_ingest.exceptions import ConfigurationError
@@ -55,16 +56,18 @@ class Account:
         """Open a client for invocations: it waits for the longest, and tries nothing twice."""
         from botocore.config import Config as Settings
 
-        return self._open(
+        client = self._open(
             "lambda",
             Settings(
                 connect_timeout=10,
                 read_timeout=_READ_SECONDS,
                 retries={"max_attempts": 0},
-                tcp_keepalive=True,
                 max_pool_connections=_AT_ONCE,
             ),
         )
+        # botocore's own `tcp_keepalive` leaves the times to the system: two hours, where a NAT gateway waits 350 s.
+        client._endpoint.http_session._socket_options[:] = KEPT_ALIVE  # noqa: SLF001 - there is no setting for it
+        return client
 
     @cached_property
     def root(self) -> str:

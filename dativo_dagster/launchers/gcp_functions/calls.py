@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from dativo_dagster.functions import faults
-from dativo_dagster.functions.cloud import Answer, Limits
+from dativo_dagster.functions.cloud import KEPT_ALIVE, Answer, Limits
 from dativo_dagster.functions.prices import gcp_price
 
 if TYPE_CHECKING:
@@ -22,13 +21,6 @@ LARGEST_BYTES = 32 * 1024 * 1024
 """Of a request and of an answer: https://cloud.google.com/functions/quotas"""
 _GRACE_SECONDS = 15.0
 """How much later than the platform the host gives up."""
-_ALIVE = (
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPIDLE", socket.TCP_KEEPINTVL), 60),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 60),
-)
-"""A firewall forgets a connection that is silent for minutes, and a call may take an hour. macOS has no KEEPIDLE."""
 _OK = 200
 _DENIED = (401, 403)
 _TIMED_OUT = (408, 504)
@@ -134,5 +126,5 @@ def session() -> Any:
 
     made = requests.Session()
     for adapter in made.adapters.values():
-        cast("Any", adapter).poolmanager.connection_pool_kw["socket_options"] = _ALIVE
+        cast("Any", adapter).poolmanager.connection_pool_kw["socket_options"] = KEPT_ALIVE
     return made

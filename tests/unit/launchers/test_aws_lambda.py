@@ -198,6 +198,24 @@ def test_an_invocation_is_never_sent_twice(monkeypatch: pytest.MonkeyPatch) -> N
     assert account.invoker().meta.config.read_timeout > 900
 
 
+def test_the_connection_of_a_long_invocation_outlives_the_silence_that_a_nat_gateway_allows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        invoker = Account(
+            Config(region="us-east-1", endpoint_url=f"http://127.0.0.1:{server.getsockname()[1]}")
+        ).invoker()
+        pool = invoker._endpoint.http_session._manager.connection_from_url(invoker.meta.endpoint_url)
+        connection = pool._get_conn()
+        connection.connect()
+        options = connection.sock
+        assert options.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert options.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) < 350
+        connection.close()
+
+
 def test_what_is_missing_is_named_where_a_call_is_denied(client: Any) -> None:
     said = "User: u is not authorized to perform: lambda:InvokeFunction on resource: r because no policy allows it"
     with Stubber(client) as answers:
