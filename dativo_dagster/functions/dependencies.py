@@ -7,11 +7,13 @@ the user's cache folder, by requirements and system.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,8 @@ from pathlib import Path
 from dativo_dagster.functions.package import Package, pack
 from dativo_ingest.exceptions import ConfigurationError
 
+SDK_NEEDS = ("obstore>=0.8", "pyarrow>=17")
+"""What the SDK imports in a function."""
 _SECONDS = 600
 _TAIL = 1500
 _BASELINES = ((2, 17), (2, 26), (2, 27), (2, 28), (2, 31), (2, 34))
@@ -100,9 +104,6 @@ def _kept(requirements: Sequence[str], system: System, prefix: str) -> Path:
 
 
 def _read(path: Path) -> Package:
-    import io
-    import zipfile
-
     data = path.read_bytes()
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         unzipped = sum(entry.file_size for entry in archive.infolist())

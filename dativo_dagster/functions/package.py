@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 PLUGIN = "plugin"
 """The folder of a package that holds the plugin's files."""
-DIRECT_BYTES = 50_000_000
-"""What AWS takes in a call; more goes by its object store."""
-UNZIPPED_BYTES = 250_000_000
-"""What a function of AWS may have on its disk, layers included."""
 _TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip archive can say
 _EXECUTABLE = frozenset({"bootstrap"})
 
@@ -87,7 +83,7 @@ def inside(plugin: PluginRef) -> str:
     return f"{PLUGIN}/{Path(plugin.path).name}"
 
 
-def check_unzipped(sizes: Mapping[str, int], limit: int = UNZIPPED_BYTES) -> None:
+def check_unzipped(sizes: Mapping[str, int], limit: int) -> None:
     """Look whether packages fit one function.
 
     Raises:

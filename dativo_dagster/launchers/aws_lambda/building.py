@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dativo_dagster.functions import glibc
-from dativo_dagster.functions.dependencies import dependencies
+from dativo_dagster.functions.dependencies import SDK_NEEDS, dependencies
 from dativo_dagster.functions.package import Package, check_unzipped, inside, pack, plugin_package
 from dativo_dagster.launchers.aws_lambda.account import tag
 from dativo_dagster.launchers.aws_lambda.config import OLD_RUNTIMES
-from dativo_dagster.launchers.aws_lambda.layers import ALWAYS, FOLDER, layer
+from dativo_dagster.launchers.aws_lambda.layers import FOLDER, layer
 from dativo_dagster.owner import host_label
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.model import PluginRef
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 BOOTSTRAP = Path(__file__).parents[2] / "native" / "lambda_bootstrap"
 """The program that runs libraries where there is no Python; a wheel has it."""
+_UNZIPPED_BYTES = 250_000_000
+"""What a function may have on its disk, layers included."""
 _HANDLER = "dativo_ingest.functions.aws.lambda_handler"
 _WITH_PYTHON = {"provided.al2": "python3.11", "provided.al2023": "python3.12"}
 """Systems without Python, and the runtime of the same system that has it."""
@@ -70,8 +72,8 @@ def build(account: Account, tenant: str, plugin: PluginRef) -> Built:
     if runtime.startswith("provided"):
         return _library(config, runtime, plugin)
     package = plugin_package(plugin, {})
-    needed = dependencies((*ALWAYS, *config.requirements), config.system(runtime), FOLDER)
-    check_unzipped({"plugin and SDK": package.unzipped, "requirements": needed.unzipped})
+    needed = dependencies((*SDK_NEEDS, *config.requirements), config.system(runtime), FOLDER)
+    check_unzipped({"plugin and SDK": package.unzipped, "requirements": needed.unzipped}, _UNZIPPED_BYTES)
     return Built(
         runtime=runtime,
         handler=_HANDLER,
@@ -135,7 +137,7 @@ def _library(config: Config, runtime: str, plugin: PluginRef) -> Built:
     glibc.check(BOOTSTRAP, runtime, config.architecture)
     name = Path(plugin.path).name
     package = pack({"bootstrap": BOOTSTRAP.read_bytes(), name: Path(plugin.path).read_bytes()})
-    check_unzipped({"library and bootstrap": package.unzipped})
+    check_unzipped({"library and bootstrap": package.unzipped}, _UNZIPPED_BYTES)
     return Built(
         runtime=runtime,
         handler=f"{name}:{plugin.name}",

@@ -7,18 +7,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, StringConstraints, field_validator, model_validator
 
 from dativo_dagster.functions.dependencies import System
+from dativo_dagster.functions.glibc import AL2, glibc_of
 
-_AL2, _AL2023 = (2, 26), (2, 34)
-RUNTIMES = {
-    "python3.10": _AL2,
-    "python3.11": _AL2,
-    "python3.12": _AL2023,
-    "python3.13": _AL2023,
-    "provided.al2": _AL2,
-    "provided.al2023": _AL2023,
-}
-"""Runtimes and the glibc of their system: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html"""
-OLD_RUNTIMES = frozenset({"python3.10", "python3.11", "provided.al2"})
+RUNTIMES = ("python3.10", "python3.11", "python3.12", "python3.13", "provided.al2", "provided.al2023")
+"""https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html"""
+OLD_RUNTIMES = frozenset(runtime for runtime in RUNTIMES if glibc_of(runtime) == AL2)
 """Those on Amazon Linux 2, which is at its end of life."""
 _RESERVED = frozenset({"PATH", "LD_LIBRARY_PATH", "TZ", "_HANDLER", "_X_AMZN_TRACE_ID"})
 _RESERVED_PREFIXES = ("AWS_", "LAMBDA_")
@@ -115,4 +108,4 @@ class Config(BaseModel):
     def system(self, runtime: str) -> System:
         """Give what the packages for a Python runtime must run on."""
         machine = "aarch64" if self.architecture == "arm64" else "x86_64"
-        return System(runtime.removeprefix("python"), RUNTIMES[runtime], machine)
+        return System(runtime.removeprefix("python"), glibc_of(runtime), machine)

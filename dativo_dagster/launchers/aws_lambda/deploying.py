@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from dativo_dagster.functions.package import DIRECT_BYTES, Package
 from dativo_dagster.launchers.aws_lambda.account import plain, tenant_key
 from dativo_dagster.launchers.aws_lambda.refusals import refusals
 from dativo_ingest.exceptions import TransientError
@@ -23,9 +22,12 @@ from dativo_ingest.exceptions import TransientError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from dativo_dagster.functions.package import Package
     from dativo_dagster.functions.staging import Staging
     from dativo_dagster.launchers.aws_lambda.config import Config
 
+DIRECT_BYTES = 50_000_000
+"""What AWS takes in a call; more goes by its object store."""
 _NAME_CHARACTERS = 64
 _NO_SETTING = frozenset(
     {"keep", "start_seconds", "idle_seconds", "endpoint_url", "function_endpoint_url", "staging", "inline_mb"}

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 FOLDER = "python/"
 """Where a runtime of Python looks for packages in a layer."""
-ALWAYS = ("pyarrow>=17", "obstore>=0.8")
-"""What the SDK needs in a function."""
 
 
 def layer(account: Account, tenant: str, package: Package, runtime: str, architecture: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dativo_dagster.functions.dependencies import SDK_NEEDS
 from dativo_dagster.functions.glibc import check
 from dativo_dagster.functions.package import plugin_package
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from dativo_dagster.functions.package import Package
     from dativo_ingest.model import PluginRef
 
-ALWAYS = ("functions-framework>=3.8,<4", "obstore>=0.8", "pyarrow>=17")
+_FRAMEWORK = "functions-framework>=3.8,<4"
 _MAIN = b'''"""What Cloud Functions calls."""
 
 from dativo_ingest.functions.gcp import entry
@@ -32,5 +33,5 @@ def source(plugin: PluginRef, requirements: Sequence[str], runtime: str) -> Pack
     """
     if plugin.kind == "native":
         check(Path(plugin.path), runtime)
-    wanted = "".join(f"{line}\n" for line in (*ALWAYS, *requirements))
+    wanted = "".join(f"{line}\n" for line in (_FRAMEWORK, *SDK_NEEDS, *requirements))
     return plugin_package(plugin, {"main.py": _MAIN, "requirements.txt": wanted.encode()})
