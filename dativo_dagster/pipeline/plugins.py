@@ -109,7 +109,7 @@ def place(job: Job, side: Source | Target) -> Place:
     if (chosen := asked(job, side)) is not None:
         registry.entry("launchers", chosen.launcher)
         return chosen
-    if reference(job, side).kind == "native" and not str(side.plugin).startswith(SHIPPED):
+    if not str(side.plugin).startswith(SHIPPED) and reference(job, side).kind == "native":
         return Place(launcher="process", why="a library may crash, and a child process holds that")
     return Place(launcher="local", why="what Python raises is caught")
 

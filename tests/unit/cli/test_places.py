@@ -148,6 +148,18 @@ def test_a_job_that_contradicts_itself_is_told(desk, shed, job):
     assert [problem["error_code"] for problem in answer.json["problems"]] == ["PLACE_CONFLICT"]
 
 
+def test_a_library_of_ours_that_is_not_built_hinders_nothing(desk, shed, job):
+    file = job()
+    place = f"api.py:Numbers, place: {{launcher: shed, folder: {shed}}}"
+    (file.parent / "fast.yaml").write_text(
+        file.read_text().replace(place, "native:never_built").replace("people", "fast")
+    )
+    (shed / "one").touch()
+    answer = desk("places", "gc")
+    assert (answer.code, answer.out.splitlines()[-1]) == (0, "1 thing removed")
+    assert "never_built" not in answer.err
+
+
 def test_a_folder_without_jobs_has_nothing_to_tidy(desk, shed):
     assert desk("places", "gc").out == "0 things removed\n"
 
