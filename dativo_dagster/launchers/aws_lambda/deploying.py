@@ -35,6 +35,10 @@ _NO_SETTING = frozenset(
 _LOOK_SECONDS = 0.25
 _ASSUMED_SECONDS = 60.0
 """How long a new role may take until Lambda can take it on; Amazon says that it is some seconds."""
+_NOT_YET = ("cannot be assumed", "execution role does not have permissions")
+"""What Lambda says of a role, or of its policy in a VPC, that is not known everywhere yet."""
+_SPENT = frozenset({"Failed", "Inactive"})
+"""States that nobody waits out: it could not be started, or AWS put it to sleep after weeks without a call."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,10 @@ def deploy(client: Any, made: Made, config: Config, staging: Staging) -> str:
     name = function_name(made, config)
     with refusals(f"function {name}"):
         state = _state(client, name)
+        if state in _SPENT:
+            with contextlib.suppress(client.exceptions.ResourceNotFoundException):  # another host was faster
+                client.delete_function(FunctionName=name)
+            state = None
         if state is None:
             with _code(made, config, staging) as code:
                 _create(client, code, _settings(name, made, config))
@@ -157,7 +165,7 @@ def _create(client: Any, code: Mapping[str, Any], settings: Mapping[str, Any]) -
         except client.exceptions.ResourceConflictException:
             pass  # another host deploys the same content under the same name: it is waited for like our own
         except client.exceptions.InvalidParameterValueException as error:
-            if "cannot be assumed" not in str(error) or time.monotonic() > end:
+            if not any(said in str(error) for said in _NOT_YET) or time.monotonic() > end:
                 raise
             time.sleep(2)
             continue
@@ -172,10 +180,11 @@ def _wait(client: Any, name: str, seconds: float) -> None:
         tries = max(1, int(seconds / _LOOK_SECONDS))
         waiter.wait(FunctionName=name, WaiterConfig={"Delay": _LOOK_SECONDS, "MaxAttempts": tries})
     except WaiterError as error:
-        reason = (error.last_response or {}).get("Configuration", {}).get("StateReason", "no reason given")
+        said = (error.last_response or {}).get("Configuration", {})
+        reason, failed = said.get("StateReason", "no reason given"), said.get("State") == "Failed"
+        when = ", and is deployed anew by the next try" if failed else f" in {seconds:g} seconds; raise `start_seconds`"
         raise TransientError(
-            f"function {name} did not become active in {seconds:g} seconds ({reason}); raise `start_seconds`, and "
-            "look at its state in the console",
+            f"function {name} did not become active ({reason}){when}; its state in the console may tell more",
             "FUNCTION_NOT_READY",
             {"function": name},
         ) from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.functions import faults
 from dativo_dagster.functions.cloud import Answer, Limits
-from dativo_dagster.launchers.aws_lambda.refusals import THROTTLED, action
+from dativo_dagster.launchers.aws_lambda.refusals import DENIED, THROTTLED, action
 
 if TYPE_CHECKING:
     from dativo_dagster.functions.prices import Price
@@ -20,16 +20,6 @@ PAYLOAD_BYTES = 6 * 1024 * 1024
 """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 _BILLED = re.compile(r"Billed Duration: (\d+) ms")
 _PEAK = re.compile(r"Max Memory Used: (\d+) MB")
-_DENIED = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "ExpiredTokenException",
-        "InvalidSignatureException",
-        "KMSAccessDeniedException",
-        "UnrecognizedClientException",
-    }
-)
 
 
 class LambdaFunction:
@@ -75,7 +65,7 @@ class LambdaFunction:
         if code in THROTTLED:
             after = response.get("retryAfterSeconds")
             return faults.throttled(self.function, float(after) if after else None, code=code)
-        if code in _DENIED:
+        if code in DENIED:
             return faults.denied(self.function, f"{code}: {message}", code=code, **action(message))
         return faults.refused(self.function, f"{code}: {message}", code=code)
 

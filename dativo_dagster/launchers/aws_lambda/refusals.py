@@ -15,7 +15,26 @@ if TYPE_CHECKING:
 _ACTION = re.compile(r"not authorized to perform: ([\w:*]+)")
 THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling", "EC2ThrottledException"})
 _TROUBLE = 500
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
+_BUSY = frozenset({"OperationAborted", "ConcurrentModification", "ConcurrentModificationException"})
+"""Another host makes the same at this moment."""
+DENIED = frozenset(
+    {
+        "403",  # HEAD of a bucket has no room for more
+        "AccessDenied",
+        "AccessDeniedException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "KMSAccessDeniedException",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+"""Each service has its own words for credentials that may not, are wrong, or were good until a moment ago."""
 
 
 @contextlib.contextmanager
@@ -37,12 +56,13 @@ def refusals(what: str) -> Iterator[None]:
         yield
     except ClientError as error:
         code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-        if code in _DENIED:
+        if code in DENIED:
             raise _denied(what, f"{code}: {said}", code) from error
         if code in THROTTLED:
             message = f"AWS takes no more calls for {what} now ({code}: {said}); run fewer at once"
             raise RateLimitError(message, "FUNCTION_THROTTLED", {"what": what, "code": code}) from error
-        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= _TROUBLE:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+        if status >= _TROUBLE or code in _BUSY:
             raise faults.unreachable(what, f"{code}: {said}") from error
         raise ConfigurationError(
             f"AWS does not take {what} ({code}: {said}); correct the settings of its place",

@@ -101,11 +101,17 @@ def test_tenants_that_look_alike_when_shortened_never_share_a_function() -> None
     assert all(len(name) <= 64 for name in names)
 
 
-def test_a_role_that_cannot_be_assumed_yet_is_tried_again_and_a_function_made_meanwhile_is_taken(
-    client: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "refused",
+    [
+        "The role defined for the function cannot be assumed by Lambda.",
+        "The provided execution role does not have permissions to call CreateNetworkInterface on EC2",
+    ],
+)
+def test_a_role_that_is_not_known_everywhere_yet_is_tried_again_and_a_function_made_meanwhile_is_taken(
+    client: Any, monkeypatch: pytest.MonkeyPatch, refused: str
 ) -> None:
     monkeypatch.setattr("dativo_dagster.launchers.aws_lambda.deploying.time.sleep", lambda _: None)
-    refused = "The role defined for the function cannot be assumed by Lambda."
     with Stubber(client) as answers:
         answers.add_client_error("get_function_configuration", "ResourceNotFoundException")
         answers.add_client_error("create_function", "InvalidParameterValueException", refused)
@@ -122,6 +128,17 @@ def test_a_function_that_is_active_is_not_waited_for(client: Any) -> None:
         answers.assert_no_pending_responses()
 
 
+@pytest.mark.parametrize("state", ["Failed", "Inactive"])
+def test_a_function_that_could_not_start_or_was_put_to_sleep_is_deployed_anew(client: Any, state: str) -> None:
+    with Stubber(client) as answers:
+        answers.add_response("get_function_configuration", {"State": state})
+        answers.add_response("delete_function", {})
+        answers.add_response("create_function", {})
+        answers.add_response("get_function", {"Configuration": {"State": "Active"}})
+        assert deploy(client, made(), Config(), STAGING) == function_name(made(), Config())
+        answers.assert_no_pending_responses()
+
+
 def test_a_function_that_does_not_become_active_is_told_with_the_words_of_aws(client: Any) -> None:
     with Stubber(client) as answers:
         answers.add_response("get_function_configuration", {"State": "Pending"})
@@ -131,9 +148,10 @@ def test_a_function_that_does_not_become_active_is_told_with_the_words_of_aws(cl
     assert caught.value.error_code == "FUNCTION_NOT_READY"
 
 
-def test_a_host_that_may_not_deploy_is_told_where_the_policy_is(client: Any) -> None:
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ExpiredTokenException", "ExpiredToken", "403"])
+def test_a_host_that_may_not_deploy_is_told_where_the_policy_is(client: Any, code: str) -> None:
     with Stubber(client) as answers:
-        answers.add_client_error("get_function_configuration", "AccessDeniedException", "not authorized")
+        answers.add_client_error("get_function_configuration", code, "not authorized")
         with pytest.raises(AuthenticationError, match=r"docs/places-aws\.md"):
             deploy(client, made(), Config(), STAGING)
 
@@ -143,6 +161,7 @@ def test_a_host_that_may_not_deploy_is_told_where_the_policy_is(client: Any) -> 
     [
         ("ThrottlingException", 429, RateLimitError, "FUNCTION_THROTTLED"),
         ("ServiceException", 500, UnreachableError, "FUNCTION_UNREACHABLE"),
+        ("OperationAborted", 409, UnreachableError, "FUNCTION_UNREACHABLE"),
         ("InvalidParameterValueException", 400, ConfigurationError, "FUNCTION_REFUSED"),
     ],
 )
