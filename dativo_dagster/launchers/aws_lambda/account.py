@@ -46,6 +46,11 @@ class Account:
         with refusals("the identity of the account"):
             return str(self.client("sts").get_caller_identity()["Account"])
 
+    @property
+    def partition(self) -> str:
+        """Name the part of AWS that the region is of, as ARNs begin with it: ``aws``, ``aws-cn``, ``aws-us-gov``."""
+        return str(self.client("sts").meta.partition)
+
     def client(self, service: str) -> Any:
         """Give a client that asks again where AWS says so; each is opened once, and any thread may use it."""
         if service not in self._clients:
@@ -118,7 +123,14 @@ class Account:
             client.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {}))
         shut = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
         client.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(shut, True))
-        rule = {"ID": "dativo", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 1}}
+        rule = {
+            "ID": "dativo",
+            "Status": "Enabled",
+            "Filter": {"Prefix": ""},
+            "Expiration": {"Days": 1},
+            # Parts of a file whose function was ended are in no listing, and would be paid for for ever.
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+        }
         client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
 
     @cached_property

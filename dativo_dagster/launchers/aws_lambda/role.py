@@ -100,7 +100,8 @@ def _make(client: Any, name: str, path: str, tags: Mapping[str, str]) -> str:
 
 def _allowed(account: Account, tenant: str, staging: str) -> dict[str, Any]:
     bucket, prefix = urlsplit(staging).netloc, urlsplit(staging).path.strip("/")
-    logs = f"arn:aws:logs:{account.region}:{account.id}:log-group:/aws/lambda/dativo-{tenant_key(tenant)}-*"
+    aws = f"arn:{account.partition}"
+    logs = f"{aws}:logs:{account.region}:{account.id}:log-group:/aws/lambda/dativo-{tenant_key(tenant)}-*"
     network = [{"Effect": "Allow", "Action": _NETWORK, "Resource": "*"}] if account.config.subnets else []
     return {
         "Version": "2012-10-17",
@@ -114,12 +115,12 @@ def _allowed(account: Account, tenant: str, staging: str) -> dict[str, Any]:
             {
                 "Effect": "Allow",
                 "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-                "Resource": f"arn:aws:s3:::{bucket}/{prefix}/*",
+                "Resource": f"{aws}:s3:::{bucket}/{prefix}/*",
             },
             {
                 "Effect": "Allow",
                 "Action": "s3:ListBucket",  # without it an object that is not there yet would be a refusal
-                "Resource": f"arn:aws:s3:::{bucket}",
+                "Resource": f"{aws}:s3:::{bucket}",
                 "Condition": {"StringLike": {"s3:prefix": f"{prefix}/*"}},
             },
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,6 +21,7 @@ from dativo_dagster.launchers.aws_lambda.account import Account
 from dativo_dagster.launchers.aws_lambda.config import Config
 from dativo_dagster.launchers.aws_lambda.deploying import Made, deploy, function_name
 from dativo_dagster.launchers.aws_lambda.invoking import LambdaFunction
+from dativo_dagster.launchers.aws_lambda.role import role
 from dativo_ingest.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -233,6 +235,26 @@ def test_the_connection_of_a_long_invocation_outlives_the_silence_that_a_nat_gat
         assert options.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert options.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) < 350
         connection.close()
+
+
+@pytest.mark.parametrize(("region", "begin"), [("eu-west-1", "arn:aws:"), ("cn-north-1", "arn:aws-cn:")])
+def test_a_role_names_what_it_may_use_as_its_part_of_aws_does(
+    region: str, begin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    account = Account(Config(region=region))
+    iam, put = account.client("iam"), []
+    iam.meta.events.register("provide-client-params.iam.PutRolePolicy", lambda params, **_: put.append(params))
+    there = {**dict.fromkeys(("Path", "RoleName", "RoleId"), "x" * 16), "Arn": ROLE, "CreateDate": "2026-01-01"}
+    with Stubber(account.client("sts")) as sts, Stubber(iam) as roles:
+        sts.add_response("get_caller_identity", {"Account": "123456789012"})
+        roles.add_response("get_role", {"Role": there})
+        roles.add_response("put_role_policy", {})
+        assert role(account, "acme", "s3://rows/tenants/acme") == ROLE
+    for statement in json.loads(put[0]["PolicyDocument"])["Statement"]:
+        named = statement["Resource"]
+        assert all(each.startswith(begin) for each in ([named] if isinstance(named, str) else named))
 
 
 def test_what_is_missing_is_named_where_a_call_is_denied(client: Any) -> None:
