@@ -21,6 +21,7 @@ _WANTED = {
     "mapping_type": "write a mapping here, such as {key: value}",
     "model_type": "write a mapping here, such as {key: value}",
     "list_type": "write a list here, such as [a, b]",
+    "tuple_type": "write a list here, such as [a, b]",
     "string_type": "write a text here",
     "bool_type": "write true or false here",
     "too_short": "the list is empty; it needs an entry",

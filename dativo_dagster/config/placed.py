@@ -58,7 +58,7 @@ class Placed:
 
     def side(self, block: Map, at: Location) -> None:
         """Check where the plugin of a source or target is to run, and the options of that place."""
-        if block.get("place") is not None:
+        if "place" in block:
             self._place(block, (*at, "place"))
         if isinstance(engine := block.get("engine"), Map):
             self._engine(engine, (*at, "engine", "cloud_execution"), placed=block.get("place") is not None)
@@ -100,7 +100,9 @@ class Placed:
         known = registry.entries("launchers")
         if not (block.get("custom_reader") or block.get("custom_writer")):
             self.mistakes.add(mark, at, "only a plugin has a place: what is built in runs where the run does")
-        elif isinstance(said, list) or (isinstance(said, Map) and "launcher" not in said):
+        elif said is None:
+            self.mistakes.add(mark, at, "name a place here, or leave the key out")
+        elif not isinstance(said, (str, Map)) or name is None:
             pass  # told by the file's own model
         elif not isinstance(name, str) or name not in known:
             why = f"there is no place {name!r}; {nearest(str(name), known)}"

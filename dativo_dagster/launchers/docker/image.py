@@ -10,11 +10,12 @@ import io
 import json
 import logging
 import os
+import re
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dativo_ingest
 from dativo_dagster.launchers.docker.engine import Client, has_image, refusals
@@ -27,6 +28,9 @@ BASE = "python:3.11-slim-bookworm"
 NAME = "dativo/plugin-runner"
 _RECIPES = Path(__file__).parent / "image"
 _TAIL_LINES = 15
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_ENGINE_WORDS = (" ---> ", "Removing intermediate container ", "The command '")
+"""How lines begin that the engine writes about a step, and that are not what the step printed."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -86,13 +90,20 @@ def _make(
                 forcerm=True,
             )
         except docker.errors.BuildError as error:
-            said = "".join(str(line.get("stream") or line.get("error") or "") for line in error.build_log)
-            tail = "\n".join(said.strip().splitlines()[-_TAIL_LINES:])
             message = (
-                f"the image for plugins cannot be built from {arguments['BASE']}: it must have Python 3.10 or newer "
+                f"the image for plugins cannot be built from {_called(client, arguments['BASE'])}: it must have Python "
+                "3.10 or newer and pyarrow, and `requirements` must be found by pip; the build said:\n"
+                f"{_last_words(error.build_log)}"
             )
-            message += f"and pyarrow, and `requirements` must be found by pip; the engine said:\n{tail}"
             raise ConfigurationError(message, "IMAGE_UNFIT", {"image": arguments["BASE"]}) from error
+
+
+def _last_words(log: Iterable[Mapping[str, Any]]) -> str:
+    """Give what the step that failed printed; where it printed nothing, what the engine says of it."""
+    said = _COLOURS.sub("", "".join(str(line.get("stream") or line.get("error") or "") for line in log)).strip()
+    lines = said.rpartition("\nStep ")[2].splitlines()
+    printed = [line for line in lines[1:] if not line.startswith(_ENGINE_WORDS)]
+    return "\n".join((printed or lines)[-_TAIL_LINES:])
 
 
 def _known(client: Client, name: str) -> str:
@@ -100,6 +111,11 @@ def _known(client: Client, name: str) -> str:
     _need(client, name)
     with refusals(f"image {name}"):
         return str(client.images.get(name).id)
+
+
+def _called(client: Client, image: str) -> str:
+    """Give the names that people know an image by."""
+    return ", ".join(client.images.get(image).tags) or image
 
 
 def _need(client: Client, name: str) -> None:

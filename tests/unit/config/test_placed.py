@@ -42,6 +42,8 @@ def test_an_option_of_a_place(mistakes):
     ]
     [said] = mistakes("  place: procss")
     assert said == "3:10: source.place: there is no place 'procss'; did you mean 'process'?"
+    [said] = mistakes("  place: {launcher: docker, requirements: requests}")
+    assert said == "3:43: source.place.requirements: write a list here, such as [a, b]"
 
 
 CLOUD = "  engine:\n    cloud_execution:\n      enabled: true\n"
@@ -125,6 +127,6 @@ def test_two_places_of_one_plugin_contradict_each_other(mistakes):
     assert mistakes("  place: docker\n" + CLOUD.replace("true", "false")) == []
 
 
-@pytest.mark.parametrize("place", ["[docker]", "{memory_mb: 3}"])
+@pytest.mark.parametrize("place", ["[docker]", "{memory_mb: 3}", "3", ""])
 def test_a_place_of_the_wrong_shape_is_one_mistake(mistakes, place):
     assert len(mistakes(f"  place: {place}")) == 1
