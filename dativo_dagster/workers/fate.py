@@ -57,11 +57,16 @@ def flooded(limit_mb: int) -> Fate:
     return Fate(code="STDOUT_FLOOD", what=f"printed or logged more than output_mb = {limit_mb}")
 
 
+def signal_name(number: int) -> str:
+    """Name a signal; those for real time have none."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+
+
 def died(status: int, said: str) -> Fate:
     """Tell why a worker that nobody ended is dead, from its status as `subprocess` gives it and its last output."""
     if status >= 0:
         return Fate(code="PLUGIN_CRASHED", what=f"ended its process with status {status}", limit=False)
-    name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
+    name = signal_name(-status)
     if name == "SIGABRT" and "memory allocation of" in said:  # what Rust says when there is none left
         return Fate(code="PLUGIN_OUT_OF_MEMORY", what="asked for more memory than it may have and died of SIGABRT")
     if name in {"SIGKILL", "SIGTERM"}:

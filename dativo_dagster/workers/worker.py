@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -152,7 +151,7 @@ class Worker(ABC):
             text += "; it last said:\n" + "\n".join(f"  {line}" for line in said)
         details = {**self.where(), "exit_status": status, "output": list(self.output.kept)}
         if status < 0:
-            details["signal"] = signal.Signals(-status).name
+            details["signal"] = fate.signal_name(-status)
         return why.error(text, why.code, details, why.retryable)
 
     def count(self, size: int) -> None:

@@ -128,7 +128,7 @@ class Session:
             self._send({"op": "cancel"})
             while self.busy and (left := deadline - time.monotonic()) > 0:
                 self.channel.connection.settimeout(left)
-                self.busy = self._next().op not in {"result", "error"}
+                self.busy = self._frame().op not in {"result", "error"}
             self.channel.connection.settimeout(None)
         except Gone:
             self.busy = True
@@ -156,20 +156,25 @@ class Session:
 
     def _next(self) -> Frame:
         """Wait for the next frame that is no log."""
-        while True:
-            self.waiting = time.monotonic()
-            try:
-                frame = self.channel.receive()
-            except (OSError, SandboxError) as error:
-                raise Gone(str(error)) from error
-            finally:
-                self.waiting = None
-            if frame is None:
-                raise Gone
-            if frame.op != "log":
-                return frame
+        while (frame := self._frame()).op == "log":
+            pass
+        return frame
+
+    def _frame(self) -> Frame:
+        """Wait for the next frame, and hear it where it is a log."""
+        self.waiting = time.monotonic()
+        try:
+            frame = self.channel.receive()
+        except (OSError, SandboxError) as error:
+            raise Gone(str(error)) from error
+        finally:
+            self.waiting = None
+        if frame is None:
+            raise Gone
+        if frame.op == "log":
             with understood():
                 self.place.hear(frame.header)
+        return frame
 
     def _send(self, header: Mapping[str, Any], parts: Sequence[Any] = ()) -> None:
         try:

@@ -42,6 +42,12 @@ def log():
         logging.getLogger("shop").warning("y" * 1000)
 
 
+def log_now_and_then():
+    while True:
+        logging.getLogger("shop").warning("still here")
+        time.sleep(0.05)
+
+
 def hang():
     while True:
         pass
@@ -86,12 +92,14 @@ FAULTS = {
     "long line": lambda: (os.write(1, b"x" * 3000 + b"\n"), os._exit(0)),
     "sys.exit": lambda: sys.exit(3),
     "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "signal of real time": lambda: os.kill(os.getpid(), signal.SIGRTMIN + 6),
     "hang": hang,
     "hang outside Python": hang_outside_python,
     "grow": grow,
     "one allocation": lambda: b"x" * (1 << 40),
     "print": lambda: say("y"),
     "log": log,
+    "log now and then": log_now_and_then,
     "no frame": write_into_every_pipe,
     "grandchild": leave_a_grandchild,
     "ignores SIGTERM": ignore_the_end,

@@ -31,7 +31,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.docker, pytest.mark.xdist_gro
 
 ROOT = Path(__file__).parents[2]
 STREAM, UNIT = Stream(name="orders"), Unit(id="all")
-JOB = "test_docker_place"
+JOB = os.environ.setdefault("DATIVO_TEST_JOB", f"test_docker_place-{uuid.uuid4().hex[:12]}")
+"""Of this session and its hosts alone: others may use the engine, or were killed in it."""
 DEFAULTS = Config()
 LONG_AGO = datetime(2000, 1, 1, tzinfo=timezone.utc)
 READER = """
@@ -64,7 +65,7 @@ class Reader(BaseReader):
         time.sleep(600)
 
     def exits(self):
-        os._exit(7)
+        os._exit(255)
 
     def sees(self):
         found = sorted(os.listdir("/plugin")) + sorted(os.environ)
@@ -174,9 +175,10 @@ def failing(folder, do, limits=DEFAULTS, error=SandboxError):
 
 def test_rows_and_printed_lines_come_out_of_the_container(folder, caplog):
     caplog.set_level(logging.INFO)
-    with reading(folder) as reader:
+    with reading(folder, limits=Config(environment={"PYTHONWARNINGS": "ignore::no.Such"})) as reader:
         batches = read_all(reader)
     assert pa.Table.from_batches(batches)["id"].to_pylist() == list(range(3000))
+    assert "Invalid -W option ignored: invalid module name: 'no'" in caplog.messages, "said before it could be asked"
     line = next(r for r in caplog.records if r.getMessage() == "said in the container")
     assert (line.fields["stream"], line.fields["unit"]) == ("orders", "all")
 
@@ -281,12 +283,14 @@ def test_a_link_that_a_writer_lays_down_leads_nowhere(folder):
         ({"image": "no-such-image:1"}, "IMAGE_MISSING"),
         ({"image": "debian:bookworm-slim"}, "IMAGE_UNFIT"),
         ({"mounts": ["/no/such"]}, "MOUNT_MISSING"),
+        ({"mounts": ["/no/such"], "transport": "attach"}, "DOCKER_REFUSED"),
     ],
 )
 def test_what_the_engine_does_not_have_is_told_and_nothing_weaker_is_taken(folder, limits, code):
     with pytest.raises((SandboxError, ConfigurationError)) as caught, reading(folder, limits=Config(**limits)):
         pass
     assert caught.value.error_code == code
+    assert not Path("/no/such").exists()
     if "runtime" in limits:
         assert "`docker info` lists the runtimes" in caught.value.message
 

@@ -46,6 +46,8 @@ class Container(Worker):
             self.container = room.create(line)
             undo.callback(_remove, self.container)
             self.life = _Life(self.container)
+            self.session = Session(Channel(_dead_end(), allocate), self)  # it may print before it can be asked
+            undo.callback(self.session.channel.close)
             with asked_for(room):
                 line.join(self.container)
             self.output = Output(line.printed, redact=redactor.text, where=self.where, count=self.count)
@@ -57,8 +59,10 @@ class Container(Worker):
             self.life.start()
             connection = line.connected(config.start_seconds, (self.life.ended, unwanted))
             undo.pop_all()
-        self.session = Session(Channel(connection or _dead_end(), allocate), self)
-        if connection is None and not self.life.ended.is_set():
+        if connection is not None:
+            self.session.channel.close()
+            self.session = Session(Channel(connection, allocate), self)
+        elif not self.life.ended.is_set():
             self.kill(fate.CLOSED if unwanted.is_set() else fate.too_slow(config.start_seconds, "start_seconds"))
 
     def open(self, role: str, config: Mapping[str, Any]) -> Any:
@@ -151,7 +155,7 @@ class _Life(threading.Thread):
                 status = int(self.container.wait()["StatusCode"])
                 self.container.reload()
             self.out_of_memory = bool(self.container.attrs["State"]["OOMKilled"])
-            self.status = _SIGNALS_FROM - status if status > _SIGNALS_FROM else status
+            self.status = _SIGNALS_FROM - status if _SIGNALS_FROM < status < _SIGNALS_FROM + signal.NSIG else status
         except SandboxError:
             self.status = -signal.SIGKILL  # the engine, or somebody else, took it away
         finally:

@@ -20,6 +20,7 @@ _SOCKET = "/var/run/docker.sock"
 _LOCAL = "http+docker://localhost"
 """What the SDK calls an engine behind a unix socket."""
 _PATIENCE_SECONDS = 10.0
+_NO_SUCH_PATH = "bind source path does not exist"
 
 
 def connect() -> Client:
@@ -60,7 +61,7 @@ def sees_files(client: Client, image: str) -> bool:
         try:
             client.containers.create(image, mounts=[mount], labels=labels).remove()
         except docker.errors.APIError as error:
-            if "bind source path does not exist" not in str(error.explanation):
+            if _NO_SUCH_PATH not in str(error.explanation):
                 raise
             return False
     return True
@@ -98,7 +99,11 @@ def refusals(what: str) -> Iterator[None]:
 def _refused(what: str, error: Any) -> SandboxError:
     said = str(error.explanation or error)
     hint = ""
-    if "seccomp" in said:
+    if _NO_SUCH_PATH in said:
+        hint = (
+            "; `mounts` name what is on the engine's machine; where it has no file of this one, say `transport: attach`"
+        )
+    elif "seccomp" in said:
         hint = "; look at `seccomp_profile`"
     elif "runtime" in said and "OCI runtime create failed" not in said:
         hint = "; `docker info` lists the runtimes that the engine has: install it there, or leave out `runtime`"

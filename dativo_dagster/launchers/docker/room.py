@@ -108,7 +108,7 @@ def asked_for(room: Room) -> Iterator[None]:
 
 def settings(config: Config, labels: Mapping[str, str], mounts: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     """Give all that the engine is told of a container: it has nothing that is not said here."""
-    from docker.types import LogConfig, Ulimit
+    from docker.types import LogConfig, Mount, Ulimit
 
     memory = config.memory_mb * MIB
     return {
@@ -128,7 +128,8 @@ def settings(config: Config, labels: Mapping[str, str], mounts: Mapping[str, Map
             Ulimit(name="nofile", soft=_OPEN_FILES, hard=_OPEN_FILES),
             Ulimit(name="core", soft=0, hard=0),
         ],
-        "volumes": {path: dict(mount) for path, mount in mounts.items()},
+        # A `volume` would be made, empty, where the engine has no such folder; and no rows would be read from it.
+        "mounts": [Mount(m["bind"], path, type="bind", read_only=m["mode"] == "ro") for path, m in mounts.items()],
         "log_config": LogConfig(type="none"),
         "environment": {"HOME": "/tmp", "PYTHONDONTWRITEBYTECODE": "1", **config.environment},  # noqa: S108
         "working_dir": "/",  # what is there can be imported before what Python has

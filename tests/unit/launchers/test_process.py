@@ -258,6 +258,7 @@ ENDS = [
     ("sys.exit", {}, PluginError, None, "SystemExit", False),
     ("grandchild", {}, PluginError, "PLUGIN_CRASHED", "SIGSEGV", False),
     ("killed", {}, SandboxError, "PLUGIN_KILLED", "SIGKILL", True),
+    ("signal of real time", {}, PluginError, "PLUGIN_CRASHED", "signal 40", False),
     ("hang", {"idle_seconds": 0.5}, SandboxError, "PLUGIN_HUNG", "idle_seconds = 0.5", True),
     ("hang outside Python", {"idle_seconds": 0.5}, SandboxError, "PLUGIN_HUNG", "idle_seconds = 0.5", True),
     ("ignores SIGTERM", {"idle_seconds": 0.5}, SandboxError, "PLUGIN_HUNG", "idle_seconds = 0.5", True),
@@ -331,6 +332,15 @@ def test_a_slow_host_is_no_reason_to_end_a_plugin():
 
 
 # The end
+
+
+def test_a_read_that_is_broken_off_ends_a_plugin_that_goes_on_logging():
+    with opened(fault="log now and then") as reader:
+        rows = reader.read(STREAM, UNIT)
+        for _ in range(3):
+            next(rows)
+        rows.close()
+        assert workers() == set()
 
 
 def test_a_read_that_is_broken_off_lets_the_plugin_clean_up_and_ends_its_child(tmp_path):
