@@ -61,15 +61,11 @@ def _list(args: argparse.Namespace, console: Console) -> int:
 
 
 def _gc(args: argparse.Namespace, console: Console) -> int:
-    from dativo_dagster.pipeline.places import tidied_places, tidy
+    from dativo_dagster.pipeline.places import tidied_places, tidy_all
 
     before = datetime.now(timezone.utc) - args.older_than
     jobs, broken = _jobs(args, console)
-    done = [
-        tidying
-        for place in tidied_places(jobs, args.place)
-        for tidying in tidy(place, older_than=before, dry_run=args.dry_run)
-    ]
+    done = list(tidy_all(tidied_places(jobs, args.place), older_than=before, dry_run=args.dry_run))
     if args.json:
         problems = [error.to_dict() for error in broken]
         console.json({"done": [each.to_json() for each in done], "problems": problems, "dry_run": args.dry_run})

@@ -24,7 +24,7 @@ class Tidiness(dg.Config):
 @dg.op(name="tidying", out=dg.Out(dg.Nothing))
 def tidy_places_op(context: dg.OpExecutionContext, config: Tidiness, jobs: JobsResource) -> dg.Output[None]:
     """Remove what is left over; the step fails where a place cannot be asked or a thing not be removed, after all."""
-    from dativo_dagster.pipeline.places import tidied_places, tidy
+    from dativo_dagster.pipeline.places import tidied_places, tidy_all
 
     try:
         chosen = jobs.chosen(config.job)
@@ -32,7 +32,7 @@ def tidy_places_op(context: dg.OpExecutionContext, config: Tidiness, jobs: JobsR
     except DativoError as error:
         raise failure(error) from error
     before = datetime.now(timezone.utc) - timedelta(hours=config.older_than_hours)
-    done = [each for place in places for each in tidy(place, older_than=before, dry_run=config.dry_run)]
+    done = list(tidy_all(places, older_than=before, dry_run=config.dry_run))
     clean = Redactor(frozenset(secret for job in chosen.jobs for secret in job.secrets))
     errors = [clean.text(f"{each.place}: {each.error}") for each in done if each.error]
     errors += [problem.error.message for problem in chosen.problems]

@@ -62,8 +62,21 @@ def tidied_places(jobs: Iterable[Job], only: str | None = None) -> list[Place]:
         registry.entry("launchers", only)
     found = [Place(launcher=name) for name in ON_THIS_MACHINE if name in registry.entries("launchers")]
     found += [chosen for job in jobs for stream in job.streams for chosen in places(job, stream).values()]
-    once = {(each.launcher, repr(sorted(each.options.items()))): each for each in found}
+    once: dict[tuple[str, str], Place] = {}
+    for each in found:
+        reached = "" if each.launcher in ON_THIS_MACHINE else repr(sorted(each.options.items()))
+        once.setdefault((each.launcher, reached), each)
     return [each for each in once.values() if only in (None, each.launcher) and _keeps(each)]
+
+
+def tidy_all(chosen: Iterable[Place], *, older_than: datetime, dry_run: bool = False) -> Iterator[Tidying]:
+    """Tidy places, one after the other; what two of them tell, since they share an account, is told once."""
+    told = set()
+    for place in chosen:
+        for each in tidy(place, older_than=older_than, dry_run=dry_run):
+            if each.removed or each not in told:
+                told.add(each)
+                yield each
 
 
 def tidy(chosen: Place, *, older_than: datetime, dry_run: bool = False) -> Iterator[Tidying]:

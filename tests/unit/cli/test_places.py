@@ -29,6 +29,7 @@ class Shed:
     class Config(BaseModel):
         model_config = ConfigDict(extra="forbid", frozen=True)
         folder: str
+        memory_mb: int = 1
 
         def openings(self):
             yield f"{self.folder} to read"
@@ -113,6 +114,16 @@ def test_gc_removes_what_the_places_of_jobs_keep(desk, shed, job):
     answer = desk("places", "gc", "--config", "jobs", "--json").json
     assert [(each["leftover"]["name"], each["removed"]) for each in answer["done"]] == [("one", True), ("two", True)]
     assert list(shed.iterdir()) == []
+
+
+def test_what_two_places_of_one_account_keep_is_told_once(desk, shed, job):
+    file = job()
+    other = file.read_text().replace("people", "others").replace("{launcher: shed", "{launcher: shed, memory_mb: 9")
+    (file.parent / "others.yaml").write_text(other)
+    (shed / "stuck").touch()
+    dry = desk("places", "gc", "--dry-run")
+    assert (dry.code, dry.out.splitlines()[-1]) == (0, "1 thing found; leave --dry-run out to remove them")
+    assert desk("places", "gc").err.count("it is stuck") == 1
 
 
 def test_gc_of_another_place_leaves_them(desk, shed, job):
