@@ -120,6 +120,20 @@ def test_what_the_job_says_is_what_the_platform_gets(deployed, cloud_functions):
     }
 
 
+def test_one_that_somebody_removes_at_this_moment_is_deployed_anew(deployed, cloud_functions):
+    deployed()
+    (name,) = cloud_functions.functions
+    cloud_functions.functions[name]["state"] = "DELETING"
+    cloud_functions.calls.clear()
+    with ThreadPoolExecutor(1) as threads:
+        again = threads.submit(deployed)
+        while not (cloud_functions.calls or again.done()):
+            time.sleep(0.01)
+        cloud_functions.owner.submit(cloud_functions._drop, name).result()
+        assert ask(again.result())["filling"] == ""
+    assert len(creations(cloud_functions)) == 1
+
+
 def test_another_content_setting_or_tenant_is_another_function(deployed):
     functions = [
         deployed(),

@@ -226,6 +226,28 @@ def test_no_two_tenants_share_a_function(launcher, plugin, cloud_functions):
     assert len({label["dativo_hash"] for label in labels}) == 2
 
 
+def test_a_function_of_one_opening_goes_also_where_it_could_not_be_built(
+    launcher, plugin, cloud_functions, monkeypatch
+):
+    monkeypatch.setattr("dativo_dagster.launchers.gcp_functions.source._MAIN", b"import no_such_module")
+    with (
+        pytest.raises(ConfigurationError, match="no_such_module"),
+        launcher(keep=False).reader(plugin("Large"), config()),
+    ):
+        pass
+    assert cloud_functions.functions == {}
+
+
+def test_one_that_cannot_be_removed_at_the_end_is_left_to_the_next_gc_and_the_rows_count(
+    launcher, plugin, cloud_functions, caplog
+):
+    with launcher(keep=False).reader(plugin("Large"), config()) as reader:
+        assert reader.check().passed
+        cloud_functions.enabled = False
+    (name,) = cloud_functions.functions
+    assert f"{name.rpartition('/')[2]} is not kept, and could not be removed" in caplog.text
+
+
 def test_a_killed_host_leaves_only_what_is_found_and_removed(launcher, plugin, cloud_functions, gcs, gcs_prefix):
     place, long_ago = launcher(keep=False), datetime.now(timezone.utc) - timedelta(days=1)
     asked = {"place": place.config.model_dump(), "plugin": plugin("Hanging").to_json(), "config": config()}

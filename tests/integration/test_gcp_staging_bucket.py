@@ -60,7 +60,9 @@ def test_it_is_made_in_the_region_private_and_with_an_end_for_its_objects():
     assert (body["name"], body["location"]) == (NAME, "europe-west1")
     assert body["iamConfiguration"]["publicAccessPrevention"] == "enforced"
     assert body["iamConfiguration"]["uniformBucketLevelAccess"] == {"enabled": True}
-    assert body["lifecycle"]["rule"] == [{"action": {"type": "Delete"}, "condition": {"age": 1}}]
+    rules = body["lifecycle"]["rule"]
+    assert [rule["action"]["type"] for rule in rules] == ["Delete", "AbortIncompleteMultipartUpload"]
+    assert all(rule["condition"] == {"age": 1} for rule in rules)
 
 
 def test_one_that_the_project_has_is_left_as_it_is():

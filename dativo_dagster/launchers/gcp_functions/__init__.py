@@ -79,6 +79,7 @@ class Launcher:
         from dativo_dagster.launchers.gcp_functions.calls import CloudFunction
         from dativo_dagster.launchers.gcp_functions.naming import named, owner_of
         from dativo_dagster.launchers.gcp_functions.source import source
+        from dativo_dagster.launchers.gcp_functions.tidy import remove_own
         from dativo_ingest.model import PluginRef
 
         if not self.config.service_account:
@@ -91,10 +92,9 @@ class Launcher:
             self._bucket.make()
         package = source(plugin, self.config.requirements, self.config.runtime)
         name = named(owner_of(config), package, self.config)
-        there = self._project.deploy(name, package)
         try:
             yield Deployed(
-                functions=CloudFunction(there, self.config),
+                functions=CloudFunction(self._project.deploy(name, package), self.config),
                 staging=self._staging,
                 role=role,
                 plugin=PluginRef(path=inside(plugin), name=plugin.name, kind=plugin.kind),
@@ -103,7 +103,7 @@ class Launcher:
             )
         finally:
             if not self.config.keep:
-                self._project.remove(there.name)
+                remove_own(self._project, name)
 
     @cached_property
     def _project(self) -> Project:

@@ -58,15 +58,19 @@ class Project:
         """Give the name of the region."""
         return f"projects/{self.id}/locations/{self.config.region}"
 
+    def name_of(self, named: Named) -> str:
+        """Give the name of a function as the API has it."""
+        return f"{self.parent}/functions/{named.id}"
+
     def deploy(self, named: Named, package: Package) -> Deployed:
         """Deploy a function, or find it as it was deployed before.
 
         Raises:
             ConfigurationError: ``FUNCTION_NOT_DEPLOYED``: Google could not build or start it.
         """
-        name = f"{self.parent}/functions/{named.id}"
+        name = self.name_of(named)
         with self._refusals(f"function {name} cannot be deployed"):
-            state = self._state(name)
+            state = self._settled(name)
             if state == "FAILED":
                 self._delete(name)
             if state in (None, "FAILED"):
@@ -92,6 +96,15 @@ class Project:
             return str(self._client.get_function({"name": name}).state.name)
         except NotFound:
             return None
+
+    def _settled(self, name: str) -> str | None:
+        """Give the state once nobody is removing it, which takes Google a minute or more."""
+        deadline = time.monotonic() + self.config.deploy_seconds
+        while (state := self._state(name)) == "DELETING":
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            time.sleep(_LOOK_SECONDS)
+        return state
 
     def _delete(self, name: str) -> None:
         from google.api_core.exceptions import NotFound

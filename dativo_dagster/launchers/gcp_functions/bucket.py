@@ -119,6 +119,12 @@ def wanted(name: str, region: str) -> dict[str, Any]:
         "location": region,
         "labels": {"dativo": "1"},
         "iamConfiguration": access,
-        "lifecycle": {"rule": [{"action": {"type": "Delete"}, "condition": {"age": 1}}]},
+        # The second: parts of a file whose function was ended are in no listing, and would be paid for for ever.
+        "lifecycle": {
+            "rule": [
+                {"action": {"type": action}, "condition": {"age": 1}}
+                for action in ("Delete", "AbortIncompleteMultipartUpload")
+            ]
+        },
         "softDeletePolicy": {"retentionDurationSeconds": 0},
     }

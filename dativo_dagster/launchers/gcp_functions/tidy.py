@@ -6,23 +6,41 @@ a job has it is deployed anew by the job's next try.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.owner import is_gone
+from dativo_dagster.telemetry import event
+from dativo_ingest.exceptions import DativoError
 from dativo_ingest.model import Leftover
 
 if TYPE_CHECKING:
     from dativo_dagster.launchers.gcp_functions.admin import Project
+    from dativo_dagster.launchers.gcp_functions.naming import Named
 
 
 KIND = "function"
+_BUSY = frozenset({"DEPLOYING", "DELETING"})
+_logger = logging.getLogger(__name__)
 
 
 def leftovers(project: Project, older_than: datetime) -> list[Leftover]:
     """Find the functions of ours in the region: kept ones by age, others whose host is gone."""
-    found = (_leftover(function, older_than) for function in project.ours() if function.state.name != "DEPLOYING")
+    found = (_leftover(function, older_than) for function in project.ours() if function.state.name not in _BUSY)
     return [leftover for leftover in found if leftover is not None]
+
+
+def remove_own(project: Project, named: Named) -> None:
+    """Remove a function that is not kept, whether or not it could be deployed.
+
+    What cannot be removed is logged: the rows are there, and `leftovers` finds it later.
+    """
+    try:
+        project.remove(project.name_of(named))
+    except DativoError as error:
+        told = f"{named.id} is not kept, and could not be removed: {error}"
+        event(_logger, "function_not_removed", told, level=logging.WARNING, function=named.id, code=error.error_code)
 
 
 def _leftover(function: Any, older_than: datetime) -> Leftover | None:

@@ -59,7 +59,8 @@ def test_the_runtime_of_the_earlier_system_is_understood():
 @pytest.mark.parametrize("tenant", ["acme", "ACME", "Ärzte & Co", "x" * 200, "-", ""])
 def test_names_and_labels_are_as_google_takes_them(tenant):
     given = name(tenant)
-    assert re.fullmatch(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?", given.id)
+    for each in (given, name(tenant, keep=False)):
+        assert re.fullmatch(r"[a-z](?:[-a-z0-9]{0,47}[a-z0-9])?", each.id)
     for key, value in given.labels.items():
         assert re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", key)
         assert re.fullmatch(r"[a-z0-9_-]{0,63}", value)

@@ -104,6 +104,7 @@ def test_google_gets_a_reply_to_what_is_no_request():
     body, status, headers = entry(Request())
     assert (status, headers) == (200, {"Content-Type": "application/json"})
     assert json.loads(body)["error"]["class"] == "PluginError"
+    assert json.loads(body)["logs"] == []  # a host takes no reply without them
 
 
 def test_a_child_that_is_cancelled_is_gone_and_so_is_what_it_started(tmp_path):
