@@ -39,7 +39,6 @@ __all__ = [
     "create_cloud_writer_wrapper",
 ]
 
-PROVIDERS = ("aws", "gcp")
 PLUGIN_TYPES = {"python": "python", "rust": "native"}
 
 
@@ -223,7 +222,7 @@ def create_cloud_executor(config: CloudExecutionConfig) -> CloudPluginExecutor:
         ValueError: The provider is unknown.
     """
     if config.provider not in _EXECUTORS:
-        raise ValueError(f"unsupported cloud provider {config.provider!r}; known are {', '.join(PROVIDERS)}")
+        raise ValueError(f"unsupported cloud provider {config.provider!r}; known are {', '.join(_EXECUTORS)}")
     return _EXECUTORS[config.provider](config)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dativo_dagster.config.job import MODES
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from dativo_dagster.config.load import Problem
 
 logger = logging.getLogger(__name__)
-MODES = ("self_hosted", "cloud")
 
 
 @dataclass(frozen=True, kw_only=True)

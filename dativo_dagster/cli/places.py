@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from dativo_dagster.cli.console import counted, size
 from dativo_dagster.cli.gc import age
-from dativo_dagster.cli.jobs import MODES, add_secret_arguments, jobs_folder, prepare
+from dativo_dagster.cli.jobs import add_secret_arguments, jobs_folder, prepare
+from dativo_dagster.config.job import MODES
 
 if TYPE_CHECKING:
     from dativo_dagster.cli.console import Console

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from dativo_dagster.cli.discover import options_of
-from dativo_dagster.cli.jobs import MODES, add_secret_arguments, prepare
+from dativo_dagster.cli.jobs import add_secret_arguments, prepare
 from dativo_dagster.cli.plugin_spec import ROLES, Spec, specs
+from dativo_dagster.config.job import MODES
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.model import Stream
 from dativo_ingest.testing.cases import ReaderCase, WriterCase

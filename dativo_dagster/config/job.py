@@ -25,6 +25,8 @@ WriteMode = Literal["append", "overwrite", "overwrite_partitions", "merge", "scd
 NullCursor = Literal["fail", "exclude", "include"]
 MissingState = Literal["stop", "recover", "read_all"]
 Every = Literal["hour", "day", "week", "month"]
+MODES = ("self_hosted", "cloud")
+"""What a job may be started with: the second confines plugins that the job gives no place."""
 PLUGIN = "plugin"
 """The connector of a side that a plugin takes alone."""
 MOST_UNITS = 4
@@ -268,7 +270,7 @@ class Job:
     log_level: str = "INFO"
     redact_logs: bool = False
     sandbox: Mapping[str, Any] | None = None
-    mode: str = "self_hosted"
+    mode: str = MODES[0]
     governance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     catalog: Mapping[str, Any] | None = None
     parallelism: int = 0

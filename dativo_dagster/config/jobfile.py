@@ -63,6 +63,7 @@ from dativo_dagster.config.job import (  # noqa: TC001 - pydantic reads them
     WriteMode,
 )
 from dativo_dagster.config.partitioning import parse_partition
+from dativo_dagster.config.places import mebibytes
 
 LEGACY_KEYS = frozenset(
     {
@@ -116,8 +117,7 @@ def _lag(value: Any) -> Any:
 
 
 def _size(text: str) -> str:
-    if not re.fullmatch(r"(?i)\s*\d+(\.\d+)?\s*[kmgt]?i?b?\s*", text):
-        raise ValueError(f"{text!r} is no size; write a number and k, m, g or t, such as 512m or 2g")
+    mebibytes(text)  # read again where the container is made
     return text
 
 

@@ -75,7 +75,7 @@ def container(said: Mapping[str, Any], where: object) -> Place:
     if said.get("cpu_limit") is not None:
         options["cpus"] = float(said["cpu_limit"])
     if said.get("memory_limit") is not None:
-        options["memory_mb"] = _mebibytes(where, str(said["memory_limit"]))
+        options["memory_mb"] = _memory(where, str(said["memory_limit"]))
     if said.get("network_disabled") is not None:
         options["network"] = "none" if said["network_disabled"] else "bridge"
     if said.get("timeout") is not None:
@@ -87,12 +87,24 @@ def container(said: Mapping[str, Any], where: object) -> Place:
     return Place(launcher="docker", options=options, why="the job says `plugins.sandbox`")
 
 
-def _mebibytes(where: object, text: str) -> int:
+def mebibytes(text: str) -> int:
+    """Read a size as Docker does: a number of bytes, or one with k, m, g or t.
+
+    Raises:
+        ValueError: It is none, or less than a mebibyte.
+    """
     found = _SIZE.fullmatch(text)
     size = int(float(found[1]) * _MIB[found[2].lower()]) if found else 0
     if size < 1:
-        raise _bad(where, f"plugins.sandbox.memory_limit is {text!r}; write a size such as 512m or 2g")
+        raise ValueError(f"{text!r} is no size; write a number and k, m, g or t, such as 512m or 2g")
     return size
+
+
+def _memory(where: object, text: str) -> int:
+    try:
+        return mebibytes(text)
+    except ValueError as error:
+        raise _bad(where, f"plugins.sandbox.memory_limit: {error}") from error
 
 
 def _bad(where: object, what: str) -> ConfigurationError:

@@ -79,7 +79,7 @@ class FunctionReader:
         return left
 
     def position(self, unit: Unit) -> int:
-        """Give the bytes of the source that were read, once the unit was; 0 before."""
+        """Give the bytes of the source that were read, once the unit was; 0 before, and for rows of a reply."""
         return self._positions.get(unit.id, 0)
 
     def reached(self, window: Window) -> Cursor | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from dativo_dagster.config.job import MODES
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 PLACES = "places"
 """Key of the resource."""
-MODES = ("self_hosted", "cloud")
 MODE = "DATIVO_MODE"
 
 

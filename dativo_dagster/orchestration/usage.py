@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from dativo_dagster.pipeline.plugins import place
+from dativo_dagster.pipeline.plugins import places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dativo_dagster.config.job import Job, JobStream, Source, Target
+    from dativo_dagster.config.job import Job, JobStream
     from dativo_ingest.model import Usage
 
 LINES = 100
@@ -25,21 +25,19 @@ def usage_metadata(usage: Sequence[Usage]) -> dict[str, Any]:
     if not usage:
         return {}
     prices = [each.usd for each in usage]
-    total = sum(price for price in prices if price is not None)
     longest = sorted(usage, key=lambda each: -each.seconds)[:LINES]
     return {
         "usage": dg.MetadataValue.table([_record(each) for each in longest], _SCHEMA),
         "billed_calls": len(usage),
         "billed_seconds": round(sum(each.seconds for each in usage), 3),
-        **({} if None in prices else {"estimated_usd": round(total, 8)}),
+        **({} if None in prices else {"estimated_usd": round(sum(filter(None, prices)), 8)}),
     }
 
 
 def places_metadata(job: Job, stream: JobStream) -> dict[str, str]:
     """Say of the plugins of a stream where they run, and why there."""
-    chosen: dict[str, Source | Target] = {"reader": stream.source, "writer": stream.target}
-    places = {side: place(job, part) for side, part in chosen.items() if part.plugin}
-    return {f"{side}_place": f"{where.launcher}: {where.why}" for side, where in places.items()}
+    roles = {"source": "reader", "target": "writer"}
+    return {f"{roles[side]}_place": f"{where.launcher}: {where.why}" for side, where in places(job, stream).items()}
 
 
 _SCHEMA = dg.TableSchema(

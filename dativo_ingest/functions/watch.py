@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 1.0
 MARGIN_SECONDS = 5.0
 """What is kept of an invocation's time for clearing up and answering; a fifth of a short one."""
-
-
 ENOUGH_SECONDS = 30.0
 """How long before the end of its time a read should stop between two batches; half of a short one."""
 
