@@ -13,10 +13,11 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dativo_ingest.exceptions import ConfigurationError
+from dativo_ingest.loader.packing import own_files, sdk_files
 
 if TYPE_CHECKING:
     from dativo_ingest.model import PluginRef
@@ -75,7 +76,8 @@ def plugin_package(plugin: PluginRef, entry: Mapping[str, bytes]) -> Package:
         plugin: What will be run.
         entry: The files that the cloud starts, by their names in the package: ``main.py``, ``bootstrap``.
     """
-    return pack({**_sdk(), **_plugin(plugin), **entry})
+    own = {f"{PLUGIN}/{name}": content for name, content in own_files(plugin).items()}
+    return pack({**sdk_files(), **own, **entry})
 
 
 def inside(plugin: PluginRef) -> str:
@@ -97,23 +99,3 @@ def check_unzipped(sizes: Mapping[str, int], limit: int) -> None:
             "PACKAGE_TOO_LARGE",
             {"bytes": total, "limit": limit},
         )
-
-
-def _sdk() -> dict[str, bytes]:
-    import dativo_ingest
-
-    root = Path(dativo_ingest.__file__).parent
-    found = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {str(PurePosixPath(root.name, *path.relative_to(root).parts)): path.read_bytes() for path in found}
-
-
-def _plugin(plugin: PluginRef) -> dict[str, bytes]:
-    path = Path(plugin.path)
-    if plugin.kind == "native":
-        return {inside(plugin): path.read_bytes()}
-    from dativo_ingest.loader.source import reached
-
-    return {
-        str(PurePosixPath(PLUGIN, *file.relative_to(path.parent).parts)): content
-        for file, content in reached(path).items()
-    }

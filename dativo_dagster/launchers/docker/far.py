@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from dativo_dagster.launchers.docker.engine import is_elsewhere
 from dativo_dagster.launchers.docker.image import with_files
 from dativo_dagster.launchers.docker.line import AttachedLine
-from dativo_dagster.launchers.docker.room import OUT, TMPFS, Room, asked_for, command, files_of, settings
+from dativo_dagster.launchers.docker.room import OUT, TMPFS, Room, asked_for, command, settings
 from dativo_ingest.exceptions import ConfigurationError
+from dativo_ingest.loader.packing import own_files
 from dativo_ingest.worker.client import Doing
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class FarRoom(Room):
     def furnished(self) -> Iterator[FarRoom]:
         """Build the image with the plugin's files; it is kept for the next time."""
         self._must_need_nothing_of_this_machine()
-        self.image = with_files(self.client, self.image, files_of(self.plugin))
+        self.image = with_files(self.client, self.image, own_files(self.plugin))
         yield self
 
     def line(self) -> Line:

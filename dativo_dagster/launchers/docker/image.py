@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import functools
 import hashlib
 import importlib.metadata
 import io
@@ -17,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import dativo_ingest
 from dativo_dagster.launchers.docker.engine import Client, has_image, refusals
 from dativo_ingest.exceptions import ConfigurationError
+from dativo_ingest.loader.packing import sdk_files
 
 if TYPE_CHECKING:
     from dativo_dagster.launchers.docker.config import Config
@@ -43,18 +42,18 @@ def runner(client: Client, config: Config) -> str:
             not be built; the end of the engine's log tells why.
         SandboxError: The engine refused.
     """
-    base = config.image or _build(client, "Dockerfile", BASE, _sdk(), {"PYARROW": _pyarrow()})
+    base = config.image or _build(client, "Dockerfile", BASE, sdk_files(), {"PYARROW": _pyarrow()})
     if not config.image and not config.requirements:
         return base
     requirements = "".join(f"{line}\n" for line in config.requirements).encode()
     if config.image:
         base = _known(client, base)
-    return _build(client, "Dockerfile.derived", base, {**_sdk(), "requirements.txt": requirements}, {})
+    return _build(client, "Dockerfile.derived", base, {**sdk_files(), "requirements.txt": requirements}, {})
 
 
-def with_files(client: Client, base: str, files: Mapping[Path, bytes]) -> str:
+def with_files(client: Client, base: str, files: Mapping[str, bytes]) -> str:
     """Give an image that has a plugin's own files in it, for an engine that sees no folder of this machine."""
-    content = {f"plugin/{path.as_posix()}": data for path, data in files.items()}
+    content = {f"plugin/{name}": data for name, data in files.items()}
     return _build(client, "Dockerfile.plugin", base, content, {})
 
 
@@ -134,13 +133,6 @@ def _need(client: Client, name: str) -> None:
 
 def _pyarrow() -> str:
     return importlib.metadata.version("pyarrow")
-
-
-@functools.cache
-def _sdk() -> Mapping[str, bytes]:
-    root = Path(dativo_ingest.__file__).parent
-    found = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {path.relative_to(root.parent).as_posix(): path.read_bytes() for path in found}
 
 
 def _digest(content: Mapping[str, bytes], arguments: Mapping[str, str]) -> str:

@@ -131,7 +131,7 @@ def settings(config: Config, labels: Mapping[str, str], mounts: Mapping[str, Map
         # A `volume` would be made, empty, where the engine has no such folder; and no rows would be read from it.
         "mounts": [Mount(m["bind"], path, type="bind", read_only=m["mode"] == "ro") for path, m in mounts.items()],
         "log_config": LogConfig(type="none"),
-        "environment": {"HOME": "/tmp", "PYTHONDONTWRITEBYTECODE": "1", **config.environment},  # noqa: S108
+        "environment": {"HOME": "/tmp", "PYTHONDONTWRITEBYTECODE": "1", **config.environment},  # noqa: S108 - as above
         "working_dir": "/",  # what is there can be imported before what Python has
         "runtime": config.runtime,
         "labels": dict(labels),
@@ -146,16 +146,6 @@ def command(line: Line) -> dict[str, Any]:
 def user() -> str:
     """Name who runs in a container: never root, and who may change what this user may."""
     return f"{_USER}:{_USER}" if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
-
-
-def files_of(plugin: PluginRef) -> dict[Path, bytes]:
-    """Give the plugin's file, and what it imports from beside itself; nothing else of its folder is seen."""
-    path = Path(plugin.path)
-    if plugin.kind == "native":
-        return {Path(path.name): path.read_bytes()}
-    from dativo_ingest.loader.source import reached
-
-    return {file.relative_to(path.parent): content for file, content in reached(path).items()}
 
 
 def _seccomp(config: Config) -> str:

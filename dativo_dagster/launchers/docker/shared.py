@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.launchers.docker.laid import clear, laid, measure
 from dativo_dagster.launchers.docker.line import IO_FOLDER, SocketLine
-from dativo_dagster.launchers.docker.room import OUT, PLUGIN, Room, asked_for, command, files_of, settings
+from dativo_dagster.launchers.docker.room import OUT, PLUGIN, Room, asked_for, command, settings
 from dativo_dagster.workers.worker import MIB
 from dativo_ingest.exceptions import ConfigurationError
+from dativo_ingest.loader.packing import own_files
 
 if TYPE_CHECKING:
     from dativo_dagster.launchers.docker.line import Line
@@ -42,8 +43,8 @@ class SharedRoom(Room):
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         try:
             (self.folder / OWNER).write_text(json.dumps(self.labels()))
-            for path, content in files_of(self.plugin).items():
-                copy = self.folder / "plugin" / path
+            for name, content in own_files(self.plugin).items():
+                copy = self.folder / "plugin" / name
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes(content)
             self.out.mkdir()
