@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.functions.arriving import Arriving, Sent
-from dativo_ingest.exceptions import PluginError
+from dativo_ingest.exceptions import ConfigurationError, PluginError
 from dativo_ingest.model import CheckResult, Cursor, Stream, Unit, Window
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class FunctionReader:
     def __init__(self, deployed: Deployed) -> None:
         self.deployed = deployed
         self._positions: dict[str, int] = {}
-        self._reached: Cursor | None = None
+        self._reached: dict[str, Cursor | None] = {}
 
     @property
     def usage(self) -> list[Usage]:
@@ -75,7 +75,7 @@ class FunctionReader:
             message = f"plugin {self.deployed.plugin}: read of unit {name!r} gave no rows and says that some are left"
             raise PluginError(message, "PLUGIN_BAD_RESULT")
         self._positions[name] = sent.position
-        self._reached = reached or self._reached
+        self._reached[name] = reached or self._reached.get(name)
         return left
 
     def position(self, unit: Unit) -> int:
@@ -83,8 +83,33 @@ class FunctionReader:
         return self._positions.get(unit.id, 0)
 
     def reached(self, window: Window) -> Cursor | None:
-        """Give what the plugin said after the last read; where it says nothing, what the window says."""
-        return window.after if self._reached is None else self._reached
+        """Give what the plugin said after it read; where it says nothing, what the window says.
+
+        Each unit was read by an instance that knew that unit alone. Where that is too little, another one is asked that
+        is told the whole window.
+
+        Raises:
+            ConfigurationError: ``PLACE_UNSUPPORTED``: instances say different things, and none knows what holds.
+        """
+        told = [self._reached[unit.id] for unit in window.units if unit.id in self._reached]
+        agreed = all(cursor == told[0] for cursor in told)
+        said = (told[0] if told and agreed else None) or window.after
+        if not agreed and not self.repeatable:
+            raise self._differing()
+        known = said is not None or window.before is None
+        if agreed and known and (len(told) == len(window.units) or not self.repeatable):
+            return said
+        return self.deployed.ask(
+            "reached", lambda found: Cursor.from_json(found) if found else None, window=window.to_json()
+        )
+
+    def _differing(self) -> ConfigurationError:
+        message = (
+            f"plugin {self.deployed.plugin}: after each unit of {self.deployed.stream!r} it says another cursor, as "
+            "each was read by another instance in a function; freeze the cursor in `split` as `after`, promise "
+            "`repeatable`, or make it one unit"
+        )
+        return ConfigurationError(message, "PLACE_UNSUPPORTED")
 
     def cancel(self) -> None:
         """Make all that runs fail soon, and read no more; any thread may."""

@@ -212,6 +212,47 @@ def test_a_unit_goes_on_in_the_next_invocation_until_nothing_is_left(tmp_path):
     assert reader.position(UNIT) == 1
 
 
+def cursors(tmp_path, *, repeatable=False, said=("1", "2"), after=None, before=None, read=("1", "2")):
+    """Read units of a plugin that says a cursor after each; gives that of the window, and what was asked for it."""
+
+    def script(request, folder):
+        if request["verb"] == "reached":
+            return {"result": {"value": {"at": "whole"}}, "repeatable": repeatable}
+        cursor = dict(zip("12", said, strict=True))[request["arguments"]["unit"]["id"]]
+        return {**manifest(folder, []), "reached": cursor and {"value": {"at": cursor}}, "repeatable": repeatable}
+
+    far = deployed(tmp_path, script)
+    reader, window = (
+        FunctionReader(far),
+        Window(units=(Unit(id="1"), Unit(id="2")), fingerprint="", after=after, before=before),
+    )
+    for name in read:
+        assert numbers(reader.read(STREAM, Unit(id=name))) == []
+    found = reader.reached(window)
+    return found and found.value["at"], [json.loads(request)["verb"] for request in far.functions.requests[len(read) :]]
+
+
+FROZEN = Cursor(value={"at": "frozen"})
+
+
+def test_a_cursor_is_what_the_units_agree_on_or_what_the_window_says(tmp_path):
+    assert cursors(tmp_path, said=("1", "1")) == ("1", [])
+    assert cursors(tmp_path, said=(None, None), after=FROZEN) == ("frozen", [])
+    assert cursors(tmp_path, said=(None, None)) == (None, [])
+
+
+def test_where_units_do_not_tell_the_cursor_an_instance_that_knows_the_window_does(tmp_path):
+    assert cursors(tmp_path, repeatable=True) == ("whole", ["reached"])
+    assert cursors(tmp_path, repeatable=True, read=("2",)) == ("whole", ["reached"]), "another attempt read the other"
+    assert cursors(tmp_path, said=(None, None), before=FROZEN) == ("whole", ["reached"]), "it may keep what it was told"
+
+
+def test_a_cursor_that_nobody_can_know_is_an_error_instead_of_that_of_the_unit_that_ended_last(tmp_path):
+    with pytest.raises(DativoError, match="freeze the cursor in `split`") as caught:
+        cursors(tmp_path)
+    assert caught.value.error_code == "PLACE_UNSUPPORTED"
+
+
 def test_units_that_are_read_at_once_have_an_invocation_each(tmp_path):
     both = threading.Barrier(2, timeout=10)
 
