@@ -17,13 +17,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from dativo_dagster.functions.launching import FunctionLauncher
 from dativo_dagster.launchers.aws_lambda.config import Config
 
 if TYPE_CHECKING:
     from dativo_dagster.functions.call import Deployed
-    from dativo_dagster.functions.reading import FunctionReader
     from dativo_dagster.functions.staging import Staging
-    from dativo_dagster.functions.writing import FunctionWriter
     from dativo_dagster.launchers.aws_lambda.account import Account
     from dativo_dagster.launchers.aws_lambda.building import Built
     from dativo_ingest.model import Leftover, PluginRef
@@ -31,27 +30,11 @@ if TYPE_CHECKING:
 __all__ = ["Config", "Launcher"]
 
 
-class Launcher:
-    """Opens plugins in functions: one for each tenant, plugin and settings, any number of invocations of it."""
+class Launcher(FunctionLauncher):
+    """Deploys plugins to AWS Lambda."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
-
-    @contextmanager
-    def reader(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[FunctionReader]:
-        """Open a reader."""
-        from dativo_dagster.functions.reading import FunctionReader
-
-        with self._deployed("reader", plugin, config) as deployed:
-            yield FunctionReader(deployed)
-
-    @contextmanager
-    def writer(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[FunctionWriter]:
-        """Open a writer; the files of one that does not commit by itself are brought to the target's folder."""
-        from dativo_dagster.functions.writing import FunctionWriter
-
-        with self._deployed("writer", plugin, config) as deployed:
-            yield FunctionWriter(deployed)
 
     def leftovers(self, older_than: datetime) -> list[Leftover]:
         """Find functions, layers, roles, logs and staged rows that nobody uses."""
@@ -71,7 +54,8 @@ class Launcher:
         self._account.staging_at(tenant_folder).remove(leftover)
 
     @contextmanager
-    def _deployed(self, role: str, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[Deployed]:
+    def deployed(self, role: str, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[Deployed]:
+        """Deploy a plugin, or find it deployed."""
         from dativo_dagster.functions.call import Deployed, Settings
         from dativo_dagster.launchers.aws_lambda.building import build
 

@@ -18,13 +18,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from dativo_dagster.functions.launching import FunctionLauncher
 from dativo_dagster.launchers.gcp_functions.config import Config
 
 if TYPE_CHECKING:
     from dativo_dagster.functions.call import Deployed
-    from dativo_dagster.functions.reading import FunctionReader
     from dativo_dagster.functions.staging import Staging
-    from dativo_dagster.functions.writing import FunctionWriter
     from dativo_dagster.launchers.gcp_functions.admin import Project
     from dativo_dagster.launchers.gcp_functions.bucket import Bucket
     from dativo_ingest.model import Leftover, PluginRef
@@ -34,27 +33,11 @@ __all__ = ["Config", "Launcher"]
 _LOG = logging.getLogger(__name__)
 
 
-class Launcher:
-    """Opens plugins in functions: one for each tenant, plugin and settings, any number of invocations of it."""
+class Launcher(FunctionLauncher):
+    """Deploys plugins to Cloud Functions."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
-
-    @contextmanager
-    def reader(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[FunctionReader]:
-        """Open a reader."""
-        from dativo_dagster.functions.reading import FunctionReader
-
-        with self._deployed("reader", plugin, config) as deployed:
-            yield FunctionReader(deployed)
-
-    @contextmanager
-    def writer(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[FunctionWriter]:
-        """Open a writer; the files of one that does not commit by itself are brought to the target's folder."""
-        from dativo_dagster.functions.writing import FunctionWriter
-
-        with self._deployed("writer", plugin, config) as deployed:
-            yield FunctionWriter(deployed)
 
     def leftovers(self, older_than: datetime) -> list[Leftover]:
         """Find functions and staged rows that nobody uses."""
@@ -73,7 +56,8 @@ class Launcher:
             self._staging.remove(leftover)
 
     @contextmanager
-    def _deployed(self, role: str, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[Deployed]:
+    def deployed(self, role: str, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[Deployed]:
+        """Deploy a plugin, or find it deployed."""
         from dativo_dagster.functions.call import Deployed, Settings
         from dativo_dagster.functions.package import inside
         from dativo_dagster.launchers.gcp_functions.calls import CloudFunction
