@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.launchers.docker.engine import refusals
+from dativo_dagster.launchers.docker.hints import hint
 from dativo_dagster.launchers.docker.room import asked_for
 from dativo_dagster.workers import fate
 from dativo_dagster.workers.output import Output
@@ -71,8 +72,8 @@ class Container(Worker):
         return self.session.open(role, self.room.inside(self.plugin), self.room.given(config), log_level=level)
 
     def told(self, error: DativoError) -> DativoError:
-        """Complete an error of the plugin's: paths are those of this machine."""
-        error.message = self.room.outside(error.message)
+        """Complete an error of the plugin's: paths are those of this machine, and what a container has not is said."""
+        error.message = self.room.outside(error.message) + hint(error, self.room.config)
         error.details = {k: self.room.outside(v) if isinstance(v, str) else v for k, v in error.details.items()}
         return super().told(error)
 
