@@ -171,15 +171,15 @@ class Subject:
 
     def _config(self, role: str, stream: Stream, over: Mapping[str, Any], folder: str | None) -> dict[str, Any]:
         from dativo_dagster.config.forplugins import reader_config, writer_config
-        from dativo_dagster.storage.portable import portable
+        from dativo_dagster.pipeline.plugins import stores
         from dativo_ingest.testing.builders import reader_options, writer_options
 
         if self.job is None or self.stream is None:
             if role == "reader":
-                return {**reader_options(stream, **over), "object_store": portable(over)}
+                return {**reader_options(stream, **over), "object_store": stores(over, self.place)}
             return {
                 **writer_options(stream, str(folder), commits=self._commits(), **over),
-                "object_store": portable(over),
+                "object_store": stores(over, self.place),
             }
         made = replace(
             self.stream,
@@ -187,9 +187,9 @@ class Subject:
             target=replace(self.stream.target, options=_laid(self.stream.target.options, over)),
         )
         if role == "reader":
-            return reader_config(self.job, made, portable(made.source.options))
+            return reader_config(self.job, made, stores(made.source.options, self.place))
         return writer_config(
-            self.job, made, portable(made.target.options), output_base=str(folder), commits=self._commits()
+            self.job, made, stores(made.target.options, self.place), output_base=str(folder), commits=self._commits()
         )
 
     def _commits(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from dativo_ingest.protocols import Launcher, Reader, WriterPlugin
 
 SHIPPED = "native:"
+_UNWALLED = frozenset({"local", "process"})
+"""Places whose plugins can use whatever the run can."""
 
 
 def open_reader(job: Job, stream: JobStream) -> AbstractContextManager[Reader]:
@@ -33,7 +36,7 @@ def open_reader(job: Job, stream: JobStream) -> AbstractContextManager[Reader]:
         PluginError: The plugin is broken, or made for another version.
     """
     plugin = reference(job, stream.source)
-    config = reader_config(job, stream, portable(stream.source.options))
+    config = reader_config(job, stream, stores(stream.source.options, place(job, stream.source)))
     return launcher(job, stream.source).reader(plugin, config)
 
 
@@ -44,11 +47,20 @@ def open_writer(job: Job, stream: JobStream) -> AbstractContextManager[WriterPlu
     config = writer_config(
         job,
         stream,
-        portable(target.options),
+        stores(target.options, place(job, target)),
         output_base=output_base(stream),
         commits=target.connector == PLUGIN,
     )
     return launcher(job, target).writer(plugin, config)
+
+
+def stores(options: Mapping[str, Any], chosen: Place) -> dict[str, dict[str, str]]:
+    """Give what reaches the object stores that a side's options mention.
+
+    The keys of this machine itself, which may deploy functions and read what other tenants have, are for plugins that
+    run on it without walls. Any other has those that the job says, or those of its place.
+    """
+    return portable(options, ambient=chosen.launcher in _UNWALLED)
 
 
 def reference(job: Job, side: Source | Target) -> PluginRef:

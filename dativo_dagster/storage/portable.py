@@ -13,27 +13,28 @@ from typing import Any
 from dativo_dagster.config.connection import gcs_settings, s3_settings
 
 
-def portable(options: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+def portable(options: Mapping[str, Any], *, ambient: bool = True) -> dict[str, dict[str, str]]:
     """Give the options by scheme, ``s3`` and ``gs``, for each store that a source's or target's ``options`` mention.
 
     Without keys in the options those of boto3's ordinary chain are given, as they are now: a native plugin that runs
-    for longer than temporary keys hold should be given keys of its own.
+    for longer than temporary keys hold should be given keys of its own. ``ambient`` False keeps those here: a plugin
+    elsewhere has the keys that the job says, or those of its place.
     """
     connection = options.get("connection") or {}
     text = json.dumps(options, default=str)
     found = {}
     if "s3://" in text or "s3a://" in text or {"s3", "minio", "bucket"} & connection.keys():
-        found["s3"] = _s3(connection)
+        found["s3"] = _s3(connection, ambient=ambient)
     if "gs://" in text or "gcs" in connection:
         found["gs"] = _gs(connection)
     return found
 
 
-def _s3(connection: Mapping[str, Any]) -> dict[str, str]:
+def _s3(connection: Mapping[str, Any], *, ambient: bool) -> dict[str, str]:
     s3 = s3_settings(connection)
     keys = {"access_key_id": s3.access_key_id, "secret_access_key": s3.secret_access_key, "token": s3.session_token}
     if not s3.access_key_id and not s3.anonymous:
-        keys = _chain()
+        keys = _chain() if ambient else {}
     settings = {
         **keys,
         "endpoint": s3.endpoint,

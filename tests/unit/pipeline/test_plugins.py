@@ -7,8 +7,10 @@ import textwrap
 
 import pytest
 
+from dativo_dagster.config.job import Place
 from dativo_dagster.config.load import load_job
 from dativo_dagster.pipeline.assemble import open_table
+from dativo_dagster.pipeline.plugins import stores
 from dativo_dagster.pipeline.run import check_connection, discover, run_job
 
 JOB = """\
@@ -185,3 +187,16 @@ def test_classes_that_a_plugin_knows_of_its_columns_are_governance_tags_of_the_t
     one(job())
     (manifest,) = (folder / "out").rglob("manifest.json")
     assert json.loads(manifest.read_text())["properties"]["classification.fields.n"] == "pii"
+
+
+@pytest.mark.parametrize(
+    ("launcher", "lent"), [("local", True), ("process", True), ("docker", False), ("aws_lambda", False)]
+)
+def test_the_keys_of_this_machine_stay_with_plugins_that_run_on_it_without_walls(monkeypatch, launcher, lent):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ambient")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "ambient")
+    options = {"files": ["s3://lake/orders.csv"], "connection": {"s3": {"region": "eu-west-1"}}}
+    assert ("ambient" in str(stores(options, Place(launcher=launcher)))) == lent
+    assert stores(options, Place(launcher=launcher))["s3"]["region"] == "eu-west-1"
+    said = {**options, "connection": {"s3": {"access_key_id": "jobs", "secret_access_key": "jobs"}}}
+    assert stores(said, Place(launcher=launcher))["s3"]["access_key_id"] == "jobs"
