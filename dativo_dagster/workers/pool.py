@@ -147,7 +147,7 @@ class Pool:
             else:
                 worker.kill(CLOSED)
         with ExitStack() as stack:
+            stack.callback(self._watch.join)
+            stack.callback(self._watch.done.set)
             for worker in self._all():
                 stack.callback(self._drop, worker, patience)
-        self._watch.done.set()
-        self._watch.join()

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 _SIGNALS_FROM = 128  # how `docker-init` and shells tell a signal by an exit status
 _MEASURE_SECONDS = 0.5
+_BEING_REMOVED = {404, 409}  # it is gone, or another, such as `docker container prune`, is about to remove it
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Container(Worker):
@@ -78,10 +81,10 @@ class Container(Worker):
         return super().told(error)
 
     def strike(self) -> None:
-        """End the container now."""
+        """End the container now; one that no engine can end is not waited for."""
         if not self.life.ended.is_set():
             _kill(self.container)
-            self.session.channel.hang_up()
+        self.session.channel.hang_up()
 
     def end(self, patience: float = CLOSE_SECONDS) -> int:
         """End the container, gently if it follows, and remove it; gives its exit status, negative for a signal."""
@@ -113,6 +116,8 @@ class Container(Worker):
         if self.life.out_of_memory:
             what = f"needed more memory than memory_mb = {self.limits.memory_mb}"
             return fate.Fate(code="PLUGIN_OUT_OF_MEMORY", what=what)
+        if self.life.lost:
+            return fate.Fate(code="DOCKER_UNAVAILABLE", what="lost its container: " + self.life.lost, retryable=True)
         return super().died(status)
 
     def overstepped(self) -> Fate | None:
@@ -130,7 +135,7 @@ class Container(Worker):
     def _remove(self) -> None:
         self._over = True
         _remove(self.container)
-        self.life.join()
+        self.life.join(DEATH_SECONDS)  # an engine that hangs tells nothing
         self.output.finish.set()
         self.output.join()
 
@@ -141,13 +146,14 @@ class _Life(threading.Thread):
     Attributes:
         status: The exit status, negative for a signal.
         out_of_memory: Whether the kernel ended something in it for want of memory.
+        lost: Why the engine does not tell; empty where it did.
     """
 
     def __init__(self, container: Any) -> None:
         super().__init__(name="dativo-container", daemon=True)
         self.container = container
         self.ended = threading.Event()
-        self.status, self.out_of_memory = 0, False
+        self.status, self.out_of_memory, self.lost = 0, False, ""
 
     def run(self) -> None:
         """Wait."""
@@ -157,8 +163,9 @@ class _Life(threading.Thread):
                 self.container.reload()
             self.out_of_memory = bool(self.container.attrs["State"]["OOMKilled"])
             self.status = _SIGNALS_FROM - status if _SIGNALS_FROM < status < _SIGNALS_FROM + signal.NSIG else status
-        except SandboxError:
+        except SandboxError as error:
             self.status = -signal.SIGKILL  # the engine, or somebody else, took it away
+            self.lost = error.message if error.error_code == "DOCKER_UNAVAILABLE" else ""
         finally:
             self.ended.set()
 
@@ -170,14 +177,21 @@ def _dead_end() -> socket.socket:
 
 
 def _kill(container: Any) -> None:
+    import requests
+
     import docker
 
-    with contextlib.suppress(docker.errors.APIError):  # it ended meanwhile
+    # It ended meanwhile, or the engine did.
+    with contextlib.suppress(docker.errors.APIError, requests.exceptions.RequestException):
         container.kill()
 
 
 def _remove(container: Any) -> None:
-    import docker
-
-    with contextlib.suppress(docker.errors.NotFound), refusals("a container"):
-        container.remove(force=True, v=True)
+    """Remove a container; what it was asked is done, so an engine that cannot is told of and no more."""
+    try:
+        with refusals("a container"):
+            container.remove(force=True, v=True)
+    except SandboxError as error:
+        if error.details.get("status") not in _BEING_REMOVED:
+            message = "container %s is left, and `dativo places gc` removes it once this process has ended: %s"
+            _LOGGER.warning(message, container.short_id, error.message)

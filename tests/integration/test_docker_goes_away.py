@@ -1,0 +1,82 @@
+"""An engine that goes away while a plugin runs: told as such, nothing waits for it, and what it could not remove."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from dativo_dagster.launchers.docker import Config
+from dativo_ingest.exceptions import SandboxError
+from tests.integration.test_docker_place import READER, STREAM, UNIT, ours, read_all, reading
+from tests.servers.engine_proxy import EngineProxy
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.docker,
+    pytest.mark.xdist_group("docker"),
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),  # the SDK forgets one that it cannot connect
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A plugin."""
+    (tmp_path / "plugin.py").write_text(READER)
+    (tmp_path / "beside.py").write_text("ROWS = 1000\n")
+    return tmp_path
+
+
+@pytest.fixture
+def engine(base_images, tmp_path, monkeypatch):
+    """An engine that goes away; what it leaves is removed."""
+    proxy = EngineProxy(tmp_path / "engine.sock")
+    proxy.start()
+    monkeypatch.setenv("DOCKER_HOST", proxy.url)
+    yield proxy
+    if proxy.is_alive():
+        proxy.goes_away()
+    for container in ours(base_images):
+        container.remove(force=True)
+
+
+def test_rows_that_travel_through_it_end_and_the_run_may_be_tried_again(folder, engine, caplog):
+    with reading(folder, limits=Config(transport="attach"), then_wait=True) as reader:
+        batches = reader.read(STREAM, UNIT)
+        next(batches)
+        engine.goes_away()
+        with pytest.raises(SandboxError, match="lost its container: no Docker engine answers") as caught:
+            list(batches)
+    assert (caught.value.error_code, caught.value.retryable) == ("DOCKER_UNAVAILABLE", True)
+    assert "`dativo places gc` removes it" in caplog.text
+
+
+@pytest.mark.parametrize("how", ["cancel", "idle"])
+def test_a_container_that_it_cannot_end_is_not_waited_for(folder, engine, how):
+    limits = Config(idle_seconds=1) if how == "idle" else Config()
+    with reading(folder, limits=limits, then_wait=True) as reader, ThreadPoolExecutor() as threads:
+        batches = reader.read(STREAM, UNIT)
+        for _ in range(3):
+            next(batches)
+        engine.goes_away()
+        rest = threads.submit(list, batches)
+        if how == "cancel":
+            reader.cancel()
+        with pytest.raises(SandboxError) as caught:
+            rest.result(60)
+    assert caught.value.error_code == {"cancel": "CANCELLED", "idle": "PLUGIN_HUNG"}[how]
+
+
+def test_rows_are_not_lost_where_only_the_container_could_not_be_removed(folder, engine, caplog):
+    with reading(folder) as reader:
+        assert len(read_all(reader)) == 3
+        engine.goes_away()
+    assert [r.levelname for r in caplog.records if "is left, and" in r.getMessage()] == ["WARNING"]
+
+
+def test_a_container_that_another_removes_is_removed(folder, base_images, caplog):
+    with reading(folder) as reader:
+        read_all(reader)
+        [container] = ours(base_images)
+        container.remove(force=True)
+    assert "is left" not in caplog.text
