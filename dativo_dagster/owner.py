@@ -1,4 +1,4 @@
-"""Whose a thing is that a run made: the run itself, and the process, named by a label and later looked for.
+"""Whose a thing is that a run made: its job, the run itself, and the process, named by a label and later looked for.
 
 A number of a process is used again after a while, and all of them after a restart of the machine; so the label has the
 boot and the time at which the process started, too.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _STARTED = 19
@@ -25,6 +26,23 @@ class Run:
 
     id: str = ""
     attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """Whose a plugin is that is opened in a place."""
+
+    tenant: str
+    job: str = ""
+    stream: str = ""
+
+
+def owner_of(config: Mapping[str, Any]) -> Owner:
+    """Tell whose a plugin is, from what it is opened with."""
+    stream = config.get("stream") or {}
+    return Owner(
+        tenant=str(config.get("tenant", "")), job=str(config.get("job", "")), stream=str(stream.get("name", ""))
+    )
 
 
 _run: ContextVar[Run] = ContextVar("dativo_run", default=Run())  # noqa: B039 - it is frozen

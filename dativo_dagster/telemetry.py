@@ -12,8 +12,11 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from dativo_ingest.exceptions import DativoError
 
 LOGGERS = ("dativo_dagster", "dativo_ingest")
 MASK = "***"
@@ -68,6 +71,13 @@ class Redactor:
         if isinstance(value, (list, tuple, set, frozenset)):
             return [self.value(v) for v in value]
         return self.text(str(value))
+
+    def error(self, error: DativoError, where: Mapping[str, str]) -> DativoError:
+        """Give an error as it may be shown: without secrets, and with where it was raised."""
+        error.message = self.text(error.message)
+        error.args = (error.message,)
+        error.details = {**where, **self.value(error.details)}
+        return error
 
     def _entry(self, key: str, value: Any) -> Any:
         hidden = self._patterns and _SECRET_KEY.fullmatch(key) and value is not None

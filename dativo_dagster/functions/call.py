@@ -11,12 +11,12 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillRunning
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dativo_dagster.functions import faults
 from dativo_dagster.functions.replies import About
-from dativo_dagster.owner import Run, current_run
+from dativo_dagster.owner import Run, current_run, owner_of
 from dativo_dagster.telemetry import Redactor, plugin_secrets
 from dativo_ingest.exceptions import DativoError, PluginError, SandboxError
 from dativo_ingest.functions.handling import RESULT
@@ -81,15 +81,14 @@ class Deployed:
     @property
     def stream(self) -> str:
         """Name the stream."""
-        return str(self.config.get("stream", {}).get("name", ""))
+        return owner_of(self.config).stream
 
     @contextlib.contextmanager
     def call(self, verb: str, about: str, arguments: Mapping[str, Any]) -> Iterator[Call]:
         """Begin an invocation about a unit; on any exit it is over and its staging folder is gone."""
         if self.cancelled.is_set():
             raise _cancelled(verb)
-        owner = {"tenant": str(self.config.get("tenant", "")), "job": str(self.config.get("job", ""))}
-        folder = self.staging.folder({**owner, "stream": self.stream})
+        folder = self.staging.folder(asdict(owner_of(self.config)))
         call = Call(self, folder, verb, about)
         self.calls.add(call)
         try:

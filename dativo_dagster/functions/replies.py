@@ -80,10 +80,7 @@ class About:
 
     def told(self, error: DativoError) -> DativoError:
         """Give an error as it may be shown: with what it is about, and without secrets."""
-        error.message = self.redactor.text(error.message)
-        error.args = (error.message,)
-        error.details = {**self._where(), **self.redactor.value(error.details)}
-        return error
+        return self.redactor.error(error, self._where())
 
     def _usage(self, seconds: float, peak_mb: int | None, *, started: bool) -> Usage:
         memory, price = self.functions.limits.memory_mb, self.functions.price

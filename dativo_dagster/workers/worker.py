@@ -128,10 +128,7 @@ class Worker(ABC):
 
     def told(self, error: DativoError) -> DativoError:
         """Complete an error of the plugin's; no secret is in it."""
-        error.message = self.redactor.text(error.message)
-        error.args = (error.message,)
-        error.details = {**self.where(), **self.redactor.value(error.details)}
-        return error
+        return self.redactor.error(error, self.where())
 
     def kill(self, why: Fate) -> None:
         """End it for a reason; the first one counts."""

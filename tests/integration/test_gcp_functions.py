@@ -16,9 +16,10 @@ from dativo_dagster.functions.package import pack
 from dativo_dagster.launchers.gcp_functions.admin import Project
 from dativo_dagster.launchers.gcp_functions.calls import LARGEST_BYTES, CloudFunction, session
 from dativo_dagster.launchers.gcp_functions.config import Config
-from dativo_dagster.launchers.gcp_functions.naming import Owner, named
+from dativo_dagster.launchers.gcp_functions.naming import named
 from dativo_dagster.launchers.gcp_functions.source import source
 from dativo_dagster.launchers.gcp_functions.tidy import leftovers
+from dativo_dagster.owner import Owner
 from dativo_ingest.exceptions import (
     AuthenticationError,
     ConfigurationError,

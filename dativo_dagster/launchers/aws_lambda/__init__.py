@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.functions.launching import FunctionLauncher
 from dativo_dagster.launchers.aws_lambda.config import Config
+from dativo_dagster.owner import owner_of
 
 if TYPE_CHECKING:
     from dativo_dagster.functions.call import Deployed
@@ -59,8 +60,9 @@ class Launcher(FunctionLauncher):
         from dativo_dagster.functions.call import Deployed, Settings
         from dativo_dagster.launchers.aws_lambda.building import build
 
-        staging = self._account.staging(str(config.get("tenant", "")))
-        built = build(self._account, str(config.get("tenant", "")), plugin)
+        tenant = owner_of(config).tenant
+        staging = self._account.staging(tenant)
+        built = build(self._account, tenant, plugin)
         with self._function(plugin, config, built, staging) as name:
             yield Deployed(
                 functions=self._invoked(name),
@@ -85,7 +87,7 @@ class Launcher(FunctionLauncher):
         from dativo_dagster.launchers.aws_lambda.role import role
         from dativo_dagster.launchers.aws_lambda.tidy import remove_own
 
-        tenant, own = str(config.get("tenant", "")), "" if self.config.keep else token_hex(8)
+        tenant, own = owner_of(config).tenant, "" if self.config.keep else token_hex(8)
         made = Made(
             tenant=tenant,
             plugin=plugin.path,

@@ -13,7 +13,7 @@ from dativo_dagster.functions.package import Package, check_unzipped, inside, pa
 from dativo_dagster.launchers.aws_lambda.account import tag
 from dativo_dagster.launchers.aws_lambda.config import OLD_RUNTIMES
 from dativo_dagster.launchers.aws_lambda.layers import FOLDER, layer
-from dativo_dagster.owner import host_label
+from dativo_dagster.owner import host_label, owner_of
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.model import PluginRef
 
@@ -92,19 +92,20 @@ def _runtime(config: Config, plugin: PluginRef) -> str:
     return _WITH_PYTHON[runtime]
 
 
-def tags(owner: Mapping[str, Any], content: str, *, keep: bool) -> dict[str, str]:
+def tags(config: Mapping[str, Any], content: str, *, keep: bool) -> dict[str, str]:
     """Say whose a function is.
 
     Args:
-        owner: The configuration that its plugin is opened with.
+        config: What its plugin is opened with.
         content: The hash of its package, or its image.
         keep: Whether it stays for the next run.
     """
+    owner = owner_of(config)
     said = {
         "dativo": "1",
-        "dativo.tenant": str(owner.get("tenant", "")),
-        "dativo.job": str(owner.get("job", "")),
-        "dativo.stream": str((owner.get("stream") or {}).get("name", "")),
+        "dativo.tenant": owner.tenant,
+        "dativo.job": owner.job,
+        "dativo.stream": owner.stream,
         "dativo.host": host_label(),
         "dativo.hash": content,
         "dativo.keep": str(keep).lower(),

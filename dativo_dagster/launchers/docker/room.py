@@ -6,14 +6,14 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.config.forplugins import without_stores
 from dativo_dagster.launchers.docker.engine import Client, refusals
 from dativo_dagster.launchers.docker.seccomp import profile
-from dativo_dagster.owner import host_label
+from dativo_dagster.owner import host_label, owner_of
 from dativo_dagster.workers.worker import MIB
 from dativo_ingest.exceptions import ConfigurationError
 
@@ -86,10 +86,7 @@ class Room(ABC):
 
     def labels(self) -> dict[str, str]:
         """Say whose the container is."""
-        said = {name: str(self.opened.get(name, "")) for name in ("tenant", "job")}
-        stream = str(self.opened.get("stream", {}).get("name", ""))
-        hashed = self.image.rpartition(":")[2]
-        known = {**said, "stream": stream, "host": host_label(), "hash": hashed}
+        known = {**asdict(owner_of(self.opened)), "host": host_label(), "hash": self.image.rpartition(":")[2]}
         return {"dativo": "1", **{f"dativo.{key}": value for key, value in known.items()}}
 
     def output(self) -> str:

@@ -61,9 +61,10 @@ class Launcher(FunctionLauncher):
         from dativo_dagster.functions.call import Deployed, Settings
         from dativo_dagster.functions.package import inside
         from dativo_dagster.launchers.gcp_functions.calls import CloudFunction
-        from dativo_dagster.launchers.gcp_functions.naming import named, owner_of
+        from dativo_dagster.launchers.gcp_functions.naming import named
         from dativo_dagster.launchers.gcp_functions.source import source
         from dativo_dagster.launchers.gcp_functions.tidy import remove_own
+        from dativo_dagster.owner import owner_of
         from dativo_ingest.model import PluginRef
 
         if not self.config.service_account:

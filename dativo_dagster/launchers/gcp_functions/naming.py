@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dativo_dagster.owner import host_label
+from dativo_dagster.owner import Owner, host_label
 
 if TYPE_CHECKING:
     from dativo_dagster.functions.package import Package
@@ -25,15 +25,6 @@ _TENANT_IN_NAME = 20
 _NO_SETTING = frozenset(
     {"keep", "api_endpoint", "transport", "deploy_seconds", "idle_seconds", "staging", "staging_options"}
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Owner:
-    """Whose a function is."""
-
-    tenant: str
-    job: str = ""
-    stream: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +55,6 @@ def named(owner: Owner, package: Package, config: Config) -> Named:
     # What a label may not hold: the process that it goes with.
     return Named(
         id=f"{MARK}-{tenant}-{digest[:_DIGITS]}{own}", description="" if config.keep else host_label(), labels=labels
-    )
-
-
-def owner_of(config: Mapping[str, Any]) -> Owner:
-    """Tell whose a plugin with this configuration is."""
-    stream = config.get("stream") or {}
-    return Owner(
-        tenant=str(config.get("tenant", "")), job=str(config.get("job", "")), stream=str(stream.get("name", ""))
     )
 
 

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from dativo_dagster.functions.package import pack
 from dativo_dagster.functions.prices import gcp_price
 from dativo_dagster.launchers.gcp_functions.config import Config
-from dativo_dagster.launchers.gcp_functions.naming import Named, Owner, named, owner_of
+from dativo_dagster.launchers.gcp_functions.naming import Named, named
 from dativo_dagster.launchers.gcp_functions.source import source
+from dativo_dagster.owner import Owner, owner_of
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.model import PluginRef
 
