@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +20,9 @@ from dativo_ingest.testing import http_server
 
 pytestmark = [pytest.mark.docker, pytest.mark.integration, pytest.mark.xdist_group("docker")]
 
-STREAM, UNIT, JOB = Stream(name="orders"), Unit(id="all"), "test_docker_hostile"
+STREAM, UNIT = Stream(name="orders"), Unit(id="all")
+JOB = f"test_docker_hostile-{uuid.uuid4().hex[:12]}"
+"""Of this session alone: others may use the engine, or were killed in it."""
 HOSTILE = Path(__file__).parents[1] / "fakes" / "intruder.py"
 SECRET = "s3cret-of-the-host"
 ONE_ROW = pa.record_batch({"id": [1]})

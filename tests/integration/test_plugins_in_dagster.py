@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 
 import pytest
 
@@ -42,6 +43,8 @@ TERMINATE = "mutation($run: String!) {terminateRun(runId: $run) {__typename}}"
 ROWS = """query($job: AssetKeyInput!) {assetOrError(assetKey: $job) {... on Asset {assetMaterializations(limit: 1) {
     metadataEntries {label ... on IntMetadataEntry {intValue} ... on MarkdownMetadataEntry {mdStr}}}}}}"""
 LAST = {"SUCCESS", "FAILURE", "CANCELED"}
+SHUT_IN = f"shut_in_{uuid.uuid4().hex[:8]}"
+"""A job of this session alone: others use the engine, too."""
 
 
 class Jobs:
@@ -69,7 +72,7 @@ def jobs(tmp_path_factory):
     notes = made.root / "notes"
     notes.mkdir()
     notes.chmod(0o777)  # the user of a container writes there
-    made.job("shut_in", f"{{launcher: docker, mounts: [{{path: '{notes}', writable: true}}]}}")
+    made.job(SHUT_IN, f"{{launcher: docker, mounts: [{{path: '{notes}', writable: true}}]}}")
     return made
 
 
@@ -129,8 +132,8 @@ def test_terminate_ends_a_run_and_the_child_its_plugin_hangs_in(jobs, ui):
 @pytest.mark.docker
 def test_terminate_ends_a_run_and_removes_the_container_its_plugin_hangs_in(jobs, ui, base_images):
     note = jobs.root / "notes" / "asleep"
-    jobs.plugin("shut_in", f"open({str(note)!r}, 'w').write('x'); time.sleep(600)")
-    run = launch(ui, "shut_in")
+    jobs.plugin(SHUT_IN, f"open({str(note)!r}, 'w').write('x'); time.sleep(600)")
+    run = launch(ui, SHUT_IN)
     _written(note, 120)  # the first use builds an image
     [container] = _containers(base_images)
     ui.query(TERMINATE, run=run)
@@ -139,7 +142,7 @@ def test_terminate_ends_a_run_and_removes_the_container_its_plugin_hangs_in(jobs
 
 
 def _containers(engine):
-    return engine.containers.list(all=True, filters={"label": "dativo.job=shut_in"}, ignore_removed=True)
+    return engine.containers.list(all=True, filters={"label": f"dativo.job={SHUT_IN}"}, ignore_removed=True)
 
 
 def _written(path, seconds=60):
