@@ -41,7 +41,7 @@ class EngineProxy(threading.Thread):
                     if key.fileobj is self._listener:
                         self._lead()
                     else:
-                        self._pass_on(key.fileobj, key.data)
+                        self._pass_on(*key.data)
 
     def goes_away(self) -> None:
         """End all connections; nobody listens any more."""
@@ -55,7 +55,7 @@ class EngineProxy(threading.Thread):
         engine.connect(ENGINE)
         for one, other in ((ours, engine), (engine, ours)):
             self._open.enter_context(one)
-            self._ready.register(one, selectors.EVENT_READ, other)
+            self._ready.register(one, selectors.EVENT_READ, (one, other))
 
     def _pass_on(self, one: socket.socket, other: socket.socket) -> None:
         with contextlib.suppress(OSError):  # the other side is gone; this one learns it by itself
