@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dativo_dagster.owner import host_label
 from dativo_ingest.cloud_plugin_executor import (
     CloudExecutionConfig,
     CloudPluginExecutor,
@@ -131,8 +132,7 @@ class TestASandbox:
 
 
 def _containers(client):
-    found = client.containers.list(filters={"label": "dativo.job=Reader"}, ignore_removed=True)
-    return [each for each in found if each.labels.get("dativo.tenant") == "default"]
+    return client.containers.list(filters={"label": f"dativo.host={host_label()}"}, ignore_removed=True)
 
 
 def test_what_a_sandbox_cannot_do_is_said_before_a_container_starts(plugin):
