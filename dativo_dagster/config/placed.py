@@ -16,7 +16,7 @@ from dativo_dagster import registry
 from dativo_dagster.config.document import Document, Map, Mark
 from dativo_dagster.config.jobfile import FileModel, OpenModel
 from dativo_dagster.config.mistakes import Mistakes, explained, nearest, validated
-from dativo_dagster.config.places import CLOUDS
+from dativo_dagster.config.places import CLOUDS, switched_on
 from dativo_ingest.exceptions import DativoError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Placed:
     def _engine(self, engine: Map, at: Location, *, placed: bool) -> None:
         cloud = engine.get("cloud_execution")
         if isinstance(cloud, Map):
-            if placed and cloud.get("enabled") is True:
+            if placed and switched_on(cloud.get("enabled")):
                 why = "the plugin has a `place` already; take out one of them, or set `enabled: false` here"
                 self.mistakes.add(engine.marks["cloud_execution"][0], at, why, "PLACE_CONFLICT")
             self._cloud(cloud, at)

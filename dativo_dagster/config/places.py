@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from dativo_dagster.config.job import Place
 from dativo_ingest.exceptions import ConfigurationError
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 CLOUDS = {"aws": "aws_lambda", "gcp": "gcp_functions"}
 """Providers of ``cloud_execution`` and their launchers."""
 _OPEN = ("local", "process")
+_BOOL = TypeAdapter(bool)
 _SIZE = re.compile(r"(?i)\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*")
 _MIB = {"": 1 / 1024**2, "k": 1 / 1024, "m": 1, "g": 1024, "t": 1024**2}
 
@@ -46,15 +49,24 @@ def asked(job: Job, side: Source | Target) -> Place | None:
                 "PLACE_CONFLICT",
                 {"place": side.place.launcher},
             )
-        return replace(side.place, why="the job says `place`")
+        limits = container(sandbox, job.path).options if sandbox and side.place.launcher == "docker" else {}
+        return replace(side.place, options={**limits, **side.place.options}, why="the job says `place`")
     cloud = (side.options.get("engine") or {}).get("cloud_execution") or {}
-    if cloud.get("enabled"):
+    if switched_on(cloud.get("enabled")):
         return function(cloud, job.path)
     if sandbox is not None:
         return container(sandbox, job.path)
     if job.mode == "cloud" and job.sandbox is None:
         return Place(launcher="docker", why="`--mode cloud` confines plugins")
     return None
+
+
+def switched_on(said: Any) -> bool:
+    """Understand `enabled` as the file's model does: a variable of the environment is a text, and "false" is no yes."""
+    try:
+        return said is not None and _BOOL.validate_python(said)
+    except ValidationError:
+        return True  # whoever says something odd does not say that his plugin may run here
 
 
 def function(said: Mapping[str, Any], where: object) -> Place:

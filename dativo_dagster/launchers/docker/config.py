@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -40,8 +41,8 @@ class Mount(BaseModel):
     @field_validator("path")
     @classmethod
     def _absolute(cls, path: str) -> str:
-        if not path.startswith("/") or ":" in path:
-            raise ValueError(f"{path!r} must be an absolute path without a colon")
+        if not path.startswith("/") or ":" in path or ".." in Path(path).parts:
+            raise ValueError(f"{path!r} must be an absolute path without a colon and without `..`")
         return path
 
     @model_validator(mode="after")
@@ -56,13 +57,20 @@ def _way_out(path: Path, *, writable: bool) -> str:
     real = path.resolve()
     if any(real.is_relative_to(kernel) for kernel in _OF_THE_KERNEL):
         return "is the kernel's: settings and devices of the whole machine"
-    if any(_meet(real, each.resolve()) for each in _OF_THE_ENGINE):
+    if any(_meet(real, each.resolve()) for each in (*_OF_THE_ENGINE, *_asked_engine())):
         return "holds what rules the engine: who reaches that may start a container without limits"
     if any(_meet(path, each) for each in _OF_THE_PLACE):
         return "is where the place puts what is its own"
     if writable and _meet(real, PLATFORM):
         return "holds the platform's own code: who may change that is run by the host"
     return ""
+
+
+def _asked_engine() -> Iterator[Path]:
+    """Give the socket of an engine of another user's, or of another kind."""
+    scheme, _, path = os.environ.get("DOCKER_HOST", "").partition("://")
+    if scheme == "unix":
+        yield Path(path)
 
 
 def _meet(one: Path, other: Path) -> bool:
@@ -89,7 +97,7 @@ class Config(BaseModel):
         mounts: Paths of this machine that the plugin is given, read-only unless they say otherwise.
         seccomp_profile: A file with a profile to use instead of ours.
         runtime: A runtime that the engine knows, such as ``runsc``.
-        user: ``uid`` or ``uid:gid``, never root; 10001 where the host is root, else the host's own.
+        user: ``uid`` or ``uid:gid``, never root nor its group; 10001 where the host is root, else the host's own.
         transport: How rows travel: by ``socket``, in a folder that the engine shares with this machine, or slower by
             ``attach``, over what the container reads and prints. ``auto`` takes the socket where it can, and says so
             where it cannot.
@@ -100,7 +108,7 @@ class Config(BaseModel):
     image: str | None = None
     requirements: tuple[str, ...] = ()
     memory_mb: PositiveInt = 2048
-    cpus: PositiveFloat = 1.0
+    cpus: float = Field(default=1.0, ge=0.01, allow_inf_nan=False)
     pids: PositiveInt = 128
     tmp_mb: PositiveInt = 256
     timeout_seconds: PositiveFloat = 6 * 3600
@@ -113,7 +121,7 @@ class Config(BaseModel):
     mounts: tuple[Mount, ...] = ()
     seccomp_profile: str | None = None
     runtime: str | None = None
-    user: str | None = Field(default=None, pattern=r"^0*[1-9]\d*(:\d+)?$")
+    user: str | None = Field(default=None, pattern=r"^0*[1-9]\d*(:0*[1-9]\d*)?$")
     transport: Literal["auto", "socket", "attach"] = "auto"
 
     @field_validator("mounts", mode="before")

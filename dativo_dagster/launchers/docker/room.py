@@ -113,7 +113,7 @@ def settings(config: Config, labels: Mapping[str, str], mounts: Mapping[str, Map
         "network_mode": config.network,
         "read_only": True,
         "tmpfs": {"/tmp": TMPFS.format(config.tmp_mb)},  # noqa: S108 - the container's
-        "user": config.user or user(),
+        "user": _with_group(config.user or user()),
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true", f"seccomp={_seccomp(config)}"],
         "pids_limit": config.pids,
@@ -143,6 +143,11 @@ def command(line: Line) -> dict[str, Any]:
 def user() -> str:
     """Name who runs in a container: never root, and who may change what this user may."""
     return f"{_USER}:{_USER}" if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
+
+
+def _with_group(user: str) -> str:
+    """Give a user of whom no image knows a group his own: the engine would take root's."""
+    return user if ":" in user else f"{user}:{user}"
 
 
 def _seccomp(config: Config) -> str:

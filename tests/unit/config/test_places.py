@@ -34,6 +34,16 @@ def test_a_job_that_says_nothing_leaves_it_open():
     assert place(sandbox={"enabled": False}) is None
 
 
+@pytest.mark.parametrize(("said", "cloud"), [("false", False), ("0", False), ("no", False), ("true", True), (1, True)])
+def test_a_switch_may_come_from_the_environment(said, cloud):
+    assert (place(cloud={"enabled": said}) is not None) is cloud
+
+
+def test_what_a_place_leaves_open_is_as_the_sandbox_says():
+    found = place(Place(launcher="docker", options={"cpus": 2.0}), sandbox={"memory_limit": "1g", "cpu_limit": 0.5})
+    assert found.options == {"memory_mb": 1024, "cpus": 2.0}
+
+
 def test_the_place_of_a_plugin_goes_before_all_else():
     own = Place(launcher="docker", options={"memory_mb": 3})
     found = place(own, cloud={"enabled": True}, sandbox={"memory_limit": "1g"}, mode="cloud")

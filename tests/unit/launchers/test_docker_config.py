@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from dativo_dagster.launchers.docker.config import PLATFORM, Config
+from dativo_dagster.launchers.docker.room import settings
 
 
 def refused(**said):
@@ -22,6 +23,11 @@ def test_what_rules_the_engine_is_never_given(path):
 def test_a_link_to_it_neither(tmp_path):
     (tmp_path / "data").symlink_to("/var/run/docker.sock")
     assert "engine" in refused(mounts=[str(tmp_path / "data")])
+
+
+def test_nor_the_socket_of_the_engine_that_is_asked(tmp_path, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/mine.sock")
+    assert "engine" in refused(mounts=[str(tmp_path)])
 
 
 @pytest.mark.parametrize("path", ["/proc", "/proc/sys/kernel", "/sys", "/dev", "/dev/sda"])
@@ -43,14 +49,24 @@ def test_it_may_be_given_to_be_read():
     assert Config(mounts=(str(PLATFORM / "docs"),)).mounts[0].writable is False
 
 
-@pytest.mark.parametrize("path", ["data", "../data", "/data:/etc", ""])
+@pytest.mark.parametrize("path", ["data", "../data", "/data:/etc", "", "/data/../io"])
 def test_a_mount_is_one_absolute_path(path):
     refused(mounts=[path])
 
 
-@pytest.mark.parametrize("user", ["0", "0:0", "00", "root", "10001:docker", "-1"])
+@pytest.mark.parametrize("user", ["0", "0:0", "00", "root", "10001:docker", "-1", "10001:0"])
 def test_nobody_is_root(user):
     refused(user=user)
+
+
+def test_a_user_has_no_group_but_his_own():
+    assert settings(Config(user="1000"), {}, {})["user"] == "1000:1000"
+    assert settings(Config(user="1000:7"), {}, {})["user"] == "1000:7"
+
+
+@pytest.mark.parametrize("cpus", [0, 1e-10, float("inf"), float("nan")])
+def test_a_share_of_the_processors_that_the_engine_takes_for_all_of_them_is_refused(cpus):
+    refused(cpus=cpus)
 
 
 @pytest.mark.parametrize("network", ["container:other", "", "none other", "/var/run/x"])
