@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dativo_dagster.functions import faults
 from dativo_dagster.functions.replies import About
 from dativo_dagster.owner import Run, current_run, owner_of
-from dativo_dagster.telemetry import Redactor, plugin_secrets
+from dativo_dagster.telemetry import Redactor, event, plugin_secrets
 from dativo_ingest.exceptions import DativoError, PluginError, SandboxError
 from dativo_ingest.functions.handling import RESULT
 from dativo_ingest.functions.pieces import IDLE_SECONDS
@@ -33,6 +33,7 @@ END_SECONDS = 1.5
 MOST_RESULT_BYTES = 64 * 1024 * 1024
 """An answer that is larger is none."""
 T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 _PLUGIN_LOG = logging.getLogger("dativo_ingest.plugin")
 
 
@@ -109,7 +110,8 @@ class Deployed:
         """End whatever runs, soon, and begin nothing more; any thread may."""
         self.cancelled.set()
         for call in list(self.calls):
-            call.folder.put("cancel", b"")
+            with contextlib.suppress(DativoError):  # a store that is away: the call's own end asks again
+                call.folder.put("cancel", b"")
 
 
 class Call:
@@ -166,12 +168,19 @@ class Call:
         return reply
 
     def end(self) -> None:
-        """Have it end if it still runs, and remove the staging folder."""
-        if not self.future.done():
-            self.folder.put("cancel", b"")
-            with contextlib.suppress(StillRunning):
-                self.future.exception(END_SECONDS)
-        self.folder.remove()
+        """Have it end if it still runs, and remove the staging folder.
+
+        What cannot be removed is logged: how the invocation ended is known already, and `Staging.leftovers` finds it.
+        """
+        try:
+            if not self.future.done():
+                self.folder.put("cancel", b"")
+                with contextlib.suppress(StillRunning):
+                    self.future.exception(END_SECONDS)
+            self.folder.remove()
+        except DativoError as error:
+            told = f"{self.folder.url} could not be removed, and `dativo places gc` finds it later: {error}"
+            event(_LOG, "staging_not_removed", told, level=logging.WARNING, folder=self.folder.url)
 
     def _invoke(self, payload: bytes) -> None:
         """Count what the invocation took, however it ended and whether or not its reply is wanted still."""

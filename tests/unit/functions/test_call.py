@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from dativo_dagster.functions.call import Deployed
 from dativo_dagster.functions.cloud import Answer
-from dativo_dagster.functions.staging import Staging
+from dativo_dagster.functions.staging import Folder, Staging
 from dativo_dagster.owner import running
+from dativo_ingest.exceptions import ConnectionError as UnreachableError
 from dativo_ingest.model import PluginRef
 from tests.fakes.function_cloud import ProcessCloud
 
@@ -50,3 +53,31 @@ def test_a_plugin_that_is_used_by_hand_has_no_run(tmp_path):
     cloud = Cloud(tmp_path)
     deployed(cloud, tmp_path).ask("check", int)
     assert json.loads(cloud.requests[0])["tags"]["run"] == ""
+
+
+def test_an_answer_counts_although_the_store_is_away_when_its_folder_is_removed(tmp_path, monkeypatch, caplog):
+    ours = deployed(Cloud(tmp_path), tmp_path)
+    monkeypatch.setattr(Folder, "remove", away)
+    assert ours.ask("check", int) == 1
+    assert "could not be removed" in caplog.text
+
+
+def test_an_error_is_told_although_the_store_is_away_when_its_folder_is_removed(tmp_path, monkeypatch):
+    ours = deployed(Cloud(tmp_path), tmp_path)
+    monkeypatch.setattr(Folder, "remove", away)
+    with pytest.raises(ZeroDivisionError), ours.call("check", "", {}):
+        raise ZeroDivisionError
+
+
+def test_all_calls_are_ended_although_the_store_is_away_for_one(tmp_path, monkeypatch):
+    ours, asked = deployed(Cloud(tmp_path), tmp_path), []
+    with ours.call("check", "", {}) as one, ours.call("check", "", {}) as other:
+        one.reply(), other.reply()
+        monkeypatch.setattr(Folder, "put", lambda folder, name, _: asked.append(folder) or away(folder))
+        ours.cancel()
+    assert {each.url for each in asked} == {one.folder.url, other.folder.url}
+
+
+def away(_):
+    """Be a store that does not answer."""
+    raise UnreachableError("the store is away")
