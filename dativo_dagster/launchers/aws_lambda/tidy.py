@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 KINDS = ("function", "layer", "role", "log")
 _OURS = "dativo-"
 _LOGS = "/aws/lambda/"
+_TENANT = r"dativo-[A-Za-z0-9-]+-[0-9a-f]{8}"
+_LAYER = re.compile(rf"{_TENANT}-[0-9a-f]{{16}}")
+_LOG = re.compile(rf"{_LOGS}{_TENANT}-[A-Za-z0-9-]+-[0-9a-f]{{16}}")
+"""Names that we give. Layers and logs have no tags, and what else begins with `dativo-` may be somebody's."""
 _logger = logging.getLogger(__name__)
 
 
@@ -100,7 +105,7 @@ def _function(client: Any, found: dict[str, Any], older_than: datetime) -> Lefto
 def _layers(client: Any, functions: list[dict[str, Any]], older_than: datetime) -> Iterator[Leftover]:
     used = {layer["Arn"] for each in functions for layer in each.get("Layers", ())}
     for layer in _pages(client, "list_layers", "Layers"):
-        if not layer["LayerName"].startswith(_OURS):
+        if not _LAYER.fullmatch(layer["LayerName"]):
             continue
         for version in _pages(client, "list_layer_versions", "LayerVersions", LayerName=layer["LayerName"]):
             since = _time(version["CreatedDate"])
@@ -124,7 +129,7 @@ def _logs(account: Account, functions: list[dict[str, Any]], older_than: datetim
     used = {_LOGS + each["FunctionName"] for each in functions}
     for found in _pages(account.client("logs"), "describe_log_groups", "logGroups", logGroupNamePrefix=_LOGS + _OURS):
         since = datetime.fromtimestamp(found["creationTime"] / 1000, timezone.utc)
-        if found["logGroupName"] not in used and since < older_than:
+        if _LOG.fullmatch(found["logGroupName"]) and found["logGroupName"] not in used and since < older_than:
             yield _unused("log", found["logGroupName"], since)
 
 

@@ -1,0 +1,50 @@
+"""What is removed from an account is ours: by its tags, or where it can have none by its name."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from botocore.stub import Stubber
+
+from dativo_dagster.functions.package import pack
+from dativo_dagster.launchers.aws_lambda.account import Account, tenant_key
+from dativo_dagster.launchers.aws_lambda.config import Config
+from dativo_dagster.launchers.aws_lambda.deploying import Made, function_name
+from dativo_dagster.launchers.aws_lambda.tidy import leftovers
+
+if TYPE_CHECKING:
+    import pytest
+
+MADE = Made(
+    tenant="Ärzte & Co",
+    plugin="/jobs/orders__.py",
+    runtime="python3.12",
+    handler="main.handler",
+    role_arn="arn:aws:iam::000000000000:role/one",
+    package=pack({"main.py": b""}),
+)
+LAYER = f"dativo-{tenant_key(MADE.tenant)}-{'0' * 16}"
+LOG = f"/aws/lambda/{function_name(MADE, Config())}"
+
+
+def test_layers_and_logs_of_others_whose_names_begin_like_ours_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    account = Account(Config(region="eu-west-1"))
+    version = {"LayerVersionArn": f"arn:aws:lambda:eu-west-1:000000000000:layer:{LAYER}:3", "Version": 3}
+    logs = [{"logGroupName": name, "creationTime": 0} for name in (LOG, "/aws/lambda/dativo-webhook", LOG + "-2")]
+    with (
+        Stubber(account.client("lambda")) as functions,
+        Stubber(account.client("iam")) as roles,
+        Stubber(account.client("logs")) as groups,
+    ):
+        functions.add_response("list_functions", {"Functions": []})
+        functions.add_response("list_layers", {"Layers": [{"LayerName": "dativo-common"}, {"LayerName": LAYER}]})
+        functions.add_response(
+            "list_layer_versions", {"LayerVersions": [{**version, "CreatedDate": "2020-01-01T00:00:00.000+0000"}]}
+        )
+        roles.add_response("list_roles", {"Roles": []})
+        groups.add_response("describe_log_groups", {"logGroups": logs})
+        found = leftovers(account, datetime.now(timezone.utc))
+    assert [(left.kind, left.name) for left in found] == [("layer", f"{LAYER}:3"), ("log", LOG)]
