@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import IO
+from typing import IO, Any
 
 LINES_PER_SECOND = 100
 LONGEST_LINE = 4096
@@ -36,7 +36,7 @@ class Output(threading.Thread):
         pipe: IO[bytes],
         *,
         redact: Callable[[str], str],
-        where: Callable[[], dict[str, str]],
+        where: Callable[[], dict[str, Any]],
         count: Callable[[int], None],
     ) -> None:
         super().__init__(name="dativo-output", daemon=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from dativo_dagster.owner import current_run, running
 from dativo_dagster.telemetry import Redactor, plugin_secrets, secrets_in
 from dativo_dagster.workers.fate import CLOSED
 from dativo_dagster.workers.watch import Watch
@@ -39,6 +40,7 @@ class Pool:
         self.role, self.plugin, self.config, self._start = role, plugin, config, start
         self.redactor = Redactor([*plugin_secrets(config), *secrets_in(limits.environment)], patterns=True)
         self.said: Mapping[str, Any] = {}
+        self._run = current_run()
         self._workers: list[Worker] = []
         self._idle: list[Worker] = []
         self._lock = threading.Lock()
@@ -88,7 +90,7 @@ class Pool:
         return self._new()
 
     def _new(self) -> Worker:
-        with self._beginning():
+        with self._beginning(), running(self._run.id, self._run.attempt):  # a unit has a thread of its own
             worker = self._start(self.plugin, self.redactor, self._closed)
             self._workers.append(worker)
         try:

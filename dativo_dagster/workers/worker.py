@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dativo_dagster.owner import current_run
 from dativo_dagster.workers import fate
 from dativo_ingest.worker.logs import log_here
 
@@ -75,7 +76,7 @@ class Worker(ABC):
 
     def __init__(self, plugin: PluginRef, limits: Limits, redactor: Redactor) -> None:
         self.plugin, self.limits, self.redactor = plugin, limits, redactor
-        self.printed = 0
+        self.printed, self.run = 0, current_run()
         self._fate: Fate | None = None
         self._ending = threading.Lock()
 
@@ -115,11 +116,12 @@ class Worker(ABC):
         """Whether it was ended before its time."""
         return self._fate is not None
 
-    def where(self) -> dict[str, str]:
-        """Say which plugin does what, for logs and errors."""
+    def where(self) -> dict[str, Any]:
+        """Say which plugin does what, and for which try of which run, for logs and errors."""
         doing = self.session.doing
         known = {"plugin": str(self.plugin), "verb": doing.verb, "stream": doing.stream, "unit": doing.unit}
-        return {key: value for key, value in known.items() if value}
+        run = {"run": self.run.id, "attempt": self.run.attempt} if self.run.id else {}
+        return {key: value for key, value in known.items() if value} | run
 
     def hear(self, line: Mapping[str, Any]) -> None:
         """Log what the worker logged."""

@@ -18,6 +18,7 @@ import pytest
 from pydantic import ValidationError as BadConfig
 
 from dativo_dagster.launchers import local, process
+from dativo_dagster.owner import running
 from dativo_ingest.exceptions import DativoError, PluginError, RateLimitError, SandboxError
 from dativo_ingest.model import Cursor, DataFile, PluginRef, Stream, Unit, Window
 from tests.fakes.children import workers
@@ -431,6 +432,16 @@ def test_what_a_plugin_prints_logs_and_warns_is_logged_with_where_it_comes_from(
     assert records["logged hello"].levelno == logging.WARNING
     assert any("UserWarning: deprecated thing" in message for message in records)
     assert "not of interest" not in records
+
+
+def test_every_line_says_for_which_try_of_which_run_whatever_thread_asks(heard):
+    with running("run-7", 2), opened(fault="endless", say="hello") as reader, ThreadPoolExecutor() as threads:
+        rows = reader.read(STREAM, UNIT)
+        next(rows)
+        threads.submit(reader.check).result(60)  # in a child of its own, while the first one is busy
+        rows.close()
+    said = [record.fields for record in heard.records if record.name == "dativo_ingest.plugin"]
+    assert {(fields["run"], fields["attempt"]) for fields in said} == {("run-7", 2)}
 
 
 def test_a_chatty_plugin_is_cut_short_in_the_log_and_not_in_the_count(heard):
