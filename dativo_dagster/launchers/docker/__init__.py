@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.launchers.docker.config import Config
-from dativo_ingest.worker.client import RemoteReader, RemoteWriter
+from dativo_ingest.worker.remote import RemoteReader, RemoteWriter
 
 if TYPE_CHECKING:
     import threading

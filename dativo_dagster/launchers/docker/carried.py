@@ -14,7 +14,8 @@ from dativo_dagster.launchers.docker.room import OUT, Room
 from dativo_dagster.storage import Storage
 from dativo_ingest.exceptions import PluginError
 from dativo_ingest.model import DataFile
-from dativo_ingest.worker.client import Doing, RemoteWriter, Session, Workers, understood
+from dativo_ingest.worker.client import Doing, Session, understood
+from dativo_ingest.worker.remote import RemoteWriter, Workers
 
 
 class CarriedWriter(RemoteWriter):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dativo_dagster.launchers.process.child import Child, warn_if_blind
 from dativo_dagster.launchers.process.config import Config
 from dativo_dagster.workers.pool import Pool
-from dativo_ingest.worker.client import RemoteReader, RemoteWriter
+from dativo_ingest.worker.remote import RemoteReader, RemoteWriter
 
 if TYPE_CHECKING:
     import threading

@@ -16,7 +16,8 @@ from dativo_ingest.exceptions import DativoError, PluginError
 from dativo_ingest.model import Stream, Unit
 from dativo_ingest.worker.batches import to_parts
 from dativo_ingest.worker.channel import Channel
-from dativo_ingest.worker.client import Gone, RemoteReader, RemoteWriter, Session
+from dativo_ingest.worker.client import Gone, Session
+from dativo_ingest.worker.remote import RemoteReader, RemoteWriter
 
 STREAM, UNIT = Stream(name="orders"), Unit(id="all")
 BATCH = pa.record_batch({"a": ["x", "yz"]})

@@ -1,0 +1,135 @@
+"""A reader and a writer that behave as if the plugin were here; it is in a worker.
+
+Knows no place. A place lends out sessions (`Workers`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from dativo_ingest.exceptions import PluginError
+from dativo_ingest.model import CheckResult, Cursor, DataFile, Stream, Unit, Window
+from dativo_ingest.worker.batches import from_payload
+from dativo_ingest.worker.client import Doing, Session, understood
+
+if TYPE_CHECKING:
+    from dativo_ingest.worker.client import Place
+    from dativo_ingest.worker.wire import Frame
+
+Answer = TypeVar("Answer")
+
+
+class Workers(Protocol):
+    """What a place has to offer."""
+
+    def lend(self, doing: Doing) -> AbstractContextManager[Session]:
+        """Lend a session on the opened plugin for one verb.
+
+        `Gone` inside of it becomes the error that says why the worker ended; a session that is still busy afterwards
+        is cancelled, and its worker ended.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """End whatever runs, soon; nothing is lent afterwards. Any thread may."""
+        ...
+
+
+class _Remote:
+    """What readers and writers share."""
+
+    workers: Workers
+
+    def cancel(self) -> None:
+        """Make all that runs fail soon, and ask nothing more of the plugin; any thread may."""
+        self.workers.cancel()
+
+    def _ask(self, doing: Doing, understand: Callable[[Any], Answer], **arguments: Any) -> Answer:
+        with self.workers.lend(doing) as session:
+            value = session.call(doing, **arguments)
+            with understood():
+                return understand(value)
+
+
+class RemoteReader(_Remote):
+    """A reader whose plugin is in a worker. Verbs may run side by side, each in a worker of its own.
+
+    Attributes:
+        repeatable: As `protocols.Repeatable` has it.
+    """
+
+    def __init__(self, workers: Workers, *, repeatable: bool = False) -> None:
+        self.workers, self.repeatable = workers, repeatable
+        self.positions: dict[str, int] = {}
+
+    def check(self) -> CheckResult:
+        """Try to reach the source."""
+        return self._ask(Doing(verb="check"), CheckResult.from_json)
+
+    def discover(self) -> list[Stream]:
+        """List what the source has."""
+        return self._ask(Doing(verb="discover"), lambda found: [Stream.from_json(stream) for stream in found])
+
+    def split(self, stream: Stream, since: Cursor | None) -> Window:
+        """Decide what there is to read since the cursor."""
+        asked = {"stream": stream.to_json(), "since": since.to_json() if since else None}
+        return self._ask(Doing(verb="split", stream=stream.name), Window.from_json, **asked)
+
+    def read(self, stream: Stream, unit: Unit) -> Iterator[Any]:
+        """Yield the record batches of one unit while the plugin makes the next ones."""
+        doing = Doing(verb="read", stream=stream.name, unit=unit.id)
+        with self.workers.lend(doing) as session:
+            for frame in session.read(doing, stream=stream.to_json(), unit=unit.to_json()):
+                with understood():
+                    self.positions[unit.id] = max(int(frame.header["position"]), 0)
+                yield _batch(frame, session.place)
+
+    def position(self, unit: Unit) -> int:
+        """Give the bytes that had been read when the last batch left the plugin."""
+        return self.positions.get(unit.id, 0)
+
+    def reached(self, window: Window) -> Cursor | None:
+        """Give the cursor that holds once the units are committed; asked of the worker that read last."""
+        doing = Doing(verb="reached")
+        return self._ask(doing, lambda value: Cursor.from_json(value) if value else None, window=window.to_json())
+
+
+class RemoteWriter(_Remote):
+    """A writer whose plugin is in a worker."""
+
+    def __init__(self, workers: Workers, *, commits: bool, stream: str = "") -> None:
+        self.workers = workers
+        self.commits = commits
+        self.stream = stream
+
+    def check(self) -> CheckResult:
+        """Try to reach the target."""
+        return self._ask(self._doing("check"), CheckResult.from_json)
+
+    def write(self, batches: Iterable[Any], base: str, name: str) -> list[DataFile]:
+        """Write the batches; they are taken from ``batches`` as the plugin wants them."""
+        doing = Doing(verb="write", stream=self.stream, unit=name)
+        with self.workers.lend(doing) as session:
+            files = session.write(doing, batches, base=base, name=name)
+            with understood():
+                return [DataFile.from_json(file) for file in files]
+
+    def commit(self, token: str, files: Sequence[DataFile]) -> Mapping[str, Any]:
+        """Make the files visible, in the worker that wrote them."""
+        return self._ask(self._doing("commit"), dict, token=token, files=[file.to_json() for file in files])
+
+    def abort(self, files: Sequence[DataFile]) -> None:
+        """Remove what `write` left."""
+        self._ask(self._doing("abort"), bool, files=[file.to_json() for file in files])
+
+    def _doing(self, verb: str) -> Doing:
+        return Doing(verb=verb, stream=self.stream)
+
+
+def _batch(frame: Frame, place: Place) -> Any:
+    try:
+        return from_payload(frame.payload, full=True)
+    except ValueError as error:
+        raise place.told(PluginError(f"gave a batch that is no valid Arrow: {error}", "PLUGIN_BAD_DATA")) from error
