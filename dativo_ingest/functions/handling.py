@@ -117,13 +117,13 @@ class _Invocation:
 
     def _read(self, session: Session, *, resumes: bool) -> None:
         outgoing = Outgoing(self.folder, self.watch, self.request["limits"], resumes=resumes)
-        window = self.arguments.get("window") or Window(units=(self._unit(),), fingerprint="").to_json()
+        window = Window(units=(Unit.from_json(self.arguments["unit"]),), fingerprint="")
         asked = {"stream": self.arguments["stream"], "unit": self.arguments["unit"]}
         try:
             rest = _send(session.read(self._doing(), **asked), outgoing)
             self.watch.check()
             rows_sent = outgoing.finish()
-            self.reply["reached"] = session.call(Doing(verb="reached"), window=window)
+            self.reply["reached"] = session.call(Doing(verb="reached"), window=window.to_json())
         except BaseException:
             outgoing.remove()
             raise
@@ -153,9 +153,6 @@ class _Invocation:
         name = f"out/{local.relative_to(out).as_posix()}"
         self.folder.put(name, local)
         return {**file, "path": name, "bytes": local.stat().st_size}
-
-    def _unit(self) -> Unit:
-        return Unit.from_json(self.arguments["unit"])
 
     def _doing(self) -> Doing:
         tags = self.request.get("tags") or {}
