@@ -1,7 +1,8 @@
 """Whose a thing is that a run made: its job, the run itself, and the process, named by a label and later looked for.
 
 A number of a process is used again after a while, and all of them after a restart of the machine; so the label has the
-boot and the time at which the process started, too.
+boot and the time at which the process started, too. And containers may have the machine's name and numbers of their
+own: it has their namespace, and what is of another one is not known here.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+_NUMBERS = Path("/proc/self/ns/pid")
 _STARTED = 19
 """Where `/proc/<pid>/stat` has the start, counted after the name: proc(5)."""
 
@@ -65,7 +67,7 @@ def current_run() -> Run:
 
 def host_label() -> str:
     """Name this process: its machine, boot, number and start."""
-    return f"{socket.gethostname()}/{_boot()}/{os.getpid()}/{_started(os.getpid())}"
+    return f"{_machine()}/{_boot()}/{os.getpid()}/{_started(os.getpid())}"
 
 
 def is_gone(label: str) -> bool | None:
@@ -75,9 +77,15 @@ def is_gone(label: str) -> bool | None:
         number = int(pid)
     except ValueError:
         return None
-    if host != socket.gethostname() or not _boot():
+    if host != _machine() or not _boot():
         return None
     return boot != _boot() or _started(number) != started
+
+
+def _machine() -> str:
+    """Name what gives processes their numbers: the machine, or a container of it."""
+    namespace = _NUMBERS.stat().st_ino if _NUMBERS.exists() else 0
+    return f"{socket.gethostname()}@{namespace}"
 
 
 def _boot() -> str:
