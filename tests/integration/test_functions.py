@@ -22,6 +22,7 @@ from dativo_dagster.owner import host_label, is_gone
 from dativo_dagster.storage import Storage
 from dativo_ingest.exceptions import ConfigurationError, DativoError, RateLimitError, SandboxError, TransientError
 from dativo_ingest.model import Cursor, PluginRef, Stream, Unit, Window
+from tests.fakes.carried import CARRIED
 from tests.fakes.function_cloud import Cloud, ProcessCloud
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("functions")]
@@ -31,23 +32,6 @@ READER = PluginRef(path="hostile.py", name="Reader")
 STREAM, UNIT = Stream(name="bestellungen-ä"), Unit(id="1")
 SECRET = "sk-canary-55102"
 SMALL = Settings(inline_bytes=0, piece_bytes=1)
-
-CARRIED = """
-import pyarrow as pa, pyarrow.parquet as pq
-from dativo_ingest.model import CheckResult, DataFile
-
-class Writer:
-    commits = False
-    def __init__(self, asset, target, output_base): pass
-    def check(self): return CheckResult(name="connection", passed=True)
-    def write(self, batches, base, name):
-        table = pa.Table.from_batches(list(batches))
-        path = base.removeprefix("file://") + name + ".parquet"
-        pq.write_table(table, path)
-        return [DataFile(path=path, rows=table.num_rows, bytes=1)]
-    def commit(self, token, files): return {}
-    def abort(self, files): pass
-"""
 
 
 @pytest.fixture(params=["s3", "gcs"])

@@ -20,17 +20,18 @@ from dativo_dagster.storage.portable import portable
 from dativo_ingest.exceptions import ConfigurationError, DativoError, PluginError
 from dativo_ingest.model import PluginRef, Stream, Unit
 from dativo_ingest.opening import open_writer
+from tests.fakes.carried import CARRIED
 from tests.native import native_library
 
 pytestmark = [pytest.mark.integration, pytest.mark.rust, pytest.mark.xdist_group("cloud_functions")]
 
-PLUGINS = """
+PLUGINS = (
+    CARRIED
+    + """
 import os, time
 from urllib.parse import quote
 from urllib.request import Request, urlopen
-import pyarrow as pa, pyarrow.parquet as pq
 from dativo_ingest import BaseReader
-from dativo_ingest.model import CheckResult, DataFile
 
 class Large(BaseReader):
     def extract(self, state_manager=None):
@@ -43,18 +44,6 @@ class Hanging(BaseReader):
             yield pa.record_batch({"pid": [os.getpid()]})
             time.sleep(1.2)
         time.sleep(600)
-
-class Writer:
-    commits = False
-    def __init__(self, asset, target, output_base): pass
-    def check(self): return CheckResult(name="connection", passed=True)
-    def write(self, batches, base, name):
-        table = pa.Table.from_batches(list(batches))
-        path = base.removeprefix("file://") + name + ".parquet"
-        pq.write_table(table, path)
-        return [DataFile(path=path, rows=table.num_rows, bytes=1)]
-    def commit(self, token, files): return {}
-    def abort(self, files): pass
 
 class Committing(Writer):
     commits = True
@@ -85,6 +74,7 @@ class Committing(Writer):
         with urlopen(Request(self.store["endpoint"] + path, content, method=method)) as answer:
             return answer.read()
 """
+)
 HOST = """
 import json, signal, sys
 from google.auth.credentials import CredentialsWithRegionalAccessBoundary as Asking
