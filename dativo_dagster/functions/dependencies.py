@@ -16,6 +16,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from dativo_dagster.functions.package import Package, pack
@@ -25,8 +26,19 @@ SDK_NEEDS = ("obstore>=0.8", "pyarrow>=17")
 """What the SDK imports in a function."""
 _SECONDS = 600
 _TAIL = 1500
+_LONGEST_PATH = 255
 _BASELINES = ((2, 17), (2, 26), (2, 27), (2, 28), (2, 31), (2, 34))
 """The ``manylinux`` systems that wheels are built for: https://github.com/pypa/manylinux"""
+_PIP = """
+import json, sys
+from pip._vendor.packaging import markers
+here, theirs = markers.default_environment, json.loads(sys.argv.pop(1))
+markers.default_environment = lambda: {**here(), **theirs}
+from pip._internal.cli.main import main
+sys.exit(main())
+"""
+"""pip, which by itself holds conditions such as ``; python_version < "3.13"`` against the Python that it runs on, even
+where it is told another one: https://github.com/pypa/pip/issues/11664. What the function needs would be missing."""
 _NEEDLESS = ("pyarrow/include/", "pyarrow/tests/", "pyarrow/src/", "bin/")
 
 
@@ -45,6 +57,22 @@ class System:
         named = [f"manylinux_{major}_{minor}_{self.machine}" for major, minor in fitting]
         return (*named, f"manylinux2014_{self.machine}")
 
+    @property
+    def markers(self) -> dict[str, str]:
+        """Give what conditions of requirements are held against."""
+        whole = f"{self.python}.0"
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": whole,
+            "os_name": "posix",
+            "platform_machine": self.machine,
+            "platform_python_implementation": "CPython",
+            "platform_system": "Linux",
+            "python_full_version": whole,
+            "python_version": self.python,
+            "sys_platform": "linux",
+        }
+
 
 def dependencies(requirements: Sequence[str], system: System, prefix: str = "") -> Package:
     """Resolve requirements and pack them.
@@ -55,7 +83,7 @@ def dependencies(requirements: Sequence[str], system: System, prefix: str = "") 
         prefix: The folder of the archive that they go to, with a slash at the end: ``python/`` in a layer of AWS.
 
     Raises:
-        ConfigurationError: ``REQUIREMENTS_UNRESOLVED``: pip found no wheels that fit.
+        ConfigurationError: ``REQUIREMENTS_UNRESOLVED``: pip found no wheels that fit, or there is no pip.
     """
     kept = _kept(requirements, system, prefix)
     if kept.is_file():
@@ -68,7 +96,11 @@ def dependencies(requirements: Sequence[str], system: System, prefix: str = "") 
 
 
 def _install(requirements: Sequence[str], system: System, folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    if find_spec("pip") is None:
+        message = "this Python has no pip, which resolves the packages of a function: `python -m ensurepip` installs it"
+        raise ConfigurationError(message, "REQUIREMENTS_UNRESOLVED")
+    command = [sys.executable, "-c", _PIP, json.dumps(system.markers), "install"]
+    command += ["--quiet", "--disable-pip-version-check", "--no-input"]
     command += ["--no-compile", "--only-binary=:all:", "--implementation=cp", f"--python-version={system.python}"]
     command += [f"--platform={platform}" for platform in system.platforms]
     done = subprocess.run(  # noqa: S603 - our own Python; the requirements come after `--`
@@ -98,9 +130,15 @@ def _wanted(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _kept(requirements: Sequence[str], system: System, prefix: str) -> Path:
-    asked = json.dumps([sorted(requirements), system.python, system.platforms, prefix, _NEEDLESS])
+    files = sorted(Path(each).read_bytes() for each in requirements if _is_file(each))
+    content = [hashlib.sha256(file).hexdigest() for file in files]
+    asked = json.dumps([sorted(requirements), content, system.python, system.platforms, prefix, _NEEDLESS])
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home, "dativo", "packages", f"{hashlib.sha256(asked.encode()).hexdigest()[:32]}.zip")
+
+
+def _is_file(requirement: str) -> bool:
+    return len(requirement) < _LONGEST_PATH and Path(requirement).is_file()
 
 
 def _read(path: Path) -> Package:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import zipfile
 from pathlib import Path
 
@@ -47,14 +48,43 @@ def test_what_no_wheel_fits_is_refused_with_the_words_of_pip() -> None:
     assert caught.value.error_code == "REQUIREMENTS_UNRESOLVED"
 
 
+def wheel(folder: Path, name: str, *requires: str, content: str = "X = 1\n") -> Path:
+    """Make a wheel of one module."""
+    path, about = folder / f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.dist-info"
+    facts = [f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", *(f"Requires-Dist: {each}\n" for each in requires)]
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}.py", content)
+        archive.writestr(f"{about}/METADATA", "".join(facts))
+        archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{about}/RECORD", "")
+    return path
+
+
 def test_a_local_wheel_is_packed_below_the_prefix(tmp_path: Path) -> None:
-    wheel = tmp_path / "tiny_part-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("tiny_part.py", "X = 1\n")
-        archive.writestr("tiny_part-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-part\nVersion: 1.0\n")
-        archive.writestr("tiny_part-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        archive.writestr("tiny_part-1.0.dist-info/RECORD", "")
-    first = dependencies([str(wheel)], System("3.12", (2, 34)), "python/")
+    first = dependencies([str(wheel(tmp_path, "tiny_part"))], System("3.12", (2, 34)), "python/")
     names = set(zipfile.ZipFile(io.BytesIO(first.data)).namelist())
     assert "python/tiny_part.py" in names
     assert not any(name.endswith("RECORD") for name in names)
+
+
+def test_a_local_wheel_that_changed_is_packed_anew(tmp_path: Path) -> None:
+    packed = [
+        dependencies([str(wheel(tmp_path, "tiny_part", content=content))], System("3.12", (2, 34))).hash
+        for content in ("X = 1\n", "X = 2\n")
+    ]
+    assert packed[0] != packed[1]
+
+
+def test_conditions_of_requirements_are_held_against_the_python_of_the_function(tmp_path: Path) -> None:
+    theirs = "3.12" if sys.version_info[:2] != (3, 12) else "3.13"
+    for name in ("tiny_there", "tiny_here"):
+        wheel(tmp_path, name)
+    whole = wheel(
+        tmp_path,
+        "tiny_whole",
+        f"tiny_there @ file://{tmp_path}/tiny_there-1.0-py3-none-any.whl ; python_version == '{theirs}'",
+        f"tiny_here @ file://{tmp_path}/tiny_here-1.0-py3-none-any.whl ; python_version != '{theirs}'",
+    )
+    found = dependencies([str(whole)], System(theirs, (2, 34)))
+    names = set(zipfile.ZipFile(io.BytesIO(found.data)).namelist())
+    assert {name for name in names if name.endswith(".py")} == {"tiny_whole.py", "tiny_there.py"}
