@@ -33,7 +33,8 @@ class Fate:
 CLOSED = Fate(code="CANCELLED", what="was ended because its place was closed")
 GARBLED = Fate(
     code="WIRE_BROKEN",
-    what="was ended because what it sent was no frame; does it write to file descriptors that are not its own?",
+    what="was ended because what it sent was no frame, or no answer to what it was asked; does it write to file "
+    "descriptors that are not its own, or give what its verb does not?",
 )
 
 

@@ -118,7 +118,7 @@ class Pool:
 
     def _give_back(self, worker: Worker) -> None:
         """Keep a worker for the next verb, the last used first; one that is in the middle of something is ended."""
-        usable = not worker.session.busy
+        usable = not (worker.session.busy or worker.condemned)  # one that answered nonsense is busy no more
         worker.session.cancel()
         with self._lock:
             usable = usable and not self._closed.is_set()

@@ -308,6 +308,14 @@ def test_a_fault_of_a_writer_ends_its_child_and_what_it_left_can_be_removed(faul
         assert (tmp_path / "one.aborted").exists()
 
 
+def test_a_worker_that_answered_nonsense_is_not_asked_again():
+    with writing(commits=False, fault="odd files") as writer:
+        with pytest.raises(SandboxError) as raised:
+            writer.write(iter([pa.record_batch({"a": [1]})]), "/tmp/", "one")
+        assert raised.value.error_code == "WIRE_BROKEN"
+        assert writer.check().passed
+
+
 def test_the_message_of_a_crash_has_the_line_of_the_plugin():
     with opened(fault="segfault") as reader, pytest.raises(PluginError) as raised:
         read_all(reader)
