@@ -93,10 +93,9 @@ class SocketLine(Line):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        path = folder / _SOCKET
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(str(path))
-        path.chmod(0o666)
+        _bind(self._listener, folder)
+        (folder / _SOCKET).chmod(0o666)
         folder.chmod(0o755)
         self._listener.listen(1)
         self._listener.settimeout(_LOOK_SECONDS)
@@ -114,6 +113,15 @@ class SocketLine(Line):
     def close(self) -> None:
         """Listen no more."""
         self._listener.close()
+
+
+def _bind(listener: socket.socket, folder: Path) -> None:
+    """Give a socket its name in a folder: the name may have 107 characters, and the folder may be deep."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        listener.bind(f"/proc/self/fd/{opened}/{_SOCKET}")
+    finally:
+        os.close(opened)
 
 
 class AttachedLine(Line):
