@@ -6,8 +6,8 @@ import contextlib
 import re
 from typing import TYPE_CHECKING
 
-from dativo_dagster.functions import faults
 from dativo_ingest.exceptions import AuthenticationError, ConfigurationError, RateLimitError
+from dativo_ingest.exceptions import ConnectionError as UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +63,7 @@ def refusals(what: str) -> Iterator[None]:
             raise RateLimitError(message, "FUNCTION_THROTTLED", {"what": what, "code": code}) from error
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
         if status >= _TROUBLE or code in _BUSY:
-            raise faults.unreachable(what, f"{code}: {said}") from error
+            raise _unreachable(what, f"{code}: {said}") from error
         raise ConfigurationError(
             f"AWS does not take {what} ({code}: {said}); correct the settings of its place",
             "FUNCTION_REFUSED",
@@ -73,13 +73,18 @@ def refusals(what: str) -> Iterator[None]:
         message = f"no credentials of AWS are found ({error}); give the host a role, a profile or a key"
         raise AuthenticationError(message, "FUNCTION_DENIED", {"what": what, "code": type(error).__name__}) from error
     except BotoCoreError as error:
-        raise faults.unreachable(what, str(error)) from error
+        raise _unreachable(what, str(error)) from error
 
 
 def action(said: str) -> dict[str, str]:
     """Give the action that a refusal of AWS names, for the details of an error."""
     found = _ACTION.search(said)
     return {"action": found[1]} if found else {}
+
+
+def _unreachable(what: str, why: str) -> UnreachableError:
+    message = f"AWS does not answer for {what} ({why}); check the network and the endpoint"
+    return UnreachableError(message, "FUNCTION_UNREACHABLE", {"what": what})
 
 
 def _denied(what: str, said: str, code: str) -> AuthenticationError:

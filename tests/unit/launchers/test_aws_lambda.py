@@ -175,6 +175,7 @@ def test_trouble_of_aws_is_no_mistake_of_the_job(
         with pytest.raises(kind) as caught:
             deploy(client, made(), Config(), STAGING)
     assert (caught.value.error_code, caught.value.retryable) == (code, kind is not ConfigurationError)
+    assert "function function" not in caught.value.message
 
 
 @pytest.mark.parametrize(
