@@ -477,7 +477,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "PLUGIN_IMPORT_FAILED": (
         "A plugin's file cannot be imported.",
-        "Mend the line in the message, or install the package: in a container or function by `requirements` of the place.",
+        "Mend the line it names, or install the package: in a container or function by `requirements` of the place.",
     ),
     "PLUGIN_KILLED": (
         "Somebody, or the system for want of memory, ended the process of a plugin.",
