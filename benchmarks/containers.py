@@ -1,8 +1,8 @@
 """P12: what a container costs a plugin: the time to its first batch, and Arrow out of it per second.
 
 `python benchmarks/containers.py [--runs 5] [--gigabytes 4]`. The same plugin in local, process and docker, in
-turn; the image is built, and all is imported, before the clock starts. Targets: the first batch at most 0.5 s later than
-local, and at least 1 GB/s out of the container.
+turn; the image is built, and all is imported, before the clock starts. Targets: the first batch at most 0.5 s later
+than local, and at least 1 GB/s out of the container.
 """
 
 from __future__ import annotations
