@@ -225,7 +225,7 @@ def test_a_unit_that_takes_longer_than_an_invocation_goes_on_in_the_next_and_eve
 
     class Hurried(Cloud):
         def run(self, payload, seconds):
-            return super().run(payload, 4 if len(self.requests) == 1 else seconds)
+            return super().run(payload, 8 if len(self.requests) == 1 else seconds)
 
     far = deployed(near, cloud=Hurried(tmp_path))
     far.plugin = PluginRef(path="counting.py", name="Reader")
