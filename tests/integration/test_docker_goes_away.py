@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dativo_dagster.launchers.docker import Config
+from dativo_dagster.launchers.docker import Config, Launcher
 from dativo_ingest.exceptions import SandboxError
+from dativo_ingest.model import Leftover
 from tests.integration.test_docker_place import READER, STREAM, UNIT, ours, read_all, reading
+from tests.servers.docker import BASE_IMAGES
 from tests.servers.engine_proxy import EngineProxy
 
 pytestmark = [
@@ -80,3 +82,12 @@ def test_a_container_that_another_removes_is_removed(folder, base_images, caplog
         [container] = ours(base_images)
         container.remove(force=True)
     assert "is left" not in caplog.text
+
+
+def test_two_that_collect_at_once_do_not_hinder_each_other(base_images, docker_label):
+    container = base_images.containers.create(BASE_IMAGES[1], ["sleep", "600"], labels=docker_label)
+    container.start()
+    left = Leftover(kind="container", name=container.id, why="it is old")
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(Launcher(Config()).remove, [left] * 4)) == [None] * 4
+    assert not base_images.containers.list(all=True, filters={"id": container.id}, ignore_removed=True)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.launchers.docker.engine import refusals
+from dativo_dagster.launchers.docker.engine import BEING_REMOVED, refusals
 from dativo_dagster.launchers.docker.hints import hint
 from dativo_dagster.launchers.docker.room import asked_for
 from dativo_dagster.workers import fate
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _SIGNALS_FROM = 128  # how `docker-init` and shells tell a signal by an exit status
 _MEASURE_SECONDS = 0.5
-_BEING_REMOVED = {404, 409}  # it is gone, or another, such as `docker container prune`, is about to remove it
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -192,6 +191,6 @@ def _remove(container: Any) -> None:
         with refusals("a container"):
             container.remove(force=True, v=True)
     except SandboxError as error:
-        if error.details.get("status") not in _BEING_REMOVED:
+        if error.details.get("status") not in BEING_REMOVED:
             message = "container %s is left, and `dativo places gc` removes it once this process has ended: %s"
             _LOGGER.warning(message, container.short_id, error.message)

@@ -21,6 +21,8 @@ _LOCAL = "http+docker://localhost"
 """What the SDK calls an engine behind a unix socket."""
 _PATIENCE_SECONDS = 10.0
 _NO_SUCH_PATH = "bind source path does not exist"
+BEING_REMOVED = frozenset({404, 409})
+"""What is said of a container that is gone, or that another, such as `docker container prune`, is about to remove."""
 
 
 def connect() -> Client:

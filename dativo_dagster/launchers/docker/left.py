@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from dativo_dagster.launchers.docker.engine import Client, refusals
+from dativo_dagster.launchers.docker.engine import BEING_REMOVED, Client, refusals
 from dativo_dagster.launchers.docker.laid import clear
 from dativo_dagster.launchers.docker.shared import OWNER, PREFIX
 from dativo_dagster.owner import is_gone
@@ -84,8 +84,9 @@ def remove(client: Client, leftover: Leftover) -> None:
                 client.images.remove(leftover.name)
             else:
                 client.containers.get(leftover.name).remove(force=True, v=True)
-        except docker.errors.NotFound:
-            return
+        except docker.errors.APIError as error:
+            if error.status_code not in (BEING_REMOVED if leftover.kind == "container" else {404}):
+                raise
 
 
 def _when(text: str) -> datetime:
