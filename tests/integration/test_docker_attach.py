@@ -91,7 +91,7 @@ def test_files_of_a_writer_are_carried_and_checked(folder):
         assert pq.read_table(table / "two.parquet")["id"].to_pylist() == [*range(MANY), *range(MANY)]
         writer.abort(files)
     assert files_in(table) == []
-    for name in ("/io/out/one.parquet/../../../etc/passwd", "/io/out/no/such", "/io/out"):
+    for name in ("/io/out/one.parquet/../../../etc/passwd", "/io/out/no/one.parquet", "/io/out"):
         with writing(folder, ATTACH, names=name) as writer, pytest.raises(PluginError) as caught:
             writer.write(iter([rows]), str(table), "one")
         assert caught.value.error_code == "PLUGIN_BAD_FILE"

@@ -104,6 +104,10 @@ class Writer:
         if self.does.get("names"):
             path.write_bytes(b"1234")
             return [DataFile(path=self.does["names"], rows=1, bytes=4)]
+        if self.does.get("lays"):
+            path = Path(base.removeprefix("file://"), self.does["lays"])
+            path.write_bytes(b"1234")
+            return [DataFile(path=str(path), rows=1, bytes=4)]
         while self.does.get("hangs"):
             print("hangs", flush=True)
             time.sleep(0.1)
@@ -302,13 +306,23 @@ def test_no_engine_is_told(monkeypatch, tmp_path):
     assert caught.value.error_code == "DOCKER_UNAVAILABLE"
 
 
-@pytest.mark.parametrize("name", ["/io/out/../out/one.parquet", "/etc/passwd", "/io/out", "/io/out/no/such"])
+@pytest.mark.parametrize("name", ["/io/out/../out/one.parquet", "/etc/passwd", "/io/out", "/io/out/no/one.parquet"])
 def test_a_name_that_leads_elsewhere_is_refused(folder, name):
     with writing(folder, names=name) as writer:  # noqa: SIM117 - reads in order
         with pytest.raises(PluginError) as caught:
             writer.write(iter([pa.record_batch({"id": [1]})]), str(folder / "table"), "one")
     assert caught.value.error_code == "PLUGIN_BAD_FILE"
     assert files_in(folder / "table") == []
+
+
+def test_what_a_table_has_is_not_replaced_by_a_file_of_that_name(folder):
+    (folder / "table").mkdir()
+    (folder / "table" / "00000000000000000001.json").write_text("the log of a table")
+    with writing(folder, lays="00000000000000000001.json") as writer:  # noqa: SIM117 - reads in order
+        with pytest.raises(PluginError, match="is not called one") as caught:
+            writer.write(iter([pa.record_batch({"id": [1]})]), str(folder / "table"), "one")
+    assert caught.value.error_code == "PLUGIN_BAD_FILE"
+    assert [path.read_text() for path in files_in(folder / "table")] == ["the log of a table"]
 
 
 def test_a_writer_that_fills_the_disk_is_ended(folder):

@@ -42,7 +42,7 @@ class CarriedWriter(RemoteWriter):
                 with understood():
                     files = [DataFile.from_json(file) for file in said]
                 for file in files:
-                    carried.append(self._carried(session, file, base))  # noqa: PERF401 - see below
+                    carried.append(self._carried(session, file, base, name))  # noqa: PERF401 - see below
             except BaseException:
                 self.abort(carried)
                 raise
@@ -53,10 +53,12 @@ class CarriedWriter(RemoteWriter):
         for file in files:
             Storage.open(file.path, self.connection).delete(file.path)
 
-    def _carried(self, session: Session, file: DataFile, base: str) -> DataFile:
+    def _carried(self, session: Session, file: DataFile, base: str, name: str) -> DataFile:
         inside = PurePosixPath(file.path.removeprefix("file://"))
         if not inside.is_relative_to(OUT) or ".." in inside.parts:
             raise self._wrong(file, f"is not below {OUT}, where it was to be written")
+        if not inside.name.startswith(name):  # else it could replace what the table has there
+            raise self._wrong(file, f"is not called {name} ..., as it was to be")
         target = f"{base.rstrip('/')}/{inside.relative_to(OUT)}"
         try:
             with Storage.open(target, self.connection).open_write(target) as out:
