@@ -66,7 +66,8 @@ def _gc(args: argparse.Namespace, console: Console) -> int:
 
     before = datetime.now(timezone.utc) - args.older_than
     jobs, broken = _jobs(args, console)
-    done = list(tidy_all(tidied_places(jobs, args.place), older_than=before, dry_run=args.dry_run))
+    chosen = tidied_places(jobs, args.place, machine=args.config is None)
+    done = list(tidy_all(chosen, older_than=before, dry_run=args.dry_run))
     if args.json:
         problems = [error.to_dict() for error in broken]
         console.json({"done": [each.to_json() for each in done], "problems": problems, "dry_run": args.dry_run})

@@ -52,15 +52,21 @@ def known_places() -> Iterator[PlaceFacts]:
         yield PlaceFacts(name=name, summary=entry.summary, extra=entry.extra, usable=usable, why=why)
 
 
-def tidied_places(jobs: Iterable[Job], only: str | None = None) -> list[Place]:
+def tidied_places(jobs: Iterable[Job], only: str | None = None, *, machine: bool = True) -> list[Place]:
     """Give the places of the jobs' plugins, and those of this machine, that may keep things; each once.
+
+    Args:
+        jobs: Whose places are meant.
+        only: The one place to give.
+        machine: Whether those of this machine are given that no job names, and nobody asks for by name.
 
     Raises:
         ConfigurationError: There is no place that is called ``only``.
     """
     if only is not None:
         registry.entry("launchers", only)
-    found = [Place(launcher=name) for name in ON_THIS_MACHINE if name in registry.entries("launchers")]
+    here = [name for name in ON_THIS_MACHINE if machine or name == only]
+    found = [Place(launcher=name) for name in here if name in registry.entries("launchers")]
     found += [chosen for job in jobs for stream in job.streams for chosen in places(job, stream).values()]
     once: dict[tuple[str, str], Place] = {}
     for each in found:

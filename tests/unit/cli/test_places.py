@@ -134,6 +134,19 @@ def test_gc_of_another_place_leaves_them(desk, shed, job):
     assert list(shed.iterdir())
 
 
+def test_the_engine_of_this_machine_is_not_asked_for_what_one_job_left_elsewhere(desk, shed, job, monkeypatch):
+    file = job()
+    docker = registry.Entry(module="stand_in_shed", summary="an engine")
+    lines = {**registry.ENTRIES["launchers"], "docker": docker}  # it has no folder: to ask it is an error
+    monkeypatch.setitem(registry.ENTRIES, "launchers", lines)
+    registry.entries.cache_clear()
+    assert desk("places", "gc", "--config", str(file)).code == 0
+    for asked in (("places", "gc"), ("places", "gc", "--config", str(file), "--place", "docker")):
+        answer = desk(*asked)
+        assert answer.code == 2
+        assert answer.err.splitlines()[-1].startswith("docker: ")
+
+
 def test_what_cannot_be_removed_hinders_nothing_and_is_told(desk, shed, job):
     job()
     for name in ("one", "stuck", "two"):
