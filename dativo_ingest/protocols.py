@@ -69,7 +69,8 @@ class Reader(Protocol):
         """Give the cursor that holds once all units of the window, which were just read, are committed.
 
         It is ``window.after`` where the bound was frozen at plan time; a reader that only learns it while it reads,
-        as plugins with a state of their own do, says it here.
+        as plugins with a state of their own do, says it here. Units that are read at once may be read by instances that
+        know nothing of each other: they must then say the same.
         """
         ...
 

@@ -83,6 +83,11 @@ class Pool:
             finally:
                 self._give_back(worker)
 
+    def idle(self) -> int:
+        """Count the workers that nobody was lent; see `Workers`."""
+        with self._lock:
+            return len(self._idle)
+
     def _take(self) -> Worker:
         with self._lock:
             if self._idle:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from dativo_ingest.exceptions import PluginError
+from dativo_ingest.exceptions import ConfigurationError, PluginError
 from dativo_ingest.model import CheckResult, Cursor, DataFile, Stream, Unit, Window
 from dativo_ingest.worker.batches import from_payload
 from dativo_ingest.worker.client import Doing, Session, understood
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from dativo_ingest.worker.wire import Frame
 
 Answer = TypeVar("Answer")
+_REACHED = Doing(verb="reached")
+_DIFFERING = (
+    "a plugin says another cursor in each of the workers that read for it, as each knows only what it read itself; "
+    "freeze the cursor in `split` as `after`, make it one unit, or give the job `parallelism: 1`"
+)
 
 
 class Workers(Protocol):
@@ -30,6 +35,10 @@ class Workers(Protocol):
         `Gone` inside of it becomes the error that says why the worker ended; a session that is still busy afterwards
         is cancelled, and its worker ended.
         """
+        ...
+
+    def idle(self) -> int:
+        """Count the sessions that are opened and that nobody was lent."""
         ...
 
     def cancel(self) -> None:
@@ -63,6 +72,7 @@ class RemoteReader(_Remote):
     def __init__(self, workers: Workers, *, repeatable: bool = False) -> None:
         self.workers, self.repeatable = workers, repeatable
         self.positions: dict[str, int] = {}
+        self._read: set[Session] = set()
 
     def check(self) -> CheckResult:
         """Try to reach the source."""
@@ -81,6 +91,7 @@ class RemoteReader(_Remote):
         """Yield the record batches of one unit while the plugin makes the next ones."""
         doing = Doing(verb="read", stream=stream.name, unit=unit.id)
         with self.workers.lend(doing) as session:
+            self._read.add(session)
             for frame in session.read(doing, stream=stream.to_json(), unit=unit.to_json()):
                 with understood():
                     self.positions[unit.id] = max(int(frame.header["position"]), 0)
@@ -91,9 +102,25 @@ class RemoteReader(_Remote):
         return self.positions.get(unit.id, 0)
 
     def reached(self, window: Window) -> Cursor | None:
-        """Give the cursor that holds once the units are committed; asked of the worker that read last."""
-        doing = Doing(verb="reached")
-        return self._ask(doing, lambda value: Cursor.from_json(value) if value else None, window=window.to_json())
+        """Give the cursor that holds once the units are committed, as every worker says that read some of them.
+
+        Raises:
+            ConfigurationError: ``PLACE_UNSUPPORTED``: they say different things, since none knows of all units.
+        """
+        told = self._told(window) or [self._ask(_REACHED, _cursor, window=window.to_json())]
+        if any(cursor != told[0] for cursor in told):
+            raise ConfigurationError(_DIFFERING, "PLACE_UNSUPPORTED")
+        return told[0]
+
+    def _told(self, window: Window) -> list[Cursor | None]:
+        """Ask all workers that read, each while the ones before it are lent still."""
+        with self.workers.lend(_REACHED) as session:
+            told = self._told(window) if self.workers.idle() else []
+            if session in self._read:
+                value = session.call(_REACHED, window=window.to_json())
+                with understood():
+                    told.append(_cursor(value))
+            return told
 
 
 class RemoteWriter(_Remote):
@@ -133,3 +160,7 @@ def _batch(frame: Frame, place: Place) -> Any:
         return from_payload(frame.payload, full=True)
     except ValueError as error:
         raise place.told(PluginError(f"gave a batch that is no valid Arrow: {error}", "PLUGIN_BAD_DATA")) from error
+
+
+def _cursor(value: Any) -> Cursor | None:
+    return Cursor.from_json(value) if value else None

@@ -167,7 +167,8 @@ class Reader:
         return self.reads * 100
 
     def reached(self, window):
-        return Cursor(value={"reads": self.reads, "pid": os.getpid()})
+        said = {"reads": self.reads}
+        return Cursor(value=said if self.source.get("says") == "the same" else {**said, "pid": os.getpid()})
 
     def close(self):
         if self.source.get("on_close") == "crash":

@@ -19,7 +19,7 @@ from pydantic import ValidationError as BadConfig
 
 from dativo_dagster.launchers import local, process
 from dativo_dagster.owner import running
-from dativo_ingest.exceptions import DativoError, PluginError, RateLimitError, SandboxError
+from dativo_ingest.exceptions import ConfigurationError, DativoError, PluginError, RateLimitError, SandboxError
 from dativo_ingest.model import Cursor, DataFile, PluginRef, Stream, Unit, Window
 from tests.fakes.children import workers
 
@@ -232,15 +232,34 @@ def test_units_are_read_side_by_side_in_children_of_their_own():
         assert len(workers()) == 3
 
 
-def test_what_was_reached_is_asked_of_the_child_that_read_last():
-    with opened() as reader:
-        first, second = reader.read(STREAM, Unit(id="a")), reader.read(STREAM, Unit(id="b"))
-        next(first)
-        next(second)
-        list(second)
-        list(first)
+def read_two_at_once(reader):
+    """Read two units in a child each."""
+    first, second = reader.read(STREAM, Unit(id="a")), reader.read(STREAM, Unit(id="b"))
+    next(first)
+    next(second)
+    list(second)
+    list(first)
+
+
+WINDOW = Window(units=(), fingerprint="f")
+
+
+def test_what_was_reached_is_asked_of_all_children_that_read():
+    with opened(says="the same") as reader:
+        read_two_at_once(reader)
+        assert reader.reached(WINDOW).value == {"reads": 1}
         list(reader.read(STREAM, Unit(id="c")))
-        assert reader.reached(Window(units=(), fingerprint="f")).value["reads"] == 2
+        with pytest.raises(ConfigurationError, match=r"PLACE_UNSUPPORTED.*parallelism: 1"):
+            reader.reached(WINDOW)
+
+
+def test_children_that_did_not_read_are_not_asked_what_was_reached():
+    with opened() as reader:
+        batches = reader.read(STREAM, UNIT)
+        next(batches)
+        assert reader.check().code == "SHOP_CLOSED"  # in another child
+        list(batches)
+        assert reader.reached(WINDOW).value["reads"] == 1
 
 
 def test_a_large_batch_arrives_in_pieces_and_whole():
