@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
+
+from dativo_dagster.telemetry import LOGGERS
 
 # A shared machine is slow at times; what hangs is ended by pytest's own timeout.
 settings.register_profile("house", deadline=None)
@@ -20,6 +23,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Take back what a command of ours did to the loggers: whoever comes next wants to hear them."""
+    root = logging.root.handlers[:]
+    yield
+    logging.root.handlers[:] = [handler for handler in logging.root.handlers if handler in root]
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(logging.NOTSET)
 
 
 @pytest.hookimpl(wrapper=True)

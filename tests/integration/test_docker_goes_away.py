@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -40,6 +41,7 @@ def engine(base_images, tmp_path, monkeypatch):
         proxy.goes_away()
     for container in ours(base_images):
         container.remove(force=True)
+    gc.collect()  # while it is ignored that the SDK forgot a socket
 
 
 def test_rows_that_travel_through_it_end_and_the_run_may_be_tried_again(folder, engine, caplog):

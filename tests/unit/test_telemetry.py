@@ -8,22 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dativo_dagster.telemetry import LOGGERS, MASK, Redactor, configure_logging, event, secrets_in
+from dativo_dagster.telemetry import MASK, Redactor, configure_logging, event, secrets_in
 
 CANARY = "canary-7f3a-hunter2"
 log = logging.getLogger("dativo_dagster.test")
-
-
-@pytest.fixture(autouse=True)
-def _restore_loggers():
-    before = {n: (logging.getLogger(n).handlers[:], logging.getLogger(n).level) for n in LOGGERS}
-    root = [h for h in logging.root.handlers if type(h).__module__ != "dativo_dagster.telemetry"]
-    yield
-    logging.root.handlers[:] = root
-    for name, (handlers, level) in before.items():
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = handlers, True
-        logger.setLevel(level)
 
 
 def logged(act, **options) -> list[dict]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ from typing import Any
 import pytest
 
 from dativo_dagster.cli import main
-from dativo_dagster.telemetry import LOGGERS
 
 JOB = """\
 name: {name}
@@ -74,15 +71,11 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
     """An empty working directory with folders for jobs and data."""
     monkeypatch.chdir(tmp_path)
     for name in ("DATIVO_JOBS", "DATIVO_SECRET_MANAGER", "DATIVO_SECRET_MANAGER_CONFIG"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "jobs").mkdir()
     (tmp_path / "data").mkdir()
-    yield Desk(tmp_path, capsys)
-    for name in LOGGERS:
-        logging.getLogger(name).handlers.clear()
-        logging.getLogger(name).propagate = True
-        logging.getLogger(name).setLevel(logging.NOTSET)
+    return Desk(tmp_path, capsys)
