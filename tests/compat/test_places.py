@@ -15,62 +15,11 @@ import pytest
 from dativo_dagster.cli import main
 from dativo_dagster.config.load import load_job
 from dativo_dagster.config.places import asked
+from tests.seeds import PYTHON_IN_GCP, PYTHON_IN_LAMBDA, RUST_IN_LAMBDA, SANDBOX
 
 REST = """
 target: {connector: parquet, path: lake, table: shop.users}
 contract: {name: users, schema: [{name: id, type: int64, required: true}]}
-"""
-PYTHON_IN_LAMBDA = """\
-source:
-  custom_reader: "plugins/my_api_reader.py:MyAPIReader"
-  connection:
-    base_url: "https://api.example.com"
-  credentials:
-    api_key: "${API_KEY}"
-  engine:
-    cloud_execution:
-      enabled: true
-      provider: "aws"
-      runtime: "python3.11"
-      memory_mb: 512
-      timeout_seconds: 300
-      aws:
-        role_arn: "arn:aws:iam::123456789012:role/lambda-role"
-"""
-RUST_IN_LAMBDA = """\
-source:
-  custom_reader: "rust/target/release/libcsv_reader.so:create_reader"
-  files: ["data.csv"]
-  engine:
-    cloud_execution:
-      enabled: true
-      provider: "aws"
-      runtime: "provided.al2"  # Custom runtime for Rust
-      memory_mb: 1024
-      timeout_seconds: 600
-"""
-PYTHON_IN_GCP = """\
-source:
-  custom_reader: "plugins/my_reader.py:MyReader"
-  engine:
-    cloud_execution:
-      enabled: true
-      provider: "gcp"
-      runtime: "python311"
-      gcp:
-        project_id: "my-project"
-        region: "us-central1"
-"""
-SANDBOX = """\
-source:
-  custom_reader: "plugins/my_reader.py:MyReader"
-plugins:
-  sandbox:
-    enabled: true
-    cpu_limit: 0.5
-    memory_limit: "512m"
-    network_disabled: true
-    timeout: 300
 """
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from dativo_dagster.config.load import load_job
 from dativo_dagster.pipeline.run import run_job
+from tests.seeds import PYTHON_IN_GCP
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("cloud_functions")]
 
@@ -41,18 +42,6 @@ class Files:
         return [DataFile(path=path, rows=table.num_rows, bytes=os.path.getsize(path))]
     def commit(self, token, files): return {}
     def abort(self, files): pass
-"""
-EXAMPLE = """
-source:
-  custom_reader: "plugins/my_reader.py:MyReader"
-  engine:
-    cloud_execution:
-      enabled: true
-      provider: "gcp"
-      runtime: "python311"
-      gcp:
-        project_id: "my-project"
-        region: "us-central1"
 """
 SOURCE = """
 source:
@@ -119,7 +108,7 @@ def test_the_example_of_the_earlier_system_runs_unchanged_but_for_its_endpoints(
     (tmp_path / "plugins" / "my_reader.py").write_text(PLUGINS.replace("class Orders", "class MyReader"))
     ours = ("api_endpoint", "staging", "staging_options")
     endpoints = "".join(f"        {name}: {json.dumps(options[name])}\n" for name in ours)
-    result, [table] = ran(source=EXAMPLE + endpoints)
+    result, [table] = ran(source=PYTHON_IN_GCP + endpoints)
     assert result.status == "committed", result.error
     assert sorted(table["id"].to_pylist()) == list(range(2000))
     ((name, function),) = cloud_functions.functions.items()

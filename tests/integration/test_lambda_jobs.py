@@ -14,6 +14,7 @@ import pytest
 
 from dativo_dagster.config.load import load_job
 from dativo_dagster.pipeline.places import tidied_places, tidy
+from tests.seeds import PYTHON_IN_LAMBDA
 from tests.servers.aws import ACCOUNT, documented, together
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker, pytest.mark.xdist_group("lambda")]
@@ -39,22 +40,8 @@ class Hanging(BaseReader):
             time.sleep(1.2)
         time.sleep(600)
 """
-SEED = """\
-source:
-  custom_reader: "plugins/my_api_reader.py:MyAPIReader"
-  connection:
-    base_url: "https://api.example.com"
-  credentials:
-    api_key: "${API_KEY}"
-  engine:
-    cloud_execution:
-      enabled: true
-      provider: "aws"
-      runtime: "python3.11"
-      memory_mb: 512
-      timeout_seconds: 300
-      aws:
-        role_arn: "arn:aws:iam::account:role/lambda-role"
+# Of another document of the earlier system: more settings of the same place.
+MORE = """\
         security_groups: ["sg-xxx"]
         subnets: ["subnet-xxx"]
       environment_variables:
@@ -94,10 +81,10 @@ def test_the_example_of_the_earlier_system_loads_and_runs(desk, aws, aws_place, 
     monkeypatch.setenv("API_KEY", "k-canary-7719")
     # What the earlier system's job lacks: the endpoints of our server, and the number of its account.
     role = aws.role(allowed(aws))
-    said = SEED.replace("arn:aws:iam::account:role/lambda-role", role)
+    said = PYTHON_IN_LAMBDA.replace("arn:aws:iam::123456789012:role/lambda-role", role)
     for name in ("region", "endpoint_url", "function_endpoint_url"):
-        said = said.replace("      aws:\n", f"      aws:\n        {name}: {aws_place[name]}\n")
-    (desk / "users.yaml").write_text(said + REST)
+        said += f"        {name}: {aws_place[name]}\n"
+    (desk / "users.yaml").write_text(said + MORE + REST)
 
     dativo("validate", "users.yaml")
     assert "aws_lambda" in dativo("plan", "users.yaml").stdout
