@@ -1,4 +1,4 @@
-"""The examples of the earlier system that put a plugin into a function or a sandbox, as its documents give them.
+"""The examples of the earlier system that put a plugin into a function or a sandbox, as its documents have them.
 
 Each is the beginning of a job: it names no target and no contract, and ends where more settings of its place fit.
 """
@@ -46,6 +46,7 @@ source:
         project_id: "my-project"
         region: "us-central1"
 """
+# The documents give these as arguments of `PluginSandbox`.
 SANDBOX = """\
 source:
   custom_reader: "plugins/my_reader.py:MyReader"
