@@ -34,12 +34,15 @@ class Runtime:
         self.process: subprocess.Popen[bytes] | None = None
         self.one = threading.Lock()
 
-    def invoke(self, payload: bytes) -> bytes:
-        """Run one invocation, as Lambda does: one at a time for each instance."""
+    def invoke(self, request: str, payload: bytes) -> bytes:
+        """Run one invocation, as Lambda does: one at a time for each instance.
+
+        The log has the caller's name of it: ministack reads there what it else asks the engine for, once a second.
+        """
         with self.one:
             if len(payload) > PAYLOAD_BYTES:
                 return fault("RequestEntityTooLarge", f"payload of {len(payload)} bytes exceeds {PAYLOAD_BYTES}")
-            request, began = str(uuid.uuid4()), time.time()
+            began = time.time()
             print(f"START RequestId: {request} Version: $LATEST", flush=True)
             self.start()
             self.waiting.put((request, payload, began + self.seconds))
@@ -108,7 +111,8 @@ class Handler(BaseHTTPRequestHandler):
         """Take an invocation, or the runtime's answer to one."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path == INVOKE:
-            answer = self.runtime.invoke(body)
+            request = self.headers.get("X-Amzn-RequestId") or str(uuid.uuid4())
+            answer = self.runtime.invoke(request, body)
             self.answer(answer, {})
             return
         if self.path.endswith("/response") and len(body) > PAYLOAD_BYTES:
