@@ -39,7 +39,7 @@ from dativo_dagster.config.jobfile import (
 from dativo_dagster.config.merging import Merging
 from dativo_dagster.config.mistakes import Mistakes, nearest, validated
 from dativo_dagster.config.partitions import unlike
-from dativo_dagster.config.placed import Placed
+from dativo_dagster.config.placed import Placed, sandboxed
 from dativo_dagster.config.together import Together
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class Normal:
     def _options(self, block: Map, at: Spot) -> dict[str, Any]:
         """Give the options of a connector or table, held against its own model; a plugin's are its own affair."""
         side = str(at[-1])
-        placed = Placed(self.document.path, self.mistakes)
+        placed = Placed(self.document.path, self.mistakes, sandboxed(self.document.data))
         placed.side(block, at)
         own = (SourceFile if side == "source" else TargetFile).model_fields
         options = block.without(*own)

@@ -16,7 +16,7 @@ from dativo_dagster import registry
 from dativo_dagster.config.document import Document, Map, Mark
 from dativo_dagster.config.jobfile import FileModel, OpenModel
 from dativo_dagster.config.mistakes import Mistakes, explained, nearest, validated
-from dativo_dagster.config.places import CLOUDS, switched_on
+from dativo_dagster.config.places import CLOUDS, SANDBOX, beside_a_sandbox, switched_on
 from dativo_ingest.exceptions import DativoError
 
 if TYPE_CHECKING:
@@ -49,19 +49,27 @@ class CloudExecutionFile(FileModel):
         return value
 
 
+def sandboxed(job: Map) -> bool:
+    """Say whether a job in the short form has a sandbox that is on."""
+    plugins = job.get("plugins")
+    sandbox = plugins.get("sandbox") if isinstance(plugins, Map) else None
+    return isinstance(sandbox, Map) and switched_on(sandbox.get("enabled", True))
+
+
 @dataclass(frozen=True)
 class Placed:
-    """Looks at the places of one job file."""
+    """Looks at the places of one job file; ``sandboxed`` says that the job has a sandbox."""
 
     path: Path
     mistakes: Mistakes
+    sandboxed: bool = False
 
     def side(self, block: Map, at: Location) -> None:
         """Check where the plugin of a source or target is to run, and the options of that place."""
         if "place" in block:
             self._place(block, (*at, "place"))
         if isinstance(engine := block.get("engine"), Map):
-            self._engine(engine, (*at, "engine", "cloud_execution"), placed=block.get("place") is not None)
+            self._engine(engine, (*at, "engine", "cloud_execution"), block)
 
     def options(
         self,
@@ -98,7 +106,7 @@ class Placed:
         mark: Mark = block.marks["place"][1]
         name = said.get("launcher") if isinstance(said, Map) else said
         known = registry.entries("launchers")
-        if not (block.get("custom_reader") or block.get("custom_writer")):
+        if not _is_plugin(block):
             self.mistakes.add(mark, at, "only a plugin has a place: what is built in runs where the run does")
         elif said is None:
             self.mistakes.add(mark, at, "name a place here, or leave the key out")
@@ -107,26 +115,34 @@ class Placed:
         elif not isinstance(name, str) or name not in known:
             why = f"there is no place {name!r}; {nearest(str(name), known)}"
             self.mistakes.add(mark, at, why, "UNKNOWN_LAUNCHER")
-        elif isinstance(said, Map):
-            self.options("launchers", name, said.without("launcher"), at, ["launcher"])
+        else:
+            self._beside_a_sandbox(name, mark, at)
+            if isinstance(said, Map):
+                self.options("launchers", name, said.without("launcher"), at, ["launcher"])
 
-    def _engine(self, engine: Map, at: Location, *, placed: bool) -> None:
+    def _beside_a_sandbox(self, launcher: str, mark: Mark, at: Location) -> None:
+        if self.sandboxed and launcher != SANDBOX:
+            self.mistakes.add(mark, at, beside_a_sandbox(launcher), "PLACE_CONFLICT")
+
+    def _engine(self, engine: Map, at: Location, block: Map) -> None:
         cloud = engine.get("cloud_execution")
         if isinstance(cloud, Map):
-            if placed and switched_on(cloud.get("enabled")):
-                why = "the plugin has a `place` already; take out one of them, or set `enabled: false` here"
-                self.mistakes.add(engine.marks["cloud_execution"][0], at, why, "PLACE_CONFLICT")
-            self._cloud(cloud, at)
+            self._cloud(cloud, engine.marks["cloud_execution"][0], at, block)
         elif cloud is not None:
             mark = engine.marks["cloud_execution"][1]
             self.mistakes.add(mark, at, "write a mapping here, such as {key: value}")
 
-    def _cloud(self, said: Map, at: Location) -> None:
+    def _cloud(self, said: Map, mark: Mark, at: Location, block: Map) -> None:
         """Check the earlier system's block; what it says of one cloud are options of that place."""
         file = validated(CloudExecutionFile, Document(self.path, said), self.mistakes, within=at)
         if file is None or not file.enabled:
             return
         provider = file.provider.lower()
+        if block.get("place") is not None:
+            why = "the plugin has a `place` already; take out one of them, or set `enabled: false` here"
+            self.mistakes.add(mark, at, why, "PLACE_CONFLICT")
+        elif _is_plugin(block):
+            self._beside_a_sandbox(CLOUDS[provider], mark, at)
         if CLOUDS[provider] not in registry.entries("launchers"):
             return
         own = said.get(provider)
@@ -137,3 +153,7 @@ class Placed:
             options.put("environment", said["environment_variables"], said.marks["environment_variables"])
             said_as["environment"] = ("environment_variables",)
         self.options("launchers", CLOUDS[provider], options, at, [], said_as)
+
+
+def _is_plugin(block: Map) -> bool:
+    return bool(block.get("custom_reader") or block.get("custom_writer"))

@@ -7,7 +7,8 @@
 | ``plugins.sandbox`` of the job | ``docker`` |
 | started with ``--mode cloud`` | ``docker`` |
 
-The first that says something counts, and nothing is ever taken for less than it asks.
+The first that says something counts, and nothing is ever taken for less than it asks: a sandbox beside a place that is
+no container is a contradiction.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 CLOUDS = {"aws": "aws_lambda", "gcp": "gcp_functions"}
 """Providers of ``cloud_execution`` and their launchers."""
-_OPEN = ("local", "process")
+SANDBOX = "docker"
+"""The place that has what a sandbox says."""
 _BOOL = TypeAdapter(bool)
 _SIZE = re.compile(r"(?i)\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*")
 _MIB = {"": 1 / 1024**2, "k": 1 / 1024, "m": 1, "g": 1024, "t": 1024**2}
@@ -37,19 +39,29 @@ def asked(job: Job, side: Source | Target) -> Place | None:
     """Give the place that a job asks for; None when it leaves that open.
 
     Raises:
-        ConfigurationError: ``PLACE_CONFLICT``: it asks for a sandbox and for a place that is none.
+        ConfigurationError: ``PLACE_CONFLICT``: it asks for a sandbox and for another place; a file is refused for that
+            when it is read, with its line.
             ``BAD_PLACE``: a setting of the earlier system cannot be understood.
     """
     sandbox = job.sandbox if job.sandbox is not None and job.sandbox.get("enabled", True) else None
+    chosen = _chosen(job, side, sandbox)
+    if sandbox is not None and chosen is not None and chosen.launcher != SANDBOX:
+        raise ConfigurationError(f"{job.path}: {beside_a_sandbox(chosen.launcher)}", "PLACE_CONFLICT")
+    return chosen
+
+
+def beside_a_sandbox(launcher: str) -> str:
+    """Say why a plugin has no such place in a job whose `plugins.sandbox` is on, and what to do."""
+    return (
+        f"`plugins.sandbox` of the job puts its plugins into a container, and in {launcher!r} this one would have none "
+        f"of its limits, nor would its network be off: say `place: {SANDBOX}`; or set `enabled: false` in the sandbox, "
+        f"and limit the plugin by settings of {launcher!r}"
+    )
+
+
+def _chosen(job: Job, side: Source | Target, sandbox: Mapping[str, Any] | None) -> Place | None:
     if side.place is not None:
-        if sandbox is not None and side.place.launcher in _OPEN:
-            raise ConfigurationError(
-                f"{job.path}: plugin {side.plugin!r} has `place: {side.place.launcher}`, and `plugins.sandbox` of the "
-                "job confines its plugins; take out one of them, or set `plugins.sandbox.enabled: false`",
-                "PLACE_CONFLICT",
-                {"place": side.place.launcher},
-            )
-        limits = container(sandbox, job.path).options if sandbox and side.place.launcher == "docker" else {}
+        limits = container(sandbox, job.path).options if sandbox and side.place.launcher == SANDBOX else {}
         return replace(side.place, options={**limits, **side.place.options}, why="the job says `place`")
     cloud = (side.options.get("engine") or {}).get("cloud_execution") or {}
     if switched_on(cloud.get("enabled")):
@@ -57,7 +69,7 @@ def asked(job: Job, side: Source | Target) -> Place | None:
     if sandbox is not None:
         return container(sandbox, job.path)
     if job.mode == "cloud" and job.sandbox is None:
-        return Place(launcher="docker", why="`--mode cloud` confines plugins")
+        return Place(launcher=SANDBOX, why="`--mode cloud` confines plugins")
     return None
 
 
@@ -96,7 +108,7 @@ def container(said: Mapping[str, Any], where: object) -> Place:
         options["seccomp_profile"] = str(said["seccomp_profile"])
     if said.get("container_image"):
         options["image"] = str(said["container_image"])
-    return Place(launcher="docker", options=options, why="the job says `plugins.sandbox`")
+    return Place(launcher=SANDBOX, options=options, why="the job says `plugins.sandbox`")
 
 
 def mebibytes(text: str) -> int:

@@ -64,15 +64,20 @@ def test_an_interruption_is_one_line_and_exit_code_130(desk, monkeypatch):
     assert (answer.code, answer.err.strip().count("\n")) == (130, 0)
 
 
-def test_validate_says_what_loads_and_cannot_run(desk):
+@pytest.mark.parametrize("place", ["process", "{launcher: aws_lambda, region: eu-west-1}"])
+def test_all_commands_refuse_a_sandbox_beside_another_place_in_the_same_words(desk, place):
     file = desk.job()
-    text = file.read_text().replace("connector: csv", "custom_reader: api.py:Reader, place: process, connector: csv")
+    text = file.read_text().replace("connector: csv", f"custom_reader: api.py:Reader, place: {place}, connector: csv")
     file.write_text(text + "plugins: {sandbox: {enabled: true}}\n")
-    answer = desk("validate", str(file))
-    assert answer.code == 0
-    assert "plugin 'api.py:Reader' has `place: process`, and `plugins.sandbox` of the job confines" in answer.out
-    ran = desk("run", str(file))
-    assert (ran.code, "PLACE_CONFLICT" in ran.out) == (2, True)
+    told = desk("validate", str(file))
+    assert told.code == 2
+    words = told.out.splitlines()[0]
+    assert words.startswith(
+        f"{file}:3:47: source.place: `plugins.sandbox` of the job puts its plugins into a container"
+    )
+    for command in ("plan", "run", "check", "discover"):
+        answer = desk(command, str(file))
+        assert (answer.code, words in answer.err, "PLACE_CONFLICT" in answer.err) == (2, True, True)
 
 
 def test_validate_names_every_mistake_with_its_place(desk):

@@ -100,12 +100,13 @@ def test_a_sandbox_as_the_earlier_system_has_it_is_right(mistakes):
 
 
 def test_no_client_of_a_cloud_or_an_engine_is_imported(tmp_path):
-    path = tmp_path / "job.yaml"
-    more = "plugins: {sandbox: {memory_limit: 1g}}"
-    path.write_text(JOB.format(source=f"{CLOUD}      provider: gcp\n      gcp: {{project_id: p}}", more=more))
+    cloud = JOB.format(source=f"{CLOUD}      provider: gcp\n      gcp: {{project_id: p}}", more="")
+    (tmp_path / "cloud.yaml").write_text(cloud)
+    sandbox = JOB.format(source="  place: {launcher: docker, cpus: 1}", more="plugins: {sandbox: {memory_limit: 1g}}")
+    (tmp_path / "sandbox.yaml").write_text(sandbox)
     code = (
         "import sys; from pathlib import Path; from dativo_dagster.config.load import load_job\n"
-        f"load_job(Path({str(path)!r}))\n"
+        f"for path in Path({str(tmp_path)!r}).iterdir(): load_job(path)\n"
         "print(sorted({'docker', 'boto3', 'botocore', 'google.auth', 'obstore'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
@@ -130,3 +131,25 @@ def test_two_places_of_one_plugin_contradict_each_other(mistakes):
 @pytest.mark.parametrize("place", ["[docker]", "{memory_mb: 3}", "3", ""])
 def test_a_place_of_the_wrong_shape_is_one_mistake(mistakes, place):
     assert len(mistakes(f"  place: {place}")) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("  place: aws_lambda", "3:10: source.place: "),
+        ("  place: {launcher: gcp_functions}", "3:10: source.place: "),
+        ("  place: process", "3:10: source.place: "),
+        (CLOUD, "4:5: source.engine.cloud_execution: "),
+    ],
+)
+def test_a_sandbox_is_not_lost_beside_a_place_that_is_no_container(mistakes, source, told):
+    [said] = mistakes(source, "plugins: {sandbox: {network_disabled: true}}")
+    assert said.startswith(f"{told}`plugins.sandbox` of the job puts its plugins into a container, and in ")
+    assert mistakes(source, "plugins: {sandbox: {enabled: false, network_disabled: true}}") == []
+
+
+def test_a_sandbox_is_no_contradiction_where_no_plugin_is_elsewhere(mistakes):
+    sandbox = "plugins: {sandbox: {}}"
+    assert mistakes("  place: docker", sandbox) == []
+    assert mistakes(CLOUD.replace("true", "false"), sandbox) == []
+    assert mistakes(CLOUD.replace("true", "${ENABLED_OF_IT}"), sandbox) == []

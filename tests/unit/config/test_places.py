@@ -50,14 +50,20 @@ def test_the_place_of_a_plugin_goes_before_all_else():
     assert found == replace(own, why="the job says `place`")
 
 
-@pytest.mark.parametrize("open_place", ["local", "process"])
-def test_a_sandbox_is_not_undone_by_a_place_that_confines_nothing(open_place):
-    asks = Place(launcher=open_place)
+@pytest.mark.parametrize("other", ["local", "process", "aws_lambda", "gcp_functions"])
+def test_a_sandbox_is_not_undone_by_a_place_that_is_no_container(other):
+    asks = Place(launcher=other)
     assert code(side=asks, sandbox={}) == "PLACE_CONFLICT"
-    assert place(asks, sandbox={"enabled": False}).launcher == open_place
+    assert place(asks, sandbox={"enabled": False}).launcher == other
+    assert place(asks, mode="cloud").launcher == other
 
 
-def test_cloud_execution_goes_before_the_sandbox_of_the_job():
+def test_a_sandbox_is_not_undone_by_cloud_execution():
+    assert code(cloud={"enabled": True}, sandbox={"network_disabled": True}) == "PLACE_CONFLICT"
+    assert place(cloud={"enabled": True}, mode="cloud").launcher == "aws_lambda"
+
+
+def test_cloud_execution_says_what_the_place_in_the_cloud_is():
     said = {
         "enabled": True,
         "provider": "AWS",
@@ -68,7 +74,7 @@ def test_cloud_execution_goes_before_the_sandbox_of_the_job():
         "aws": {"role_arn": "arn:r", "subnets": ["s"]},
         "gcp": {"project_id": "not asked for"},
     }
-    found = place(cloud=said, sandbox={})
+    found = place(cloud=said)
     assert (found.launcher, found.why) == ("aws_lambda", "the job says `engine.cloud_execution`")
     assert found.options == {
         "runtime": "provided.al2",

@@ -12,6 +12,7 @@ from dativo_dagster.config.load import load_job
 from dativo_dagster.pipeline.assemble import open_table
 from dativo_dagster.pipeline.plugins import stores
 from dativo_dagster.pipeline.run import check_connection, discover, run_job
+from dativo_ingest.exceptions import ConfigurationError
 
 JOB = """\
 tenant: acme
@@ -147,8 +148,9 @@ def test_a_plugin_that_is_meant_for_a_place_that_is_not_there_is_never_run_here(
 
 
 def test_a_sandbox_and_a_weaker_place_contradict_each_other(job, folder):
-    result = one(job(source="place: process", more="plugins: {sandbox: {enabled: true}}"))
-    assert result.error["error_code"] == "PLACE_CONFLICT"
+    with pytest.raises(ConfigurationError) as caught:
+        job(source="place: process", more="plugins: {sandbox: {enabled: true}}")
+    assert caught.value.error_code == "PLACE_CONFLICT"
     assert not (folder / "executed").exists()
 
 
