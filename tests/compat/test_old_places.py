@@ -150,10 +150,8 @@ def test_what_a_sandbox_cannot_do_is_said_before_a_container_starts(plugin):
 @pytest.mark.xdist_group("cloud_functions")
 class TestAFunction:
     @pytest.fixture
-    def config(self, plugin, cloud_functions, gcs, gcs_prefix):
-        reached = {"endpoint": gcs.endpoint, "anonymous": True}
-        own = {"staging": f"gs://{gcs.bucket}/{gcs_prefix}", "staging_options": reached, **cloud_functions.options}
-        said = {"enabled": True, "provider": "gcp", "runtime": "python3.11", "gcp": own}
+    def config(self, plugin, gcp_place):
+        said = {"enabled": True, "provider": "gcp", "runtime": "python3.11", "gcp": gcp_place}
         return CloudExecutionConfig.from_dict(said)
 
     def test_it_answers_each_call_of_old(self, config):

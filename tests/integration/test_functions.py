@@ -22,8 +22,8 @@ from dativo_dagster.owner import host_label, is_gone
 from dativo_dagster.storage import Storage
 from dativo_ingest.exceptions import ConfigurationError, DativoError, RateLimitError, SandboxError, TransientError
 from dativo_ingest.model import Cursor, PluginRef, Stream, Unit, Window
-from tests.fakes.carried import CARRIED
 from tests.fakes.function_cloud import Cloud, ProcessCloud
+from tests.fakes.placed import PLUGINS
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("functions")]
 
@@ -319,13 +319,13 @@ def test_a_writer_without_rows_brings_home_what_it_wrote(near, tmp_path):
 
 
 def bring_home(staging, tmp_path, count):
-    (tmp_path / "carried.py").write_text(CARRIED)
+    (tmp_path / "plugins.py").write_text(PLUGINS)
     base = f"file://{tmp_path}/lake/"
     far = Deployed(
         functions=Cloud(tmp_path),
         staging=staging,
         role="writer",
-        plugin=PluginRef(path="carried.py", name="Writer"),
+        plugin=PluginRef(path="plugins.py", name="Writer"),
         config={**writer_config(base), "commits": False},
         settings=SMALL,
     )

@@ -10,39 +10,20 @@ import pytest
 
 from dativo_dagster.config.load import load_job
 from dativo_dagster.pipeline.run import run_job
+from tests.fakes import placed
 from tests.seeds import PYTHON_IN_GCP
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("cloud_functions")]
 
-PLUGINS = """
-import os
-import pyarrow as pa, pyarrow.parquet as pq
-from dativo_ingest import BaseReader
-from dativo_ingest.model import CheckResult, DataFile
-
+PLUGINS = (
+    placed.PLUGINS
+    + """
 class Orders(BaseReader):
     def extract(self, state_manager=None):
-        where = os.environ.get("K_SERVICE", "here")
         for page in range(4):
-            yield [{"id": page * 500 + n, "place": where, "color": os.environ.get("COLOR")} for n in range(500)]
-
-class Broken(BaseReader):
-    def extract(self, state_manager=None):
-        yield [{"id": 1, "place": "x", "color": None}]
-        raise RuntimeError("the source is on fire")
-
-class Files:
-    commits = False
-    def __init__(self, asset, target, output_base): pass
-    def check(self): return CheckResult(name="connection", passed=True)
-    def write(self, batches, base, name):
-        table = pa.Table.from_batches(list(batches))
-        path = base.removeprefix("file://") + name + ".parquet"
-        pq.write_table(table.replace_schema_metadata({"written_by": os.environ["K_SERVICE"]}), path)
-        return [DataFile(path=path, rows=table.num_rows, bytes=os.path.getsize(path))]
-    def commit(self, token, files): return {}
-    def abort(self, files): pass
+            yield [{"id": page * 500 + n, "place": os.environ["K_SERVICE"]} for n in range(500)]
 """
+)
 SOURCE = """
 source:
   custom_reader: plugins.py:{reader}
@@ -63,15 +44,7 @@ contract:
   schema:
     - {{name: id, type: int64, required: true}}
     - {{name: place, type: string}}
-    - {{name: color, type: string}}
 """
-
-
-@pytest.fixture
-def options(cloud_functions, gcs, gcs_prefix):
-    """Give the settings of the place, as a job has them."""
-    reach = {"endpoint": gcs.endpoint, "anonymous": True}
-    return {**cloud_functions.options, "staging": f"gs://{gcs.bucket}/{gcs_prefix}/staging", "staging_options": reach}
 
 
 @pytest.fixture
@@ -90,8 +63,8 @@ def ran(gcs, gcs_prefix, tmp_path):
     return run
 
 
-def test_a_place_says_what_it_cost_and_leaves_nothing_in_the_staging_folder(ran, options, gcs, gcs_prefix):
-    result, [table] = ran(f"place: {json.dumps({'launcher': 'gcp_functions', **options})}")
+def test_a_place_says_what_it_cost_and_leaves_nothing_in_the_staging_folder(ran, gcp_place, gcs, gcs_prefix):
+    result, [table] = ran(f"place: {json.dumps({'launcher': 'gcp_functions', **gcp_place})}")
     assert result.status == "committed", result.error
     assert sorted(table["id"].to_pylist()) == list(range(2000))
     (function,) = set(table["place"].to_pylist())
@@ -102,12 +75,12 @@ def test_a_place_says_what_it_cost_and_leaves_nothing_in_the_staging_folder(ran,
 
 
 def test_the_example_of_the_earlier_system_runs_unchanged_but_for_its_endpoints(
-    ran, options, cloud_functions, tmp_path
+    ran, gcp_place, cloud_functions, tmp_path
 ):
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "my_reader.py").write_text(PLUGINS.replace("class Orders", "class MyReader"))
     ours = ("api_endpoint", "staging", "staging_options")
-    endpoints = "".join(f"        {name}: {json.dumps(options[name])}\n" for name in ours)
+    endpoints = "".join(f"        {name}: {json.dumps(gcp_place[name])}\n" for name in ours)
     result, [table] = ran(source=PYTHON_IN_GCP + endpoints)
     assert result.status == "committed", result.error
     assert sorted(table["id"].to_pylist()) == list(range(2000))
@@ -118,18 +91,18 @@ def test_the_example_of_the_earlier_system_runs_unchanged_but_for_its_endpoints(
     assert function["labels"]["dativo_tenant"] == "acme"
 
 
-def test_reader_and_writer_in_functions_fill_a_table_that_the_host_commits(ran, options, gcs, gcs_prefix):
-    place = f"place: {json.dumps({'launcher': 'gcp_functions', **options})}"
-    result, [table] = ran(place, f"custom_writer: plugins.py:Files\n  {place}")
+def test_reader_and_writer_in_functions_fill_a_table_that_the_host_commits(ran, gcp_place, gcs, gcs_prefix):
+    place = f"place: {json.dumps({'launcher': 'gcp_functions', **gcp_place})}"
+    result, [table] = ran(place, f"custom_writer: plugins.py:Writer\n  {place}")
     assert result.status == "committed", result.error
     assert sorted(table["id"].to_pylist()) == list(range(2000))
-    assert table.schema.metadata[b"written_by"].startswith(b"dativo-acme-")
+    assert table.schema.metadata[b"by"].startswith(b"dativo-acme-")
     assert {usage.verb for usage in result.usage if usage.usd} >= {"read", "write"}
     assert gcs.keys(f"{gcs_prefix}/staging") == []
 
 
-def test_a_reader_that_fails_in_its_function_commits_nothing(ran, options, gcs, gcs_prefix):
-    result, tables = ran(f"place: {json.dumps({'launcher': 'gcp_functions', **options})}", reader="Broken")
+def test_a_reader_that_fails_in_its_function_commits_nothing(ran, gcp_place, gcs, gcs_prefix):
+    result, tables = ran(f"place: {json.dumps({'launcher': 'gcp_functions', **gcp_place})}", reader="Broken")
     assert result.status == "failed"
     assert "the source is on fire" in str(result.error)
     assert tables == []

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -20,35 +19,25 @@ from dativo_dagster.storage.portable import portable
 from dativo_ingest.exceptions import ConfigurationError, DativoError, PluginError
 from dativo_ingest.model import PluginRef, Stream, Unit
 from dativo_ingest.opening import open_writer
-from tests.fakes.carried import CARRIED
+from tests.fakes import placed
 from tests.native import native_library
+from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.rust, pytest.mark.xdist_group("cloud_functions")]
 
 PLUGINS = (
-    CARRIED
+    placed.PLUGINS
     + """
-import os, time
 from urllib.parse import quote
 from urllib.request import Request, urlopen
-from dativo_ingest import BaseReader
 
 class Large(BaseReader):
     def extract(self, state_manager=None):
         for number in range(24):
             yield pa.record_batch({"id": [number] * 4096, "text": [f"{number:03}" * 100] * 4096})
 
-class Hanging(BaseReader):
-    def extract(self, state_manager=None):
-        for _ in range(3):
-            yield pa.record_batch({"pid": [os.getpid()]})
-            time.sleep(1.2)
-        time.sleep(600)
-
 class Committing(Writer):
     commits = True
-    def __init__(self, asset, target, output_base):
-        self.store = target.connection["gcs"]
     def write(self, batches, base, name):
         table = pa.Table.from_batches(list(batches))
         out = pa.BufferOutputStream()
@@ -71,7 +60,7 @@ class Committing(Writer):
         bucket, key = path.removeprefix("gs://").split("/", 1)
         return f"/storage/v1/b/{bucket}/o/{quote(key, safe='')}"
     def ask(self, method, path, content=None):
-        with urlopen(Request(self.store["endpoint"] + path, content, method=method)) as answer:
+        with urlopen(Request(self.target.connection["gcs"]["endpoint"] + path, content, method=method)) as answer:
             return answer.read()
 """
 )
@@ -86,18 +75,16 @@ said = json.loads(sys.argv[1])
 place, plugin = Launcher(Config.model_validate(said["place"])), PluginRef.from_json(said["plugin"])
 with place.reader(plugin, said["config"]) as reader:
     reading = reader.read(Stream(name="lines"), Unit(id="all"))
-    print(next(reading)["pid"][0].as_py(), flush=True)
+    print(next(reading)["id"][0].as_py(), flush=True)
     signal.pause()
 """
 STREAM = Stream(name="lines")
 
 
 @pytest.fixture
-def launcher(cloud_functions, gcs, gcs_prefix):
-    """Give launchers with a staging folder of this test."""
-    options = {**cloud_functions.options, "staging": f"gs://{gcs.bucket}/{gcs_prefix}/staging/"}
-    reach = {"endpoint": gcs.endpoint, "anonymous": True}
-    return lambda **changed: Launcher(Config.model_validate({**options, "staging_options": reach, **changed}))
+def launcher(gcp_place):
+    """Give launchers."""
+    return lambda **changed: Launcher(Config.model_validate({**gcp_place, **changed}))
 
 
 @pytest.fixture
@@ -112,14 +99,6 @@ def config(**changed):
     """Give a configuration of a reader."""
     common = {"tenant": "acme", "job": "orders", "base": os.fspath("."), "stream": STREAM.to_json()}
     return {**common, "source": {"type": "custom"}, **changed}
-
-
-def until(true, seconds=15):
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def writing(gcs, base, *, commits=False):
@@ -160,12 +139,12 @@ def test_many_rows_come_in_pieces_of_which_few_wait(launcher, plugin, gcs, gcs_p
 def test_a_read_that_is_cancelled_fails_at_once_and_the_plugin_ends(launcher, plugin, gcs, gcs_prefix):
     with launcher().reader(plugin("Hanging"), config()) as reader:
         reading = reader.read(STREAM, Unit(id="all"))
-        process = next(reading)["pid"][0].as_py()
+        process = next(reading)["id"][0].as_py()
         reader.cancel()
         with pytest.raises(PluginError) as raised:
             list(reading)
         assert raised.value.error_code == "CANCELLED"
-        until(lambda: not Path(f"/proc/{process}").exists())
+        until(lambda: not Path(f"/proc/{process}").exists(), 15)
     assert gcs.keys(gcs_prefix) == []
 
 
@@ -252,7 +231,7 @@ def test_a_killed_host_leaves_only_what_is_found_and_removed(launcher, plugin, c
     for found in left:
         place.remove(found)
     assert (cloud_functions.functions, gcs.keys(gcs_prefix)) == ({}, [])
-    until(lambda: not process.exists())
+    until(lambda: not process.exists(), 15)
 
 
 def test_what_a_dead_host_left_is_found_and_removed_and_a_living_one_keeps_its_own(

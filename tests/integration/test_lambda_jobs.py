@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from dativo_dagster.config.load import load_job
 from dativo_dagster.pipeline.places import tidied_places, tidy
 from tests.seeds import PYTHON_IN_LAMBDA
 from tests.servers.aws import ACCOUNT, documented, together
+from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker, pytest.mark.xdist_group("lambda")]
 
@@ -130,7 +130,7 @@ def test_what_a_killed_host_leaves_is_found_and_removed_with_the_documented_righ
         monkeypatch.setenv(name, value)
     with (desk / "out").open("wb") as out:
         process = subprocess.Popen([*COMMAND, "run", "hanging.yaml"], stdout=out, stderr=out)
-    until(lambda: "batch_extracted" in (desk / "out").read_text() or process.poll() is not None)
+    until(lambda: "batch_extracted" in (desk / "out").read_text() or process.poll() is not None, 180)
     try:
         assert process.poll() is None, (desk / "out").read_text()
         assert collected(days=7) == []  # it is alive
@@ -140,7 +140,7 @@ def test_what_a_killed_host_leaves_is_found_and_removed_with_the_documented_righ
     assert collected(days=7) == ["function", "role", "staged"]
     # Its last lines come when it is gone.
     logs = aws.client("logs", region="eu-west-1")
-    until(lambda: logs.describe_log_groups()["logGroups"])
+    until(lambda: logs.describe_log_groups()["logGroups"], 180)
     assert collected(days=0) == ["layer", "log"]
     assert collected(days=0) == []
     assert aws.keys(f"dativo-staging-{ACCOUNT}-eu-west-1") == []
@@ -159,14 +159,6 @@ def allowed(aws):
     actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket"]
     may = {"Effect": "Allow", "Action": actions, "Resource": [bucket, f"{bucket}/*"]}
     return {"Version": "2012-10-17", "Statement": [may]}
-
-
-def until(true, seconds=180):
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def collected(days):

@@ -11,40 +11,24 @@ import pytest
 from dativo_dagster.functions.package import plugin_package
 from dativo_dagster.launchers.aws_lambda import Config, Launcher
 from dativo_ingest.exceptions import ConfigurationError, DativoError
-from dativo_ingest.model import PluginRef, Stream
+from dativo_ingest.model import PluginRef
 from dativo_ingest.opening import open_reader
+from tests.fakes import placed
+from tests.fakes.placed import rows
 from tests.servers.aws import ACCOUNT, RUNTIME_IMAGE, build
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker, pytest.mark.xdist_group("lambda")]
 
-PLUGINS = """
-import pyarrow as pa, pyarrow.fs, pyarrow.parquet as pq
-from dativo_ingest.model import CheckResult, DataFile
-from dativo_ingest.plugins import BaseReader
+PLUGINS = (
+    placed.PLUGINS
+    + """
+import pyarrow.fs
 
-class Reader(BaseReader):
-    def extract(self, state_manager=None):
-        for number in range(3):
-            yield [{"id": number * 10 + row, "name": f"n{row}"} for row in range(10)]
-
-class Broken(BaseReader):
-    def extract(self, state_manager=None):
-        raise RuntimeError("the source is on fire")
-        yield
-
-class Writer:
-    commits = False
-    def __init__(self, asset, target, output_base):
-        self.target, self.output_base = target, output_base
-    def check(self): return CheckResult(name="connection", passed=True)
+class Filling(Writer):
     def write(self, batches, base, name):
-        table = pa.Table.from_batches(list(batches))
-        if table.num_rows > 100: raise RuntimeError("the disk is full")
-        path = base.removeprefix("file://") + name + ".parquet"
-        pq.write_table(table, path)
-        return [DataFile(path=path, rows=table.num_rows, bytes=1)]
-    def commit(self, token, files): return {}
-    def abort(self, files): pass
+        (file,) = super().write(batches, base, name)
+        if file.rows > 100: raise RuntimeError("the disk is full")
+        return [file]
 
 class Committing(Writer):
     commits = True
@@ -69,6 +53,7 @@ class Committing(Writer):
         for file in files:
             self.bucket().delete_file(file.path.removeprefix("s3://"))
 """
+)
 DOCKERFILE = f"""FROM {RUNTIME_IMAGE}
 RUN pip install --no-cache-dir --disable-pip-version-check pyarrow==20.0.0 obstore==0.12.1
 COPY package.zip /tmp/
@@ -118,15 +103,6 @@ def writing(connection, base="s3://lake/", *, commits=False):
     return {**common, "target": target, "asset": {"name": "lines"}, "output_base": base, "commits": commits}
 
 
-def rows(opened):
-    """Read all that a reader has."""
-    with opened as reader:
-        stream = Stream(name="lines")
-        window = reader.split(stream, None)
-        read = [batch for unit in window.units for batch in reader.read(stream, unit)]
-        return pa.concat_tables([pa.table(batch) for batch in read]).to_pylist()
-
-
 def test_a_reader_gives_the_rows_that_it_gives_here_and_leaves_no_row_in_the_staging_folder(launcher, plugin, aws):
     here = rows(open_reader(plugin("Reader"), READ))
     there = rows(launcher().reader(plugin("Reader"), READ))
@@ -147,7 +123,7 @@ def test_files_of_a_writer_are_brought_to_the_target_which_the_function_does_not
 ):
     outside = {"s3": {"endpoint": aws.endpoint, "region": aws.region, "access_key_id": "test"}}
     outside["s3"]["secret_access_key"] = "test"
-    with launcher().writer(plugin("Writer"), writing(outside)) as writer:
+    with launcher().writer(plugin("Filling"), writing(outside)) as writer:
         (file,) = writer.write([pa.record_batch({"id": [n]}) for n in range(5)], "s3://lake/t/", "part-1")
         assert (file.path, file.rows) == ("s3://lake/t/part-1.parquet", 5)
         content = aws.client("s3").get_object(Bucket="lake", Key="t/part-1.parquet")["Body"].read()

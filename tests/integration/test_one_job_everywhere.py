@@ -58,12 +58,7 @@ def test_a_function_of_aws_lambda_gives_the_same_table(table, aws, aws_place):
 
 
 @pytest.mark.xdist_group("cloud_functions")
-def test_a_google_cloud_function_gives_the_same_table(table, cloud_functions, gcs, gcs_prefix):
-    options = {
-        **cloud_functions.options,
-        "staging": f"gs://{gcs.bucket}/{gcs_prefix}",
-        "staging_options": {"endpoint": gcs.endpoint, "anonymous": True},
-    }
-    place = json.dumps({"launcher": "gcp_functions", **options})
+def test_a_google_cloud_function_gives_the_same_table(table, gcp_place, gcs, gcs_prefix):
+    place = json.dumps({"launcher": "gcp_functions", **gcp_place})
     assert table(place).equals(table("local"))
     assert gcs.keys(gcs_prefix) == []

@@ -124,6 +124,15 @@ def aws_place(aws: aws_server.AwsServer, monkeypatch: pytest.MonkeyPatch) -> dic
     return aws.place
 
 
+@pytest.fixture
+def gcp_place(
+    cloud_functions: cloud_functions_server.CloudFunctions, gcs: gcs_server.GcsServer, gcs_prefix: str
+) -> dict[str, Any]:
+    """Options of the place ``gcp_functions`` there, with a staging folder of this test."""
+    reach = {"endpoint": gcs.endpoint, "anonymous": True}
+    return {**cloud_functions.options, "staging": f"gs://{gcs.bucket}/{gcs_prefix}/staging", "staging_options": reach}
+
+
 @pytest.fixture(params=["sqlite", "postgres", "rest"])
 def iceberg_catalog(
     request: pytest.FixtureRequest, s3: s3_server.S3Server, s3_prefix: str, tmp_path: Path
