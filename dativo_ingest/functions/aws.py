@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dativo_ingest.functions.child import FORKS
 from dativo_ingest.functions.handling import handle
+
+FORKS.start()  # while Lambda starts the function it has a whole processor, and later a share of one
 
 
 def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:

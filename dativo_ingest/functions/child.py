@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.exceptions import DativoError, PluginError, SandboxError
+from dativo_ingest.functions.forks import Forks
 from dativo_ingest.functions.records import Printed, Records
 from dativo_ingest.worker.batches import allocate
 from dativo_ingest.worker.channel import Channel
@@ -24,37 +24,33 @@ if TYPE_CHECKING:
 
 CLOSE_SECONDS = 5.0
 
-_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from dativo_ingest.worker import main; main()"
-_ROOT = str(Path(__file__).parents[2])
+FORKS = Forks()
+"""Where this instance of the function has its processes from."""
 
 
 class Child:
     """A process that runs `dativo_ingest.worker`, with one session on it.
 
     Attributes:
+        process: What was started.
         records: What the plugin logged and printed.
         peak_mb: The most memory the process had; known once it is over.
     """
 
     def __init__(self, folder: Path, tags: Mapping[str, Any]) -> None:
         ours, theirs = socket.socketpair()
-        with theirs:
-            os.set_inheritable(theirs.fileno(), True)  # noqa: FBT003 - positional only
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-                [sys.executable, "-I", "-c", _START, _ROOT, "--fd", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-                env={**os.environ, "TMPDIR": str(folder)},
-                start_new_session=True,
-            )
+        printed, output = os.pipe()
         self.session = Session(Channel(ours, allocate), self)
         self.records, self.peak_mb = Records(tags), 0
-        self._printed = Printed(self._process.stdout, self.records)
+        self._printed = Printed(os.fdopen(printed, "rb"), self.records)
         self._printed.start()
-        self._status = 0
+        try:
+            with theirs, os.fdopen(output, "wb"):
+                environ = {**os.environ, "TMPDIR": str(folder)}
+                self.process = FORKS.fork(folder, environ, theirs.fileno(), output)
+        except BaseException:
+            self.session.channel.close()
+            raise
 
     def open(self, role: str, plugin: PluginRef, config: Mapping[str, Any], level: int) -> Any:
         """Open the plugin; gives what the worker says of it."""
@@ -78,28 +74,21 @@ class Child:
         with contextlib.suppress(OSError):
             self.session.channel.send({"op": "cancel"})
         time.sleep(CANCEL_SECONDS)
-        self._kill()
+        self.process.kill()
 
     def end(self) -> None:
         """Let the plugin close, and wait for the end of its process."""
         if not self.session.busy:
             self.session.close()
-        deadline = time.monotonic() + (0 if self.session.busy else CLOSE_SECONDS)
-        while not self._reap(os.WNOHANG):
-            if time.monotonic() >= deadline:
-                self._kill()
-                self._reap(0)
-                break
-            time.sleep(0.01)
-        self._kill()  # what it started and left
+        self.peak_mb = self.process.wait(0 if self.session.busy else CLOSE_SECONDS).peak_mb
         self._printed.finish()
         self.session.channel.close()
 
     def died(self) -> DativoError:
         """Tell why the process ended while something was wanted of it."""
-        self._reap(0)
+        status = self.process.wait().status
         self._printed.finish()
-        status, said = self._status, {"printed": self._printed.last}
+        said = {"printed": self._printed.last}
         if status >= 0:
             return PluginError(f"the plugin ended its process with status {status}", "PLUGIN_CRASHED", said)
         name = signal.Signals(-status).name
@@ -107,20 +96,6 @@ class Child:
             message = "the plugin was killed, most likely because the function has not enough memory; raise memory_mb"
             return SandboxError(message, "PLUGIN_OUT_OF_MEMORY", said, retryable=False)
         return PluginError(f"the plugin crashed with {name}", "PLUGIN_CRASHED", {"signal": name, **said})
-
-    def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-
-    def _reap(self, options: int) -> bool:
-        """Wait for the end, with what the process used; True once it is known."""
-        if self._process.returncode is None:
-            pid, status, used = os.wait4(self._process.pid, options)
-            if not pid:
-                return False
-            self._process.returncode = self._status = os.waitstatus_to_exitcode(status)
-            self.peak_mb = used.ru_maxrss // 1024
-        return True
 
 
 @contextlib.contextmanager

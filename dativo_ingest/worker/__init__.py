@@ -289,9 +289,14 @@ def _connection(arguments: list[str] | None) -> Connection:
     return connection
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Serve one host and end."""
+def serve(connection: Connection) -> None:
+    """Serve the host at the other end until it is done."""
     from dativo_ingest.worker.batches import allocate
 
     faulthandler.enable(all_threads=False)
-    Worker(Channel(_connection(arguments), allocate)).serve()
+    Worker(Channel(connection, allocate)).serve()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve one host and end."""
+    serve(_connection(arguments))

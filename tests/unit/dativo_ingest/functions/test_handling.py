@@ -114,4 +114,4 @@ def test_a_child_that_is_cancelled_is_gone_and_so_is_what_it_started(tmp_path):
         session.call(IDLE)
     child.end()
     with pytest.raises(ProcessLookupError):
-        os.killpg(child._process.pid, 0)
+        os.killpg(child.process.pid, 0)
