@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.owner import current_run, running
+from dativo_dagster.owner import current_run, owner_of, running
 from dativo_dagster.telemetry import Redactor, plugin_secrets, secrets_in
 from dativo_dagster.workers.fate import CLOSED
 from dativo_dagster.workers.watch import Watch
@@ -34,12 +34,14 @@ class Pool:
 
     Attributes:
         said: What the worker told of the plugin when it was opened.
+        stream: What the plugin was opened for.
     """
 
     def __init__(self, role: str, plugin: PluginRef, config: Mapping[str, Any], limits: Limits, start: Start) -> None:
         self.role, self.plugin, self.config, self._start = role, plugin, config, start
         self.redactor = Redactor([*plugin_secrets(config), *secrets_in(limits.environment)], patterns=True)
         self.said: Mapping[str, Any] = {}
+        self.stream = owner_of(config).stream
         self._run = current_run()
         self._workers: list[Worker] = []
         self._idle: list[Worker] = []

@@ -78,18 +78,16 @@ class Worker(ABC):
         self.plugin, self.limits, self.redactor = plugin, limits, redactor
         self.printed, self.run = 0, current_run()
         self._fate: Fate | None = None
-        self._ending = threading.Lock()
+        self._ending, self._leaving = threading.Lock(), threading.Lock()
+        self._status: int | None = None
 
     @abstractmethod
     def open(self, role: str, config: Mapping[str, Any]) -> Any:
         """Open the plugin; gives what the worker says of it."""
 
     @abstractmethod
-    def end(self, patience: float = CLOSE_SECONDS) -> int:
-        """End it, gently if it follows, and free all that belongs to it.
-
-        Gives its exit status, negative for a signal.
-        """
+    def _finish(self, *, followed: bool) -> int:
+        """End it, unless it ``followed`` when it was asked to, and free what belongs to it; gives its exit status."""
 
     @abstractmethod
     def wait(self, seconds: float) -> bool:
@@ -132,6 +130,30 @@ class Worker(ABC):
         """Complete an error of the plugin's; no secret is in it."""
         return self.redactor.error(error, self.where())
 
+    def end(self, patience: float = CLOSE_SECONDS) -> int:
+        """End it, gently if it follows, and free all that belongs to it.
+
+        Gives its exit status, negative for a signal.
+        """
+        with self._leaving:  # who cancels, and who waited for it, come at the same time
+            if self._status is None:
+                self._status = self._end(patience)
+            return self._status
+
+    def _end(self, patience: float) -> int:
+        asked = not self.session.busy and not self.condemned
+        if asked:
+            self.session.close()
+        followed = asked and self.wait(patience)
+        status = self._finish(followed=followed)
+        self.session.channel.close()
+        if asked and (status or not followed):
+            what = f"ended with status {status}" if followed else f"took longer than {patience:g} s"
+            said = "".join(f"; it last said: {line}" for line in self.output.last_words()[-1:])
+            message = "plugin %s did not close well: it %s%s"
+            _LOGGER.warning(message, self.plugin, what, said, extra={"fields": self.where()})
+        return status
+
     def kill(self, why: Fate) -> None:
         """End it for a reason; the first one counts."""
         with self._ending:
@@ -161,9 +183,3 @@ class Worker(ABC):
                 self._fate = self._fate or fate.flooded(self.limits.output_mb)
             # An engine ends a container once all that it printed is read, and who counts is who reads it.
             threading.Thread(target=self.strike, name="dativo-strike", daemon=True).start()
-
-    def tell_bad_end(self, what: str) -> None:
-        """Warn of a plugin that did its work and then did not close."""
-        said = "".join(f"; it last said: {line}" for line in self.output.last_words()[-1:])
-        message = "plugin %s did not close well: it %s%s"
-        _LOGGER.warning(message, self.plugin, what, said, extra={"fields": self.where()})

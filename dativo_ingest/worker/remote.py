@@ -27,7 +27,15 @@ _DIFFERING = (
 
 
 class Workers(Protocol):
-    """What a place has to offer."""
+    """What a place has to offer.
+
+    Attributes:
+        said: What the worker told of the plugin when it was opened.
+        stream: What the plugin was opened for.
+    """
+
+    said: Mapping[str, Any]
+    stream: str
 
     def lend(self, doing: Doing) -> AbstractContextManager[Session]:
         """Lend a session on the opened plugin for one verb.
@@ -69,8 +77,8 @@ class RemoteReader(_Remote):
         repeatable: As `protocols.Repeatable` has it.
     """
 
-    def __init__(self, workers: Workers, *, repeatable: bool = False) -> None:
-        self.workers, self.repeatable = workers, repeatable
+    def __init__(self, workers: Workers) -> None:
+        self.workers, self.repeatable = workers, workers.said.get("repeatable") is True
         self.positions: dict[str, int] = {}
         self._read: set[Session] = set()
 
@@ -126,10 +134,8 @@ class RemoteReader(_Remote):
 class RemoteWriter(_Remote):
     """A writer whose plugin is in a worker."""
 
-    def __init__(self, workers: Workers, *, commits: bool, stream: str = "") -> None:
-        self.workers = workers
-        self.commits = commits
-        self.stream = stream
+    def __init__(self, workers: Workers, *, commits: bool) -> None:
+        self.workers, self.commits = workers, commits
 
     def check(self) -> CheckResult:
         """Try to reach the target."""
@@ -137,7 +143,7 @@ class RemoteWriter(_Remote):
 
     def write(self, batches: Iterable[Any], base: str, name: str) -> list[DataFile]:
         """Write the batches; they are taken from ``batches`` as the plugin wants them."""
-        doing = Doing(verb="write", stream=self.stream, unit=name)
+        doing = self._doing("write", name)
         with self.workers.lend(doing) as session:
             files = session.write(doing, batches, base=base, name=name)
             with understood():
@@ -151,8 +157,8 @@ class RemoteWriter(_Remote):
         """Remove what `write` left."""
         self._ask(self._doing("abort"), bool, files=[file.to_json() for file in files])
 
-    def _doing(self, verb: str) -> Doing:
-        return Doing(verb=verb, stream=self.stream)
+    def _doing(self, verb: str, unit: str = "") -> Doing:
+        return Doing(verb=verb, stream=self.workers.stream, unit=unit)
 
 
 def _batch(frame: Frame, place: Place) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dativo_dagster.launchers.docker.config import Config
-from dativo_dagster.launchers.docker.room import settings
+from dativo_dagster.launchers.docker.room import Mounted, settings
 from tests.fakes import escapes
 from tests.servers.docker import BASE_IMAGES
 
@@ -62,11 +62,10 @@ def attack(base_images, docker_label, plugin_folder):
             container.remove(force=True, v=True)
 
     def both(name, *, limited):
-        mode = "ro" if limited else "rw"
-        mounts = {str(plugin_folder): {"bind": "/plugin", "mode": mode}}
         if not limited:
-            return tried(name, {"labels": docker_label, "volumes": mounts})
-        kept = settings(LIMITS, docker_label, mounts)
+            volume = {str(plugin_folder): {"bind": "/plugin", "mode": "rw"}}
+            return tried(name, {"labels": docker_label, "volumes": volume})
+        kept = settings(LIMITS, docker_label, [Mounted(str(plugin_folder), "/plugin")])
         return tried(name, {name: value for name, value in kept.items() if name not in {"entrypoint", "command"}})
 
     return both

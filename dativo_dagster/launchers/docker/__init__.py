@@ -41,21 +41,19 @@ class Launcher:
     def reader(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[RemoteReader]:
         """Open a reader."""
         with self._room(plugin, config) as room, self._pool("reader", room) as pool:
-            yield RemoteReader(pool, repeatable=pool.said.get("repeatable") is True)
+            yield RemoteReader(pool)
 
     @contextmanager
     def writer(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[RemoteWriter]:
         """Open a writer. One that commits by itself has one container for life: what wrote is what commits."""
         from dativo_dagster.launchers.docker.carried import CarriedWriter
 
-        stream = config.get("stream", {}).get("name", "")
         with self._room(plugin, config) as room, self._pool("writer", room) as pool:
             if room.carries:  # the job's word and not the plugin's, which could name any file for its own
-                connection = config["target"].get("connection") or {}
-                yield CarriedWriter(pool, stream=stream, room=room, connection=connection)
+                yield CarriedWriter(pool, room, config["target"].get("connection") or {})
                 return
             pool.keep_to_one()
-            yield RemoteWriter(pool, commits=True, stream=stream)
+            yield RemoteWriter(pool, commits=True)
 
     def leftovers(self, older_than: datetime) -> Sequence[Leftover]:
         """Find containers and folders of hosts that are gone, and images that are older and that nothing uses."""

@@ -14,7 +14,7 @@ from dativo_dagster.launchers.docker.room import OUT, Room
 from dativo_dagster.storage import Storage
 from dativo_ingest.exceptions import PluginError
 from dativo_ingest.model import DataFile
-from dativo_ingest.worker.client import Doing, Session, understood
+from dativo_ingest.worker.client import Session, understood
 from dativo_ingest.worker.remote import RemoteWriter, Workers
 
 
@@ -23,18 +23,17 @@ class CarriedWriter(RemoteWriter):
 
     Args:
         workers: See `RemoteWriter`.
-        stream: The same.
         room: Where the plugin lays its files down.
         connection: How the host reaches the target: the ``connection`` of the job.
     """
 
-    def __init__(self, workers: Workers, *, stream: str, room: Room, connection: Mapping[str, Any]) -> None:
-        super().__init__(workers, commits=False, stream=stream)
+    def __init__(self, workers: Workers, room: Room, connection: Mapping[str, Any]) -> None:
+        super().__init__(workers, commits=False)
         self.room, self.connection = room, connection
 
     def write(self, batches: Iterable[Any], base: str, name: str) -> list[DataFile]:
         """Write the batches, and carry the files to ``base``; when that fails none is left."""
-        doing = Doing(verb="write", stream=self.stream, unit=name)
+        doing = self._doing("write", name)
         carried: list[DataFile] = []
         with self.workers.lend(doing) as session:
             try:

@@ -16,7 +16,7 @@ from dativo_dagster.launchers.docker.hints import hint
 from dativo_dagster.launchers.docker.room import asked_for
 from dativo_dagster.workers import fate
 from dativo_dagster.workers.output import Output
-from dativo_dagster.workers.worker import CLOSE_SECONDS, DEATH_SECONDS, Worker
+from dativo_dagster.workers.worker import DEATH_SECONDS, Worker
 from dativo_ingest.exceptions import SandboxError
 from dativo_ingest.worker.batches import allocate
 from dativo_ingest.worker.channel import Channel
@@ -43,8 +43,7 @@ class Container(Worker):
         self, plugin: PluginRef, config: Config, redactor: Redactor, room: Room, unwanted: threading.Event
     ) -> None:
         super().__init__(plugin, config, redactor)
-        self.room, self._over, self._look_at = room, False, 0.0
-        self._leaving = threading.Lock()
+        self.room, self._look_at = room, 0.0
         with contextlib.closing(room.line()) as line, contextlib.ExitStack() as undo:
             self.container = room.create(line)
             undo.callback(_remove, self.container)
@@ -85,26 +84,15 @@ class Container(Worker):
             _kill(self.container)
         self.session.channel.hang_up()
 
-    def end(self, patience: float = CLOSE_SECONDS) -> int:
-        """End the container, gently if it follows, and remove it; gives its exit status, negative for a signal."""
-        with self._leaving:  # who cancels, and who waited for it, come at the same time
-            if not self._over:
-                self._end(patience)
-            return self.life.status
-
-    def _end(self, patience: float) -> None:
-        asked = not self.session.busy and not self.condemned and not self.life.ended.is_set()
-        if asked:
-            self.session.close()
-        followed = asked and self.wait(patience)
+    def _finish(self, *, followed: bool) -> int:
         if not followed:
             self.strike()
             self.wait(DEATH_SECONDS)
-        self._remove()
-        self.session.channel.close()
-        status = self.life.status
-        if asked and (status or not followed):
-            self.tell_bad_end(f"ended with status {status}" if followed else f"took longer than {patience:g} s")
+        _remove(self.container)
+        self.life.join(DEATH_SECONDS)  # an engine that hangs tells nothing
+        self.output.finish.set()
+        self.output.join()
+        return self.life.status
 
     def wait(self, seconds: float) -> bool:
         """Wait for the end of the container."""
@@ -130,13 +118,6 @@ class Container(Worker):
         limit = self.room.config.output_disk_mb
         what = f"laid down more than output_disk_mb = {limit}, or more files or deeper folders than a writer needs"
         return fate.Fate(code="PLUGIN_OUT_OF_DISK", what=what)
-
-    def _remove(self) -> None:
-        self._over = True
-        _remove(self.container)
-        self.life.join(DEATH_SECONDS)  # an engine that hangs tells nothing
-        self.output.finish.set()
-        self.output.join()
 
 
 class _Life(threading.Thread):

@@ -41,10 +41,7 @@ class FarRoom(Room):
 
     def create(self, line: Line) -> Any:
         """Make a container; it is not started."""
-        mounts = {m.path: {"bind": m.path, "mode": "rw" if m.writable else "ro"} for m in self.config.mounts}
-        if output := self.output():
-            mounts[output] = {"bind": output, "mode": "rw"}
-        said = settings(self.config, self.labels(), mounts)
+        said = settings(self.config, self.labels(), self.lent())
         if self.carries:
             said["tmpfs"][OUT] = TMPFS.format(self.config.output_disk_mb)
         with asked_for(self):
@@ -63,8 +60,8 @@ class FarRoom(Room):
             raise ValueError(f"is no file of {file.bytes:,} bytes")
 
     def _must_need_nothing_of_this_machine(self) -> None:
-        wanted = [mount.path for mount in self.config.mounts] + [self.output()]
-        if is_elsewhere(self.client) and any(wanted):
-            message = f"plugin {self.plugin}: the Docker engine is on another machine, where {max(wanted)} is not; "
+        wanted = max((mount.path for mount in self.lent()), default="")
+        if wanted and is_elsewhere(self.client):
+            message = f"plugin {self.plugin}: the Docker engine is on another machine, where {wanted} is not; "
             message += "leave out `mounts`, give a writer that commits by itself a bucket, or run the job there"
-            raise ConfigurationError(message, "DOCKER_REMOTE", {"path": max(wanted)})
+            raise ConfigurationError(message, "DOCKER_REMOTE", {"path": wanted})

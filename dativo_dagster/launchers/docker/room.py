@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dativo_dagster.config.forplugins import without_stores
 from dativo_dagster.launchers.docker.engine import Client, refusals
@@ -89,11 +89,26 @@ class Room(ABC):
         known = {**asdict(owner_of(self.opened)), "host": host_label(), "hash": self.image.rpartition(":")[2]}
         return {"dativo": "1", **{f"dativo.{key}": value for key, value in known.items()}}
 
+    def lent(self) -> list[Mounted]:
+        """Give what the job lends of the engine's machine; a writer that commits by itself has its folder there."""
+        paths = {mount.path: mount.writable for mount in self.config.mounts}
+        if output := self.output():
+            paths[output] = True
+        return [Mounted(path, path, writable) for path, writable in paths.items()]
+
     def output(self) -> str:
         """Give the folder of this machine that a writer which commits by itself writes to; a bucket needs none."""
         base = str(self.opened.get("output_base", ""))
         here = "://" not in base or base.startswith("file:")
         return base.removeprefix("file://") if here and not self.carries else ""
+
+
+class Mounted(NamedTuple):
+    """A path of the engine's machine, and what it is called in a container."""
+
+    path: str
+    inside: str
+    writable: bool = False
 
 
 @contextmanager
@@ -103,7 +118,7 @@ def asked_for(room: Room) -> Iterator[None]:
         yield
 
 
-def settings(config: Config, labels: Mapping[str, str], mounts: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def settings(config: Config, labels: Mapping[str, str], mounts: Iterable[Mounted]) -> dict[str, Any]:
     """Give all that the engine is told of a container: it has nothing that is not said here."""
     from docker.types import LogConfig, Mount, Ulimit
 
@@ -126,7 +141,7 @@ def settings(config: Config, labels: Mapping[str, str], mounts: Mapping[str, Map
             Ulimit(name="core", soft=0, hard=0),
         ],
         # A `volume` would be made, empty, where the engine has no such folder; and no rows would be read from it.
-        "mounts": [Mount(m["bind"], path, type="bind", read_only=m["mode"] == "ro") for path, m in mounts.items()],
+        "mounts": [Mount(m.inside, m.path, type="bind", read_only=not m.writable) for m in mounts],
         "log_config": LogConfig(type="none"),
         "environment": {"HOME": "/tmp", "PYTHONDONTWRITEBYTECODE": "1", **config.environment},  # noqa: S108 - as above
         "working_dir": "/",  # what is there can be imported before what Python has

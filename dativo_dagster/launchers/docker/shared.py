@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.launchers.docker.laid import clear, laid, measure
 from dativo_dagster.launchers.docker.line import IO_FOLDER, SocketLine
-from dativo_dagster.launchers.docker.room import OUT, PLUGIN, Room, asked_for, command, settings
+from dativo_dagster.launchers.docker.room import OUT, PLUGIN, Mounted, Room, asked_for, command, settings
 from dativo_dagster.workers.worker import MIB
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.loader.packing import own_files
@@ -81,18 +81,16 @@ class SharedRoom(Room):
         """Measure what lies in the folder."""
         return not measure(self.out, self.config.output_disk_mb * MIB)
 
-    def _mounts(self, io: Path) -> dict[str, dict[str, str]]:
-        given = [(mount.path, mount.writable) for mount in self.config.mounts]
-        if output := self.output():
-            given.append((output, True))
-        for path, _ in given:
+    def _mounts(self, io: Path) -> list[Mounted]:
+        lent = self.lent()
+        for path, *_ in lent:
             if not Path(path).exists():
                 raise ConfigurationError(f"mounts: there is no {path} on this machine", "MOUNT_MISSING", {"path": path})
-        ours = {str(self.folder / "plugin"): {"bind": PLUGIN, "mode": "ro"}, str(io): {"bind": IO_FOLDER, "mode": "ro"}}
+        ours = [Mounted(str(self.folder / "plugin"), PLUGIN), Mounted(str(io), IO_FOLDER)]
         if self.carries:
             (io / "out").mkdir(exist_ok=True)
-            ours[str(self.out)] = {"bind": OUT, "mode": "rw"}
-        return {**{path: {"bind": path, "mode": "rw" if writable else "ro"} for path, writable in given}, **ours}
+            ours.append(Mounted(str(self.out), OUT, writable=True))
+        return [*lent, *ours]
 
 
 def _readable(folder: Path) -> None:

@@ -39,16 +39,15 @@ class Launcher:
     def reader(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[RemoteReader]:
         """Open a reader."""
         with self._pool("reader", plugin, config) as pool:
-            yield RemoteReader(pool, repeatable=pool.said.get("repeatable") is True)
+            yield RemoteReader(pool)
 
     @contextmanager
     def writer(self, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[RemoteWriter]:
         """Open a writer. One that commits by itself has one child for life: what wrote is what commits."""
         with self._pool("writer", plugin, config) as pool:
-            commits = bool(pool.said["commits"])
-            if commits:
+            if pool.said["commits"]:
                 pool.keep_to_one()
-            yield RemoteWriter(pool, commits=commits, stream=config.get("stream", {}).get("name", ""))
+            yield RemoteWriter(pool, commits=pool.said["commits"])
 
     def _pool(self, role: str, plugin: PluginRef, config: Mapping[str, Any]) -> Pool:
         warn_if_blind()

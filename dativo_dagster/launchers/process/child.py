@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import dativo_ingest
 from dativo_dagster.workers.output import Output
-from dativo_dagster.workers.worker import CLOSE_SECONDS, MIB, Worker
+from dativo_dagster.workers.worker import MIB, Worker
 from dativo_ingest.exceptions import SandboxError
 from dativo_ingest.native.stderr import left_by
 from dativo_ingest.worker.batches import allocate
@@ -72,12 +72,7 @@ class Child(Worker):
             self._signal(signal.SIGKILL)
             self.session.channel.hang_up()  # a process that left the group would keep it open
 
-    def end(self, patience: float = CLOSE_SECONDS) -> int:
-        """End the process, gently if it follows, and free all that belongs to it; gives its exit status."""
-        asked = not self.session.busy and not self.condemned and self.process.returncode is None
-        if asked:
-            self.session.close()
-        followed = asked and self.wait(patience)
+    def _finish(self, *, followed: bool) -> int:
         if not followed:
             self._signal(signal.SIGTERM)
             self.wait(TERM_SECONDS)
@@ -87,9 +82,6 @@ class Child(Worker):
         self.output.finish.set()
         self.output.join()
         self.output.add(left_by(self.process.pid))
-        self.session.channel.close()
-        if asked and (status or not followed):
-            self.tell_bad_end(f"ended with status {status}" if followed else f"took longer than {patience:g} s")
         return status
 
     def wait(self, seconds: float) -> bool:

@@ -60,8 +60,8 @@ def test_nobody_is_root(user):
 
 
 def test_a_user_has_no_group_but_his_own():
-    assert settings(Config(user="1000"), {}, {})["user"] == "1000:1000"
-    assert settings(Config(user="1000:7"), {}, {})["user"] == "1000:7"
+    assert settings(Config(user="1000"), {}, [])["user"] == "1000:1000"
+    assert settings(Config(user="1000:7"), {}, [])["user"] == "1000:7"
 
 
 @pytest.mark.parametrize("cpus", [0, 1e-10, float("inf"), float("nan")])

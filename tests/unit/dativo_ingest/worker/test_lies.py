@@ -34,6 +34,8 @@ class Bomb:
 class Workers:
     """One worker, whose frames are written here."""
 
+    said, stream = {}, ""
+
     def __init__(self, session):
         self.session = session
 
