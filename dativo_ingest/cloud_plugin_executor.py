@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from dativo_ingest import doorways
 from dativo_ingest.config import AssetDefinition, SourceConfig, TargetConfig
 from dativo_ingest.exceptions import SandboxError
-from dativo_ingest.loader.asclass import Elsewhere, placed_class
+from dativo_ingest.loader.asclass import placed_class
 from dativo_ingest.loader.cloudclass import CloudReaderWrapper, CloudWriterWrapper
 from dativo_ingest.plugins import BaseReader, BaseWriter, plugin_at
 
@@ -196,7 +196,7 @@ class CloudPluginExecutor:
     def _plugin(self, key: tuple[str, str], base: type, given: Any) -> Any:
         if key not in self._opened:
             ref = self._plugins[key[0]]
-            self._opened[key] = placed_class(ref, base, Elsewhere(lambda: self.launcher(ref.kind)))(*given())
+            self._opened[key] = placed_class(ref, base, lambda: self.launcher(ref.kind))(*given())
         return self._opened[key]
 
 
@@ -254,4 +254,4 @@ def cloud_class(ref: PluginRef, base: type, said: CloudExecutionConfig | Mapping
     if not config.enabled:
         return None
     executor = create_cloud_executor(config)
-    return placed_class(ref, base, Elsewhere(lambda: executor.launcher(ref.kind)))
+    return placed_class(ref, base, lambda: executor.launcher(ref.kind))

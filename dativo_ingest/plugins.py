@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from dativo_ingest import __version__ as _sdk
 from dativo_ingest.exceptions import ConfigurationError, PluginError
@@ -207,8 +207,7 @@ class PluginLoader:
         ``cloud_config``, also in the place of ``mode``, is a ``cloud_execution`` block: a function. The other
         settings mean a sandbox.
         """
-        settings = _settings(sandbox_config, plugin_config)
-        return cast("type[BaseReader]", _load(plugin_path, BaseReader, mode, settings, cloud_config))
+        return _load(plugin_path, BaseReader, mode, _settings(sandbox_config, plugin_config), cloud_config)
 
     @staticmethod
     def load_writer(
@@ -218,13 +217,8 @@ class PluginLoader:
         plugin_config: Any = None,
         cloud_config: Any = None,
     ) -> type[BaseWriter]:
-        """Give the class of a writer, or one whose instances run elsewhere; nothing of it runs here then.
-
-        ``cloud_config``, also in the place of ``mode``, is a ``cloud_execution`` block: a function. The other
-        settings mean a sandbox.
-        """
-        settings = _settings(sandbox_config, plugin_config)
-        return cast("type[BaseWriter]", _load(plugin_path, BaseWriter, mode, settings, cloud_config))
+        """Give the class of a writer, settings as those of `load_reader`."""
+        return _load(plugin_path, BaseWriter, mode, _settings(sandbox_config, plugin_config), cloud_config)
 
     @staticmethod
     def load_rust_plugin(
@@ -233,7 +227,7 @@ class PluginLoader:
         mode: str = "self_hosted",
         sandbox_config: Any = None,
         plugin_config: Any = None,
-    ) -> Any:
+    ) -> type[Any]:
         """Give a class around a library's reader or writer, as ``base_class`` says.
 
         Raises:
@@ -245,7 +239,7 @@ class PluginLoader:
         return _confined(plugin_path, base_class, mode, settings) or native_class(plugin_at(plugin_path), base_class)
 
 
-def _load(plugin_path: str, base: type, mode: str | Any, settings: Any, cloud: Any) -> Any:
+def _load(plugin_path: str, base: type, mode: str | Any, settings: Any, cloud: Any) -> type[Any]:
     if not isinstance(mode, str):
         mode, cloud = "self_hosted", mode
     # Decided before anything of the plugin runs: it must not run here at all when it is meant for another place.

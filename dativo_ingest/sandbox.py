@@ -41,10 +41,10 @@ def should_sandbox_plugin(plugin_path: str, mode: str = "self_hosted", sandbox_c
 
 def sandboxed_class(ref: PluginRef, base: type, sandbox_config: Any) -> type[Any]:
     """Give a subclass of ``base`` whose instances run in a container; nothing of the plugin runs here."""
-    from dativo_ingest.loader.asclass import Elsewhere, placed_class
+    from dativo_ingest.loader.asclass import placed_class
 
     said = {name: _said(sandbox_config, name) for name in _SETTINGS}
-    return placed_class(ref, base, Elsewhere(lambda: doorways.sandbox(said)))
+    return placed_class(ref, base, lambda: doorways.sandbox(said))
 
 
 class PluginSandbox:

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from dativo_ingest import doorways
 from dativo_ingest.model import Column, DataFile, PluginRef, Stream
@@ -19,7 +19,7 @@ from dativo_ingest.plugins import BaseReader, BaseWriter, ConnectionTestResult, 
 if TYPE_CHECKING:
     from dativo_ingest.config import AssetDefinition, SourceConfig, TargetConfig
     from dativo_ingest.model import CheckResult
-    from dativo_ingest.protocols import Launcher
+    from dativo_ingest.protocols import Launcher, Reader, WriterPlugin
     from dativo_ingest.validator import IncrementalStateManager
 
 TENANT = "default"
@@ -27,56 +27,38 @@ _METADATA = "metadata"
 """Key of `DataFile.statistics` with what a writer in Python returned, see `adapters.writer`."""
 
 
-class Place(Protocol):
-    """Where instances of a class run. Asked when one is made, and for each anew."""
+class _Place(NamedTuple):
+    """Where instances of a class run: what opens the plugin, and how the stores are reached that options mention."""
 
-    def launcher(self) -> Launcher:
-        """Give what opens the plugin there."""
-        ...
-
-    def stores(self, options: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-        """Say how the stores are reached that ``options`` mention."""
-        ...
+    launcher: Callable[[], Launcher]
+    stores: Callable[[Mapping[str, Any]], dict[str, dict[str, str]]]
 
 
 class _Here:
-    """This process."""
+    """The launcher of this process."""
 
-    def launcher(self) -> Launcher:
-        return cast("Launcher", self)
-
-    def stores(self, options: Mapping[str, Any]) -> dict[str, dict[str, str]]:  # noqa: ARG002 - of the protocol
-        return {}  # the library finds them in the environment
-
-    def reader(self, ref: PluginRef, config: Mapping[str, Any]) -> AbstractContextManager[Any]:
+    def reader(self, plugin: PluginRef, config: Mapping[str, Any]) -> AbstractContextManager[Reader]:
         from dativo_ingest.opening import open_reader
 
-        return open_reader(ref, config)
+        return open_reader(plugin, config)
 
-    def writer(self, ref: PluginRef, config: Mapping[str, Any]) -> AbstractContextManager[Any]:
+    def writer(self, plugin: PluginRef, config: Mapping[str, Any]) -> AbstractContextManager[WriterPlugin]:
         from dativo_ingest.opening import open_writer
 
-        return open_writer(ref, config)
-
-
-class Elsewhere:
-    """A place of the platform."""
-
-    def __init__(self, launcher: Callable[[], Launcher]) -> None:
-        self.launcher = launcher
-
-    def stores(self, options: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-        """Say it as a job's options do."""
-        return doorways.stores(options)
+        return open_writer(plugin, config)
 
 
 def native_class(ref: PluginRef, base: type) -> type[Any]:
     """Give a subclass of `BaseReader` or `BaseWriter` around a library; it is loaded when an instance is made."""
-    return placed_class(ref, base, _Here())
+    return _class(ref, base, _Place(_Here, lambda _: {}))  # a library here finds the stores in the environment
 
 
-def placed_class(ref: PluginRef, base: type, place: Place) -> type[Any]:
-    """Give a subclass of `BaseReader` or `BaseWriter` whose instances open the plugin in ``place``."""
+def placed_class(ref: PluginRef, base: type, launcher: Callable[[], Launcher]) -> type[Any]:
+    """Give a subclass of `BaseReader` or `BaseWriter` whose instances each ask for a launcher, and run there."""
+    return _class(ref, base, _Place(launcher, doorways.stores))
+
+
+def _class(ref: PluginRef, base: type, place: _Place) -> type[Any]:
     wrapper = OpenedReader if issubclass(base, BaseReader) else OpenedWriter
     return type(ref.name, (wrapper,), {"ref": ref, "place": place, "__module__": __name__})
 
@@ -85,13 +67,13 @@ class OpenedReader(BaseReader):
     """A reader that runs in a place."""
 
     ref: ClassVar[PluginRef]
-    place: ClassVar[Place]
+    place: ClassVar[_Place]
 
     def __init__(self, source_config: SourceConfig) -> None:
         super().__init__(source_config)
         source = source_config.model_dump(exclude_none=True)
         self._stream = Stream(name=_object(source_config))
-        config = {"source": source, **_common(self.ref, self.place, self._stream, source)}
+        config = {"source": source, **_common(self.ref, self._stream, self.place.stores(source))}
         self._reader, self._end = _opened(self, self.place.launcher().reader(self.ref, config))
 
     def check_connection(self) -> ConnectionTestResult:
@@ -124,7 +106,7 @@ class OpenedWriter(BaseWriter):
     """A writer that runs in a place."""
 
     ref: ClassVar[PluginRef]
-    place: ClassVar[Place]
+    place: ClassVar[_Place]
 
     def __init__(self, asset_definition: AssetDefinition, target_config: TargetConfig, output_base: str) -> None:
         super().__init__(asset_definition, target_config, output_base)
@@ -138,7 +120,7 @@ class OpenedWriter(BaseWriter):
             "commits": self.ref.kind == "python",
             "file_size_bytes": 128 * 1024 * 1024,
             "compression": "zstd",
-            **_common(self.ref, self.place, self._stream, {**target, "output_base": output_base}),
+            **_common(self.ref, self._stream, self.place.stores({**target, "output_base": output_base})),
         }
         self._writer, self._end = _opened(self, self.place.launcher().writer(self.ref, config))
         self._files: dict[str, DataFile] = {}
@@ -181,13 +163,13 @@ class OpenedWriter(BaseWriter):
         return self._files.get(stranger.path, stranger)
 
 
-def _common(ref: PluginRef, place: Place, stream: Stream, options: Mapping[str, Any]) -> dict[str, Any]:
+def _common(ref: PluginRef, stream: Stream, stores: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "stream": stream.to_json(),
         "tenant": TENANT,
         "job": ref.name,
         "base": str(Path.cwd()),
-        "object_store": place.stores(options),
+        "object_store": stores,
     }
 
 
