@@ -1,13 +1,51 @@
-"""The children of this process that are workers of plugins: servers that fixtures started are nobody's leak."""
+"""The hostile plugin in child processes, and the children that this process has: none may outlive its test."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+
+from dativo_dagster.launchers import process
+from dativo_ingest.model import PluginRef, Stream, Unit
+
+ROOT = Path(__file__).parents[2]
+PLUGIN = Path(__file__).with_name("hostile.py")
+READER = PluginRef(path=str(PLUGIN), name="Reader")
+WRITER = PluginRef(path=str(PLUGIN), name="Writer")
+STREAM = Stream(name="orders")
+UNIT = Unit(id="all")
+SECRET = "sk-canary-93151"
+LIMITS = process.Config(memory_mb=400, idle_seconds=60, output_mb=1)
+
+
+def reader_config(**source):
+    return {"source": {"credentials": {"api": SECRET}, **source}, "stream": STREAM.to_json()}
+
+
+def writer_config(**target):
+    return {"target": {"type": "custom", **target}, "asset": {"name": "orders"}, "output_base": "/tmp/x", "stream": {}}
+
+
+def opened(limits=LIMITS, **source):
+    return process.Launcher(limits).reader(READER, reader_config(**source))
+
+
+def writing(**target):
+    return process.Launcher(LIMITS).writer(WRITER, writer_config(**target))
+
+
+def read_all(reader, unit=UNIT):
+    return list(reader.read(STREAM, unit))
 
 
 def workers() -> set[int]:
-    """Give the worker processes that this one has, and any that ended and nobody waited for."""
+    """Give the workers that this process has, and any that ended and nobody waited for.
+
+    Servers that fixtures started are nobody's leak.
+    """
     found = set()
     for task in Path("/proc/self/task").iterdir():
         with contextlib.suppress(FileNotFoundError):
@@ -20,3 +58,20 @@ def _is_worker(pid: int) -> bool:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
         return not command or b"dativo_ingest.worker" in command  # a zombie has no command line
     return False
+
+
+def open_files() -> list[str]:
+    gc.collect()
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(str(link.readlink()))
+    return sorted(name for name in found if name.startswith(("socket:", "pipe:", "/memfd", "/dev/shm")))
+
+
+@contextlib.contextmanager
+def nothing_left() -> Iterator[None]:
+    """Hold a test to it: no process, no descriptor and no thread of it outlives it."""
+    before = workers(), open_files(), threading.active_count()
+    yield
+    assert (workers(), open_files(), threading.active_count()) == before

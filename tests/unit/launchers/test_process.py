@@ -1,13 +1,7 @@
-"""A plugin in a child process behaves as if it were here, and what it does to its process stays there."""
+"""A plugin in a child process behaves as if it were here."""
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import logging
-import signal
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,65 +12,35 @@ import pytest
 from pydantic import ValidationError as BadConfig
 
 from dativo_dagster.launchers import local, process
-from dativo_dagster.owner import running
-from dativo_ingest.exceptions import ConfigurationError, DativoError, PluginError, RateLimitError, SandboxError
-from dativo_ingest.model import Cursor, DataFile, PluginRef, Stream, Unit, Window
-from tests.fakes.children import workers
-
-ROOT = Path(__file__).parents[3]
-PLUGIN = ROOT / "tests" / "fakes" / "hostile.py"
-READER = PluginRef(path=str(PLUGIN), name="Reader")
-WRITER = PluginRef(path=str(PLUGIN), name="Writer")
-STREAM = Stream(name="orders")
-UNIT = Unit(id="all")
-SECRET = "sk-canary-93151"
-LIMITS = process.Config(memory_mb=400, idle_seconds=60, output_mb=1)
-
-
-def reader_config(**source):
-    return {"source": {"credentials": {"api": SECRET}, **source}, "stream": STREAM.to_json()}
-
-
-def writer_config(**target):
-    return {"target": {"type": "custom", **target}, "asset": {"name": "orders"}, "output_base": "/tmp/x", "stream": {}}
-
-
-def opened(limits=LIMITS, **source):
-    return process.Launcher(limits).reader(READER, reader_config(**source))
-
-
-def writing(**target):
-    return process.Launcher(LIMITS).writer(WRITER, writer_config(**target))
-
-
-def read_all(reader, unit=UNIT):
-    return list(reader.read(STREAM, unit))
-
-
-def open_files() -> list[str]:
-    gc.collect()
-    found = []
-    for link in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(OSError):
-            found.append(str(link.readlink()))
-    return sorted(name for name in found if name.startswith(("socket:", "pipe:", "/memfd", "/dev/shm")))
+from dativo_ingest.exceptions import ConfigurationError, DativoError, PluginError, RateLimitError
+from dativo_ingest.model import Cursor, PluginRef, Stream, Unit, Window
+from tests.fakes.children import (
+    LIMITS,
+    PLUGIN,
+    READER,
+    STREAM,
+    UNIT,
+    WRITER,
+    nothing_left,
+    opened,
+    read_all,
+    reader_config,
+    workers,
+    writer_config,
+    writing,
+)
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left():
-    """No process, no descriptor and no thread of a test outlives it."""
-    before = workers(), open_files(), threading.active_count()
-    yield
-    assert (workers(), open_files(), threading.active_count()) == before
+    with nothing_left():
+        yield
 
 
 @pytest.fixture(params=["local", "process"])
 def place(request):
     """Both places, to be told apart by nothing."""
     return {"local": local.Launcher(local.Config()), "process": process.Launcher(LIMITS)}[request.param]
-
-
-# The same behaviour in every place
 
 
 def test_every_verb_of_a_reader_gives_what_the_plugin_gives(place):
@@ -267,258 +231,6 @@ def test_a_large_batch_arrives_in_pieces_and_whole():
         sizes = [batch.nbytes for batch in reader.read(STREAM, UNIT)]
     assert sum(sizes[3:]) == 200_000_000
     assert max(sizes) <= 64 * 1024 * 1024
-
-
-# Faults: (fault, limits, class, code, what the message says, retryable)
-
-ENDS = [
-    ("segfault", {}, PluginError, "PLUGIN_CRASHED", "SIGSEGV", False),
-    ("abort", {}, PluginError, "PLUGIN_CRASHED", "SIGABRT", False),
-    ("exit", {}, PluginError, "PLUGIN_CRASHED", "status 0", False),
-    ("sys.exit", {}, PluginError, None, "SystemExit", False),
-    ("grandchild", {}, PluginError, "PLUGIN_CRASHED", "SIGSEGV", False),
-    ("killed", {}, SandboxError, "PLUGIN_KILLED", "SIGKILL", True),
-    ("signal of real time", {}, PluginError, "PLUGIN_CRASHED", "signal 40", False),
-    ("hang", {"idle_seconds": 0.5}, SandboxError, "PLUGIN_HUNG", "idle_seconds = 0.5", True),
-    ("hang outside Python", {"idle_seconds": 0.5}, SandboxError, "PLUGIN_HUNG", "idle_seconds = 0.5", True),
-    ("ignores SIGTERM", {"idle_seconds": 0.5}, SandboxError, "PLUGIN_HUNG", "idle_seconds = 0.5", True),
-    ("endless", {"timeout_seconds": 0.7}, SandboxError, "PLUGIN_TIMEOUT", "timeout_seconds = 0.7", False),
-    ("grow", {}, SandboxError, "PLUGIN_OUT_OF_MEMORY", "memory_mb = 400", False),
-    ("one allocation", {}, SandboxError, "PLUGIN_OUT_OF_MEMORY", "memory", False),
-    ("print", {}, SandboxError, "STDOUT_FLOOD", "output_mb = 1", False),
-    ("log", {}, SandboxError, "STDOUT_FLOOD", "output_mb = 1", False),
-    ("no frame", {}, SandboxError, "WIRE_BROKEN", "no frame", False),
-]
-
-
-@pytest.mark.parametrize(("fault", "limits", "error", "code", "said", "retryable"), ENDS, ids=[e[0] for e in ENDS])
-def test_a_fault_ends_the_child_and_is_an_error_that_says_what_happened_and_where(
-    fault, limits, error, code, said, retryable
-):
-    with opened(LIMITS.model_copy(update=limits), fault=fault) as reader:
-        batches = reader.read(STREAM, UNIT)
-        rows = [next(batches).num_rows for _ in range(3)]
-        with pytest.raises(PluginError) as raised:
-            for _ in batches:
-                pass
-        found = raised.value
-        assert rows == [2, 2, 2]
-        assert (type(found), found.retryable) == (error, retryable)
-        assert code in {None, found.error_code}
-        assert said in found.message
-        assert str(READER) in found.message
-        assert "orders" in found.message
-        assert {k: found.details[k] for k in ("plugin", "verb")} == {
-            "plugin": str(READER),
-            "verb": found.details["verb"],
-        }
-        assert reader.check().name == "connection"
-
-
-@pytest.mark.parametrize("fault", ["segfault", "hang", "grow"])
-def test_a_fault_of_a_writer_ends_its_child_and_what_it_left_can_be_removed(fault, tmp_path):
-    limits = LIMITS.model_copy(update={"idle_seconds": 0.5})
-    batches = [pa.record_batch({"a": [1]})] * 100
-    with process.Launcher(limits).writer(WRITER, writer_config(fault=fault)) as writer:
-        with pytest.raises(PluginError) as raised:
-            writer.write(batches, f"{tmp_path}/", "one")
-        assert raised.value.details["verb"] == "write"
-        writer.abort([DataFile(path=str(tmp_path / "one"), rows=1, bytes=1)])
-        assert (tmp_path / "one.aborted").exists()
-
-
-def test_a_worker_that_answered_nonsense_is_not_asked_again():
-    with writing(commits=False, fault="odd files") as writer:
-        with pytest.raises(SandboxError) as raised:
-            writer.write(iter([pa.record_batch({"a": [1]})]), "/tmp/", "one")
-        assert raised.value.error_code == "WIRE_BROKEN"
-        assert writer.check().passed
-
-
-def test_the_message_of_a_crash_has_the_line_of_the_plugin():
-    with opened(fault="segfault") as reader, pytest.raises(PluginError) as raised:
-        read_all(reader)
-    assert f'File "{PLUGIN}", line' in raised.value.message
-    assert raised.value.details["signal"] == "SIGSEGV"
-
-
-def test_a_plugin_that_never_opens_is_ended():
-    with (
-        pytest.raises(SandboxError, match=r"start_seconds = 0\.5") as raised,
-        opened(LIMITS.model_copy(update={"start_seconds": 0.5}), slow_start=True),
-    ):
-        pass
-    assert raised.value.error_code == "PLUGIN_TIMEOUT"
-
-
-def test_a_slow_host_is_no_reason_to_end_a_plugin():
-    with opened(LIMITS.model_copy(update={"idle_seconds": 0.3})) as reader:
-        batches = reader.read(STREAM, UNIT)
-        next(batches)
-        time.sleep(0.6)
-        assert sum(1 for _ in batches) == 2
-
-
-# The end
-
-
-def test_a_read_that_is_broken_off_ends_a_plugin_that_goes_on_logging():
-    with opened(fault="log now and then") as reader:
-        rows = reader.read(STREAM, UNIT)
-        for _ in range(3):
-            next(rows)
-        rows.close()
-        assert workers() == set()
-
-
-def test_a_read_that_is_broken_off_lets_the_plugin_clean_up_and_ends_its_child(tmp_path):
-    end = tmp_path / "end"
-    with opened(fault="wait", until=str(end)) as reader:
-        batches = reader.read(STREAM, UNIT)
-        for _ in range(5):
-            next(batches)
-        batches.close()
-        assert (tmp_path / "end.closed").exists()
-        assert workers() == set()
-
-
-@pytest.mark.parametrize(("way", "said"), [("crash", "status -11"), ("raise", "RuntimeError: cannot close")])
-def test_a_plugin_that_does_not_close_well_is_heard_of_and_harms_nothing(way, said, caplog):
-    with opened(on_close=way) as reader:
-        assert len(read_all(reader)) == 3
-    assert said in caplog.text
-
-
-@pytest.mark.parametrize("fault", ["hang", "hang outside Python", "ignores SIGTERM", "endless"])
-def test_an_interrupt_ends_the_child_whatever_it_does(fault):
-    main = threading.main_thread().ident
-    with opened(fault=fault) as reader:
-        timer = threading.Timer(1.0, signal.pthread_kill, (main, signal.SIGINT))
-        timer.start()
-        with pytest.raises(KeyboardInterrupt):
-            for _ in reader.read(STREAM, UNIT):
-                pass
-        interrupted = time.monotonic()
-        timer.join()
-        assert workers() == set()
-    assert time.monotonic() - interrupted < 5
-
-
-def test_a_read_that_nobody_finished_is_over_when_the_place_is_closed():
-    with opened(fault="endless") as reader:
-        batches = reader.read(STREAM, UNIT)
-        next(batches)
-    assert workers() == set()
-    with pytest.raises(SandboxError, match="closed") as raised:
-        for _ in batches:
-            pass
-    assert raised.value.error_code == "CANCELLED"
-
-
-HOST = """
-import sys, time
-from dativo_dagster.launchers import process
-from dativo_ingest.model import PluginRef, Stream, Unit
-with process.Launcher(process.Config()).reader(PluginRef(path={path!r}, name="Reader"), {config!r}) as reader:
-    for number, batch in enumerate(reader.read(Stream(name="orders"), Unit(id="all"))):
-        if number == 2:
-            print(open("/proc/self/task/%d/children" % __import__("os").getpid()).read(), flush=True)
-"""
-
-
-@pytest.mark.parametrize("fault", ["hang", "hang outside Python", "endless"])
-def test_a_host_that_is_killed_takes_its_children_with_it(fault):
-    code = HOST.format(path=str(PLUGIN), config=reader_config(fault=fault))
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT) as host:
-        child = int(host.stdout.readline())
-        host.kill()
-    deadline = time.monotonic() + 20
-    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
-        if (Path(f"/proc/{child}/status").read_text().split("State:\t")[1][0]) == "Z":
-            break  # whoever adopted it has not yet looked
-        time.sleep(0.05)
-    assert time.monotonic() < deadline
-
-
-# What is heard
-
-
-@pytest.fixture
-def heard(caplog):
-    caplog.set_level(logging.INFO, "dativo_ingest.plugin")
-    return caplog
-
-
-def test_what_a_plugin_prints_logs_and_warns_is_logged_with_where_it_comes_from(heard):
-    with opened(say="hello") as reader:
-        reader.check()
-    records = {record.message.splitlines()[0]: record for record in heard.records}
-    assert records["hello"].levelno == logging.INFO
-    assert records["hello"].fields == {"plugin": str(READER), "verb": "check"}
-    assert records["logged hello"].fields["logger"] == "shop"
-    assert records["logged hello"].levelno == logging.WARNING
-    assert any("UserWarning: deprecated thing" in message for message in records)
-    assert "not of interest" not in records
-
-
-def test_every_line_says_for_which_try_of_which_run_whatever_thread_asks(heard):
-    with running("run-7", 2), opened(fault="endless", say="hello") as reader, ThreadPoolExecutor() as threads:
-        rows = reader.read(STREAM, UNIT)
-        next(rows)
-        threads.submit(reader.check).result(60)  # in a child of its own, while the first one is busy
-        rows.close()
-    said = [record.fields for record in heard.records if record.name == "dativo_ingest.plugin"]
-    assert {(fields["run"], fields["attempt"]) for fields in said} == {("run-7", 2)}
-
-
-def test_a_chatty_plugin_is_cut_short_in_the_log_and_not_in_the_count(heard):
-    with opened(fault="print") as reader, pytest.raises(SandboxError):
-        read_all(reader)
-    assert 50 <= len(heard.records) <= 2000
-
-
-def test_an_error_repeats_the_start_of_a_long_line_and_its_details_have_the_line(heard):
-    with opened(fault="long line") as reader, pytest.raises(PluginError) as raised:
-        read_all(reader)
-    [line] = raised.value.details["output"]
-    assert line == "x" * 3000
-    assert len(raised.value.message) < 500
-
-
-def test_no_secret_is_in_an_error_or_in_the_log(heard):
-    with opened(fault="secret") as reader, pytest.raises(DativoError) as raised:
-        read_all(reader)
-    told = str(raised.value.to_dict()) + str(raised.value) + str(raised.value.args) + heard.text
-    assert "connecting with ***" in told
-    assert "refused: ***" in told
-    assert SECRET not in told
-
-
-def test_no_secret_is_on_the_command_line_or_in_the_environment_of_a_child():
-    with opened():
-        (pid,) = workers()
-        shown = Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
-    assert SECRET.encode() not in shown
-
-
-def test_variables_of_the_place_are_set_in_the_child():
-    with opened(LIMITS.model_copy(update={"environment": {"DATIVO_CANARY": "yes"}})):
-        (pid,) = workers()
-        assert b"DATIVO_CANARY=yes" in Path(f"/proc/{pid}/environ").read_bytes()
-
-
-def test_a_child_inherits_no_file_of_its_host(tmp_path):
-    with (tmp_path / "open").open("w"), opened():
-        (pid,) = workers()
-        links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
-    assert str(tmp_path / "open") not in links
-
-
-def test_a_module_in_the_working_directory_does_not_stand_in_for_one_of_the_workers(tmp_path, monkeypatch):
-    (tmp_path / "json.py").write_text("raise RuntimeError('the wrong json')")
-    monkeypatch.chdir(tmp_path)
-    with opened() as reader:
-        assert reader.check().code == "SHOP_CLOSED"
 
 
 @pytest.mark.parametrize("setting", [{"memory_mb": 0}, {"timeout_seconds": -1}, {"memory": 3}])
