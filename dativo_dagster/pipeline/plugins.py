@@ -35,23 +35,24 @@ def open_reader(job: Job, stream: JobStream) -> AbstractContextManager[Reader]:
         ConfigurationError: There is no such place, or no such file.
         PluginError: The plugin is broken, or made for another version.
     """
-    plugin = reference(job, stream.source)
-    config = reader_config(job, stream, stores(stream.source.options, place(job, stream.source)))
-    return launcher(job, stream.source).reader(plugin, config)
+    source = stream.source
+    chosen = place(job, source)
+    config = reader_config(job, stream, stores(source.options, chosen))
+    return launcher_of(chosen).reader(reference(job, source), config)
 
 
 def open_writer(job: Job, stream: JobStream) -> AbstractContextManager[WriterPlugin]:
     """Open the custom writer of a stream in its place; raises as `open_reader` does."""
     target = stream.target
-    plugin = reference(job, target)
+    chosen = place(job, target)
     config = writer_config(
         job,
         stream,
-        stores(target.options, place(job, target)),
+        stores(target.options, chosen),
         output_base=output_base(stream),
         commits=target.connector == PLUGIN,
     )
-    return launcher(job, target).writer(plugin, config)
+    return launcher_of(chosen).writer(reference(job, target), config)
 
 
 def stores(options: Mapping[str, Any], chosen: Place) -> dict[str, dict[str, str]]:
@@ -86,18 +87,13 @@ def output_base(stream: JobStream) -> str:
     return str(local_path(uri)) if urlsplit(uri).scheme == "file" else uri
 
 
-def launcher(job: Job, side: Source | Target) -> Launcher:
-    """Make the launcher of the place where a side's plugin runs.
+def launcher_of(chosen: Place) -> Launcher:
+    """Make the launcher of a place.
 
     Raises:
         ConfigurationError: There is no such place, an option of it is wrong, or a package that it needs is missing.
             No weaker place is ever taken instead.
     """
-    return launcher_of(place(job, side))
-
-
-def launcher_of(chosen: Place) -> Launcher:
-    """Make the launcher of a place; raises as `launcher` does."""
     module = registry.ready("launchers", chosen.launcher)
     return cast("Launcher", module.Launcher(_config(chosen, module.Config)))
 
