@@ -165,6 +165,15 @@ class Launcher(Protocol):
 
 
 @runtime_checkable
+class Choosy(Protocol):
+    """What a launcher has beside `Launcher` whose place cannot run every plugin: a runtime may be too old for one."""
+
+    def suits(self, plugin: PluginRef) -> None:
+        """Raise what opening the plugin would raise before anybody is asked; nothing is started, sent or written."""
+        ...
+
+
+@runtime_checkable
 class Tidied(Protocol):
     """What a launcher has beside `Launcher` whose place may keep things after a run, or after a host that was killed.
 

@@ -40,10 +40,14 @@ def main(args: argparse.Namespace, console: Console) -> int:
 
 def _planned(job: Job, stream: JobStream, console: Console) -> tuple[JobStream, Plan, Mapping[str, Place]]:
     """Plan a stream; where that fails the error comes after the places that were asked."""
+    from dativo_dagster.pipeline.assemble import SIDES, refused
     from dativo_dagster.pipeline.plugins import places
     from dativo_dagster.pipeline.run import plan_stream
     from dativo_ingest.exceptions import DativoError
 
+    for side in SIDES:
+        if error := refused(job, stream, side):
+            raise error
     where = places(job, stream)
     try:
         return stream, plan_stream(job, stream), where

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dativo_dagster.cli.console import counted
 from dativo_dagster.cli.jobs import jobs_folder
@@ -31,7 +31,10 @@ def main(args: argparse.Namespace, console: Console) -> int:
     problems: list[DativoError] = []
     for path in args.paths or [jobs_folder()]:
         for found in _load(path):
-            (problems if isinstance(found, DativoError) else jobs).append(found)  # type: ignore[arg-type]
+            wrong = [found] if isinstance(found, DativoError) else [e for e in _refused(found) if not _may_come(e)]
+            problems += wrong
+            if not wrong:
+                jobs.append(cast("Job", found))
     if args.json:
         console.json({"jobs": [_facts(job) for job in jobs], "problems": [e.to_dict() for e in problems]})
     else:
@@ -58,15 +61,24 @@ def _load(path: Path) -> Iterator[Job | DativoError]:
 
 def _notes(job: Job) -> list[str]:
     """Give what a job says and nothing here acts on: better known before a run than after."""
-    from dativo_dagster.pipeline.assemble import unsupported
-
     promises = [
         f"{s.contract.path or job.path}: promised, and not checked here: {promise}"
         for s in job.streams
         for promise in s.contract.unsupported
     ]
-    unsupported_here = [error.message for s in job.streams for error in unsupported(job, s).values()]
-    return [*job.notes, *promises, *unsupported_here]
+    return [*job.notes, *promises, *(error.message for error in _refused(job) if _may_come(error))]
+
+
+def _refused(job: Job) -> list[ConfigurationError]:
+    """Give what no run of the job would get by, whoever answers."""
+    from dativo_dagster.pipeline.assemble import SIDES, refused
+
+    return [error for stream in job.streams for side in SIDES if (error := refused(job, stream, side))]
+
+
+def _may_come(error: ConfigurationError) -> bool:
+    """Say whether what is missing may be there where the job runs: a package, a plugin, a newer version."""
+    return error.error_code in {"MISSING_EXTRA", "PLUGIN_NOT_FOUND", "UNKNOWN_CONNECTOR", "UNKNOWN_TABLE"}
 
 
 def _facts(job: Job) -> dict[str, Any]:

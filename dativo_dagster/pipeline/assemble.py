@@ -7,12 +7,13 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from dativo_dagster import registry
 from dativo_dagster.config.contract import Contract, Field
 from dativo_dagster.config.job import PLUGIN, Job, JobStream, Source, SourceContext, TableSpec, Target
 from dativo_dagster.config.normal import OF_PLUGINS
+from dativo_dagster.config.placed import spot
 from dativo_dagster.config.tags import derive_tags
 from dativo_dagster.config.types import parse_type
 from dativo_dagster.pipeline import plugins
@@ -36,28 +37,40 @@ QUARANTINE_COLUMNS = {
     "rejected_at": MOMENT,
 }
 
+Side = Literal["source", "target"]
+SIDES: dict[Side, registry.Kind] = {"source": "connectors", "target": "tables"}
+"""The sides of a stream, and the shelf that each is taken from."""
+_OF_THE_PLUGIN = frozenset({"BAD_PLUGIN", "PLUGIN_NOT_FOUND"})
 
-def unsupported(job: Job, stream: JobStream) -> dict[str, ConfigurationError]:
-    """Say by side, source or target, why this version cannot run a stream; empty when it can."""
-    sides: tuple[tuple[str, registry.Kind, Source | Target], ...] = (
-        ("source", "connectors", stream.source),
-        ("target", "tables", stream.target),
+
+def refused(job: Job, stream: JobStream, side: Side) -> ConfigurationError | None:
+    """Say why a side of a stream can be opened nowhere, whoever were asked: the part of opening it that asks nobody.
+
+    All verbs come by here, so that `validate` refuses what they would, in the same words.
+    """
+    part: Source | Target = stream.source if side == "source" else stream.target
+    if not part.plugin:
+        return _unknown(job, stream, side, part)
+    try:
+        plugins.suited(job, part)
+        if part.connector == PLUGIN and side == "target":
+            _table(job, stream)
+    except ConfigurationError as error:
+        at = spot(job.path, stream.name, side, plugin=error.error_code in _OF_THE_PLUGIN)
+        return ConfigurationError(f"{at}: {error.message}", error.error_code, error.details)
+    return None
+
+
+def _unknown(job: Job, stream: JobStream, side: Side, part: Source | Target) -> ConfigurationError | None:
+    kind = SIDES[side]
+    known = registry.entries(kind)
+    if part.connector in known:
+        return None
+    return ConfigurationError(
+        f"{job.path}: stream {stream.name!r}: this version cannot use {part.connector!r} as a {side}; it has "
+        f"{', '.join(sorted(known))}",
+        f"UNKNOWN_{kind.removesuffix('s').upper()}",
     )
-    found = {}
-    for side, kind, part in sides:
-        known = registry.entries(kind)
-        if part.plugin:
-            try:
-                plugins.place(job, part)
-            except ConfigurationError as error:
-                found[side] = error
-        elif part.connector not in known:
-            found[side] = ConfigurationError(
-                f"{job.path}: stream {stream.name!r}: this version cannot use {part.connector!r} as a {side}; it has "
-                f"{', '.join(sorted(known))}",
-                f"UNKNOWN_{kind.removesuffix('s').upper()}",
-            )
-    return found
 
 
 def open_reader(job: Job, stream: JobStream, session: Any = None) -> AbstractContextManager[Reader]:
@@ -70,7 +83,7 @@ def open_reader(job: Job, stream: JobStream, session: Any = None) -> AbstractCon
             found, or not run where the job says.
         PluginError: The plugin is broken, or made for another version.
     """
-    if error := unsupported(job, stream).get("source"):
+    if error := refused(job, stream, "source"):
         raise error
     if stream.source.plugin:
         return plugins.open_reader(job, stream)
@@ -101,9 +114,13 @@ def open_table(job: Job, stream: JobStream) -> Table:
     Raises:
         ConfigurationError: The table format is unknown, lacks its extra, or refuses its options.
     """
-    target = stream.target
-    if error := unsupported(job, stream).get("target"):
+    if error := refused(job, stream, "target"):
         raise error
+    return _table(job, stream)
+
+
+def _table(job: Job, stream: JobStream) -> Table:
+    target = stream.target
     module = registry.ready("tables", target.connector)
     aside = OF_PLUGINS if target.plugin and target.connector != PLUGIN else ()
     options = {key: value for key, value in target.options.items() if key not in aside}

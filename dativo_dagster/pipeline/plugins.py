@@ -18,12 +18,14 @@ from dativo_dagster.config.places import asked
 from dativo_dagster.storage import local_path
 from dativo_dagster.storage.portable import portable
 from dativo_ingest.exceptions import ConfigurationError
+from dativo_ingest.protocols import Choosy
 
 if TYPE_CHECKING:
     from dativo_ingest.model import PluginRef
     from dativo_ingest.protocols import Launcher, Reader, WriterPlugin
 
 SHIPPED = "native:"
+_VARIABLE = "${"
 _UNWALLED = frozenset({"local", "process"})
 """Places whose plugins can use whatever the run can."""
 
@@ -96,6 +98,25 @@ def launcher_of(chosen: Place) -> Launcher:
     """
     module = registry.ready("launchers", chosen.launcher)
     return cast("Launcher", module.Launcher(_config(chosen, module.Config)))
+
+
+def suited(job: Job, side: Source | Target) -> None:
+    """Do the part of opening a side's plugin that asks nobody.
+
+    An option with a variable that is not set yet is looked at when the job is loaded for a run.
+
+    Raises:
+        ConfigurationError: No such plugin, no such place, a wrong option, or a place that cannot run the plugin.
+    """
+    chosen = place(job, side)
+    if _VARIABLE in str(chosen.options):
+        return
+    module = registry.load("launchers", chosen.launcher)
+    config = _config(chosen, module.Config)
+    plugin = reference(job, side)
+    launcher = module.Launcher(config)
+    if isinstance(launcher, Choosy):
+        launcher.suits(plugin)
 
 
 def openings(chosen: Place) -> list[str]:

@@ -37,6 +37,12 @@ class Launcher(FunctionLauncher):
     def __init__(self, config: Config) -> None:
         self.config = config
 
+    def suits(self, plugin: PluginRef) -> None:
+        """See that the runtime can run a plugin; what is in an image of yours is not known here."""
+        from dativo_dagster.launchers.aws_lambda.building import suited
+
+        suited(self.config, plugin)
+
     def leftovers(self, older_than: datetime) -> list[Leftover]:
         """Find functions, layers, roles, logs and staged rows that nobody uses."""
         from dativo_dagster.launchers.aws_lambda.tidy import leftovers

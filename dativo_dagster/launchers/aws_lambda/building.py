@@ -67,10 +67,9 @@ def build(account: Account, tenant: str, plugin: PluginRef) -> Built:
     runtime = _runtime(config, plugin)
     if runtime in OLD_RUNTIMES:
         _LOG.warning("%s is on Amazon Linux 2, which is at its end of life; take a newer `runtime`", runtime)
-    if plugin.kind == "native":
-        glibc.check(Path(plugin.path), runtime, config.architecture)
+    _runs(config, runtime, plugin)
     if runtime.startswith("provided"):
-        return _library(config, runtime, plugin)
+        return _library(runtime, plugin)
     package = plugin_package(plugin, {})
     needed = dependencies((*SDK_NEEDS, *config.requirements), config.system(runtime), FOLDER)
     check_unzipped({"plugin and SDK": package.unzipped, "requirements": needed.unzipped}, _UNZIPPED_BYTES)
@@ -81,6 +80,19 @@ def build(account: Account, tenant: str, plugin: PluginRef) -> Built:
         layers=(layer(account, tenant, needed, runtime, config.architecture),),
         plugin=PluginRef(path=inside(plugin), name=plugin.name, kind=plugin.kind),
     )
+
+
+def suited(config: Config, plugin: PluginRef) -> None:
+    """Refuse, as `build` does, a plugin that its runtime cannot run; nobody is asked for that."""
+    if not config.image:
+        _runs(config, _runtime(config, plugin), plugin)
+
+
+def _runs(config: Config, runtime: str, plugin: PluginRef) -> None:
+    if plugin.kind == "native":
+        glibc.check(Path(plugin.path), runtime, config.architecture)
+    if runtime.startswith("provided"):
+        _without_python(config, runtime, plugin)
 
 
 def _runtime(config: Config, plugin: PluginRef) -> str:
@@ -125,7 +137,7 @@ def _image(plugin: PluginRef) -> Built:
     )
 
 
-def _library(config: Config, runtime: str, plugin: PluginRef) -> Built:
+def _without_python(config: Config, runtime: str, plugin: PluginRef) -> None:
     if plugin.kind != "native":
         message = f"{runtime} has no Python, and plugin {plugin} is a class; leave `runtime` out, or give python3.12"
         raise ConfigurationError(message, "FUNCTION_REFUSED")
@@ -136,6 +148,9 @@ def _library(config: Config, runtime: str, plugin: PluginRef) -> Built:
         message = f"{BOOTSTRAP} is not there; `make rust` builds it, and a wheel of this package has it"
         raise ConfigurationError(message, "FUNCTION_REFUSED")
     glibc.check(BOOTSTRAP, runtime, config.architecture)
+
+
+def _library(runtime: str, plugin: PluginRef) -> Built:
     name = Path(plugin.path).name
     package = pack({"bootstrap": BOOTSTRAP.read_bytes(), name: Path(plugin.path).read_bytes()})
     check_unzipped({"library and bootstrap": package.unzipped}, _UNZIPPED_BYTES)

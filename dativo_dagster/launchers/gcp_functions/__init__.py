@@ -39,6 +39,12 @@ class Launcher(FunctionLauncher):
     def __init__(self, config: Config) -> None:
         self.config = config
 
+    def suits(self, plugin: PluginRef) -> None:
+        """See that the runtime can run a plugin."""
+        from dativo_dagster.launchers.gcp_functions.source import suited
+
+        suited(plugin, self.config.runtime)
+
     def leftovers(self, older_than: datetime) -> list[Leftover]:
         """Find functions and staged rows that nobody uses."""
         from dativo_dagster.launchers.gcp_functions.tidy import leftovers

@@ -31,7 +31,12 @@ def source(plugin: PluginRef, requirements: Sequence[str], runtime: str) -> Pack
     Raises:
         ConfigurationError: ``GLIBC_TOO_NEW`` or ``WRONG_MACHINE``: the runtime cannot load the library.
     """
-    if plugin.kind == "native":
-        check(Path(plugin.path), runtime)
+    suited(plugin, runtime)
     wanted = "".join(f"{line}\n" for line in (_FRAMEWORK, *SDK_NEEDS, *requirements))
     return plugin_package(plugin, {"main.py": _MAIN, "requirements.txt": wanted.encode()})
+
+
+def suited(plugin: PluginRef, runtime: str) -> None:
+    """Refuse a library that the runtime cannot load, as `source` does; nobody is asked for that."""
+    if plugin.kind == "native":
+        check(Path(plugin.path), runtime)

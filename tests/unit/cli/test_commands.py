@@ -80,6 +80,73 @@ def test_all_commands_refuse_a_sandbox_beside_another_place_in_the_same_words(de
         assert (answer.code, words in answer.err, "PLACE_CONFLICT" in answer.err) == (2, True, True)
 
 
+CLOUD = "engine: {cloud_execution: {enabled: true, runtime: provided.al2023}}"
+
+
+@pytest.mark.parametrize(
+    ("said", "more", "line", "code", "words"),
+    [
+        (f"custom_reader: api.py:Reader, {CLOUD}", "", "3:49", "FUNCTION_REFUSED", "has no Python"),
+        ("custom_reader: lib.so:make, place: aws_lambda", "", "3:38", "LIBRARY_UNREADABLE", "is no library"),
+        ("custom_reader: lib.so:make, place: gcp_functions", "", "3:38", "LIBRARY_UNREADABLE", "is no library"),
+        ("custom_reader: api.py", "", "3:10", "BAD_PLUGIN", "does not name a plugin"),
+        (
+            "custom_reader: api.py:Reader",
+            "plugins: {sandbox: {cpu_limit: 0.001}}",
+            "11:11",
+            "BAD_PLACE",
+            "place 'docker': cpus: ",
+        ),
+    ],
+)
+def test_all_commands_refuse_what_no_place_would_take_in_the_same_words(desk, said, more, line, code, words):
+    file = desk.job()
+    (file.parent / "api.py").touch()
+    (file.parent / "lib.so").write_text("text")
+    file.write_text(file.read_text().replace("connector: csv", said) + more)
+    told = desk("validate", str(file), "--json")
+    [problem] = told.json["problems"]
+    assert (told.code, told.json["jobs"], problem["error_code"]) == (2, [], code)
+    assert problem["message"].startswith(f"{file}:{line}: ")
+    assert words in problem["message"]
+    planned = desk("plan", str(file))
+    assert (planned.code, problem["message"] in planned.err) == (2, True)
+    assert problem["message"] in desk("check", str(file)).out
+    assert problem["message"] in desk("run", str(file)).out
+
+
+def test_validate_refuses_what_a_writer_that_commits_by_itself_cannot_do(desk):
+    file = desk.job()
+    (file.parent / "api.py").touch()
+    target = "custom_writer: api.py:Writer, path: lake, publish: audited"
+    file.write_text(file.read_text().replace("connector: parquet, warehouse: lake", target))
+    told = desk("validate", str(file))
+    assert told.code == 2
+    assert told.out.startswith(f"{file}:4:10: target.publish: ")
+
+
+def test_what_may_be_there_where_a_job_runs_is_a_note(desk):
+    file = desk.job()
+    file.write_text(file.read_text().replace("connector: csv", "place: aws_lambda, custom_reader: none.py:Reader"))
+    told = desk("validate", str(file))
+    assert told.code == 0
+    assert f"note  {file}:3:29: plugin 'none.py:Reader' not found: there is no none.py in" in told.out
+
+
+def test_validate_says_which_of_several_streams_cannot_run(desk):
+    file = desk.job()
+    (file.parent / "api.py").touch()
+    streams = """
+streams:
+  - {name: one, target: {table: shop.one}}
+  - {name: two, source: {place: {launcher: aws_lambda, runtime: provided.al2}}, target: {table: shop.two}}
+"""
+    file.write_text(file.read_text().replace("connector: csv", "custom_reader: api.py:Reader") + streams)
+    told = desk("validate", str(file))
+    assert told.code == 2
+    assert told.out.startswith(f"{file}:14:26: provided.al2 has no Python")
+
+
 def test_validate_names_every_mistake_with_its_place(desk):
     desk.job("good")
     file = desk.job("bad")
