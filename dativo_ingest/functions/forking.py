@@ -26,10 +26,10 @@ import threading
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from dativo_ingest import adapters, loader, native, opening, worker
+from dativo_ingest import adapters, loader, native, opening, versions, worker
 from dativo_ingest.worker.batches import from_payload, to_parts
 
-NEEDED = (adapters, loader, native, opening)
+NEEDED = (adapters, loader, native, opening, versions)
 """What a worker imports once it knows its plugin; here it is there before that."""
 MOST_BYTES = 128 * 1024
 """Of a message, which is mostly an environment; clouds allow a function 32 KB at most."""

@@ -1,0 +1,171 @@
+"""A process for a plugin costs a fork, and is like a new one: it has nothing of the one before, and all of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from dativo_ingest.exceptions import SandboxError
+from dativo_ingest.functions.child import Child, talking
+from dativo_ingest.functions.forks import Forks
+from dativo_ingest.model import PluginRef
+from dativo_ingest.worker.client import Doing
+
+CHECK = Doing(verb="check")
+PLUGIN = """
+import atexit, ctypes, gc, os, random, signal, subprocess, sys, tempfile, threading, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from dativo_ingest.model import CheckResult
+
+class Reader:
+    def __init__(self, source): self.how = source.get("how")
+    def discover(self): pass
+    def split(self, stream, since): pass
+    def read(self, stream, unit): pass
+    def position(self, unit): return 0
+    def reached(self, window): return None
+    def check(self): return CheckResult(name="seen", passed=True, details={"seen": getattr(self, self.how)()})
+
+    def spoil(self):
+        seen = self.look()
+        os.environ["SPOILED"] = sys.spoiled = tempfile.tempdir = "spoiled"
+        self.held = os.memfd_create("spoiled")
+        return {**seen, "child": subprocess.Popen(["sleep", "600"]).pid}
+
+    def look(self):
+        new = {id(each) for each in gc.get_objects()}  # what was there before the fork is not among them
+        needed = [name for name in sys.modules if name.partition(".")[0] in {"dativo_ingest", "pyarrow"}]
+        held = {name: os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")[:-1]}
+        return {
+            "environ": dict(os.environ),
+            "folders": [os.getcwd(), tempfile.gettempdir()],
+            "spoiled": hasattr(sys, "spoiled"),
+            "held": sorted(what.partition(":")[0] for what in held.values()),
+            "imported late": [name for name in needed if id(sys.modules[name]) in new],
+            "chance": [random.random(), np.random.random()],
+            "leads its group": os.getpgrp() == os.getpid(),
+        }
+
+    def work(self):
+        table = pa.table({"k": [1, 2] * 50_000, "v": np.arange(100_000)})
+        sums = table.group_by("k", use_threads=True).aggregate([("v", "sum")])["v_sum"].to_pylist()
+        with ThreadPoolExecutor(4) as pool:
+            squares = list(pool.map(lambda n: n * n, range(4)))
+        return [sums, squares, (np.ones((300, 300)) @ np.ones((300, 300)))[0, 0]]
+
+    def speak(self):
+        atexit.register(print, "at the end")
+        threading.Thread(target=lambda: (time.sleep(0.2), print("by a thread"))).start()
+        ctypes.CDLL(None).printf(b"by a library")
+
+    def orphan(self):
+        os.kill(os.getppid(), signal.SIGKILL)
+        os._exit(3)
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Let a plugin do something in a process of its own; gives what it saw, and the process when it is over."""
+    (tmp_path / "shop.py").write_text(PLUGIN)
+    plugin = PluginRef(path=str(tmp_path / "shop.py"), name="Reader")
+
+    def once(how, number=0):
+        folder = tmp_path / f"private-{number}"
+        folder.mkdir()
+        child = Child(folder, {})
+        try:
+            with talking(child) as session:
+                child.open("reader", plugin, {"source": {"type": "custom", "how": how}, "stream": {"name": "s"}}, 20)
+                return session.call(CHECK)["details"]["seen"], child
+        finally:
+            child.end()
+
+    return once
+
+
+def test_a_process_has_what_a_new_one_would_have_and_nothing_of_the_one_before(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("WHAT_IS_TRUE", "in the first")
+    first, _ = run("spoil")
+    monkeypatch.setenv("WHAT_IS_TRUE", "now")
+    second, child = run("look", 1)
+    assert second["environ"] == {**os.environ, "TMPDIR": str(tmp_path / "private-1")}
+    assert second["folders"] == [str(tmp_path / "private-1")] * 2
+    assert second["held"] == ["/dev/null", "pipe", "pipe", "socket"]
+    assert second["imported late"] == []
+    assert all(one != other for one, other in zip(first["chance"], second["chance"], strict=True))
+    assert (first["leads its group"], second["leads its group"], second["spoiled"]) == (True, True, False)
+    assert child.peak_mb > 0
+
+
+def test_what_a_plugin_started_ends_with_it(run):
+    seen, _ = run("spoil")
+    wait_for_end(seen["child"])
+
+
+def test_threads_of_libraries_work_after_a_fork_and_side_by_side(run):
+    with ThreadPoolExecutor(3) as pool:
+        saw = [seen for seen, _ in pool.map(lambda number: run("work", number), range(3))]
+    assert saw == [[[2499950000, 2500000000], [0, 1, 4, 9], 300.0]] * 3
+
+
+def test_all_that_is_printed_until_the_very_end_is_heard(run):
+    _, child = run("speak")
+    assert {record["message"] for record in child.records.kept} == {"by a thread", "at the end", "by a library"}
+
+
+def test_without_the_process_that_forked_it_a_plugin_is_killed_and_the_next_call_works(run):
+    with pytest.raises(SandboxError, match="killed"):
+        run("orphan")
+    assert run("work", 1)[0][1] == [0, 1, 4, 9]
+
+
+def test_a_process_that_cannot_be_started_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(SandboxError, match="more memory"):
+        Forks().fork(tmp_path, {}, 1, 2)
+
+
+HOST = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+from dativo_ingest.functions.child import FORKS
+FORKS.start()
+os.fork()  # as servers of functions do
+FORKS.start()
+os.write(1, f"{FORKS._forker._process.pid}\\n".encode())
+time.sleep(600)
+"""
+
+
+def test_each_process_of_a_server_has_its_own_to_fork_from_and_takes_it_along():
+    root = str(Path(__file__).parents[4])
+    command = [sys.executable, "-c", HOST, root]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as server:
+        one, other = (int(server.stdout.readline()) for _ in range(2))
+        os.killpg(server.pid, signal.SIGKILL)
+    assert one != other
+    wait_for_end(one)
+    wait_for_end(other)
+
+
+def wait_for_end(pid):
+    """Return when a process is over; one that goes on would be the test's timeout."""
+    while True:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        time.sleep(0.05)
