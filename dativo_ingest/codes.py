@@ -272,7 +272,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "FUNCTION_ROWS_LOST": (
         "The rows that came from a cloud function, or went to it, are not those that were sent.",
-        "Nothing of them was taken; run again, and look whether something else deletes objects of the staging folder.",
+        "Nothing of them is committed; run again, and look whether something else writes or deletes there.",
     ),
     "FUNCTION_THROTTLED": (
         "The cloud runs as many invocations as it may.",
@@ -533,7 +533,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "PLUGIN_VERSION_INCOMPATIBLE": (
         "A plugin was made for another version of the SDK.",
-        "Install the version of the plugin that the message names.",
+        "Install the version of the plugin that the message names; build an `image` anew with the host's release.",
     ),
     "PLUGIN_WRITER_GONE": (
         "A commit is asked of another instance of a writer than the one that wrote.",

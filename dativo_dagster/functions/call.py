@@ -19,7 +19,8 @@ from dativo_dagster.functions.replies import About
 from dativo_dagster.owner import Run, current_run, owner_of
 from dativo_dagster.telemetry import Redactor, event, plugin_secrets
 from dativo_ingest.exceptions import DativoError, PluginError, SandboxError
-from dativo_ingest.functions.handling import RESULT
+from dativo_ingest.functions.checksums import checksum
+from dativo_ingest.functions.handling import PROTOCOL, RESULT
 from dativo_ingest.functions.pieces import IDLE_SECONDS
 from dativo_ingest.worker.errors import error_from_json
 
@@ -164,7 +165,7 @@ class Call:
             raise self.about.told(error_from_json(reply["error"]))
         self.deployed.repeatable = reply.get("repeatable") is True
         if "aside" in reply:
-            reply["result"] = self._aside()
+            reply["result"] = self._aside(reply["aside"])
         return reply
 
     def end(self) -> None:
@@ -195,12 +196,13 @@ class Call:
                 usage.append(lost)
             self.future.set_exception(error)
 
-    def _aside(self) -> Any:
+    def _aside(self, said: Any) -> Any:
         """Fetch a large answer. Its name is ours: a function may not choose what the host reads."""
         stored = self.folder.get(RESULT, MOST_RESULT_BYTES)
-        if stored is None:
+        if stored is None or checksum(stored) != said:
             where = f"{self.about.plugin}, {self.verb} of stream {self.about.stream!r}"
-            raise SandboxError(f"the answer of a function is not in the staging folder ({where})", "FUNCTION_ROWS_LOST")
+            message = f"the answer of a function is not in the staging folder as it was put there ({where}); run again"
+            raise SandboxError(message, "FUNCTION_ROWS_LOST")
         with self.about.understood():
             return json.loads(stored)
 
@@ -208,8 +210,9 @@ class Call:
         functions, whole = self.deployed.functions, self._request(arguments, self.deployed.config)
         most = functions.limits.request_bytes
         if len(whole) > most:
-            self.folder.put("config.json", json.dumps(self.deployed.config).encode())
-            whole = self._request(arguments, {"$object": "config.json"})
+            config = json.dumps(self.deployed.config).encode()
+            self.folder.put("config.json", config)
+            whole = self._request(arguments, {"$object": "config.json", "crc32": checksum(config)["crc32"]})
         if len(whole) > most:
             raise faults.beyond(functions.function, f"the request of a {self.verb} in bytes", len(whole), most)
         return whole
@@ -224,7 +227,7 @@ class Call:
             "idle_seconds": settings.idle_seconds,
         }
         request = {
-            "dativo": 1,
+            "dativo": PROTOCOL,
             "id": self.id,
             "role": us.role,
             "verb": self.verb,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.functions import faults
-from dativo_ingest.exceptions import PluginError
+from dativo_ingest.exceptions import PluginError, PluginVersionError
+from dativo_ingest.functions.handling import PROTOCOL
 from dativo_ingest.model import Usage
 from dativo_ingest.worker.logs import log_here
 
@@ -41,15 +42,17 @@ class About:
         """Give the reply, once its records are logged.
 
         Raises:
-            SandboxError: ``FUNCTION_CRASHED``, it is no reply of this protocol.
+            SandboxError: ``FUNCTION_CRASHED``, it is no reply.
+            PluginVersionError: The function has another SDK, and so may what it says have another meaning.
         """
         try:
             reply: dict[str, Any] = json.loads(answer.payload)
-            if reply["dativo"] != 1:
-                raise ValueError
+            spoken = int(reply["dativo"])
             records = [_record(line) for line in reply["logs"]]
         except _STRANGE as error:
             raise faults.crashed(answer.function, "what it said is no reply", log=answer.log[-2000:]) from error
+        if spoken != PROTOCOL:
+            raise _another_version(answer.function, spoken)
         for record in records:
             hidden = {**record, "message": self.redactor.text(record["message"])}
             log_here(hidden, **self._where(), run=self.run.id, attempt=self.run.attempt)
@@ -100,6 +103,15 @@ class About:
     def _where(self) -> dict[str, str]:
         known = {"plugin": self.plugin, "verb": self.verb, "stream": self.stream, "unit": self.unit}
         return {key: value for key, value in {**known, "place": self.functions.place}.items() if value}
+
+
+def _another_version(function: str, spoken: int) -> PluginVersionError:
+    message = (
+        f"function {function} speaks version {spoken} of the protocol, and this host version {PROTOCOL}: the SDK in it "
+        "is of another release; build the `image` of its place anew with the release that runs here (a function "
+        "without an image is deployed anew by itself)"
+    )
+    return PluginVersionError(message, str(spoken), str(PROTOCOL))
 
 
 def _record(line: Any) -> dict[str, Any]:

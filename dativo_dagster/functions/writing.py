@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
+import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from dativo_dagster.config.forplugins import without_stores
 from dativo_dagster.storage import Storage
 from dativo_ingest.exceptions import ConfigurationError, SandboxError
+from dativo_ingest.functions.checksums import checksum
 from dativo_ingest.functions.pieces import piece_name
 from dativo_ingest.model import CheckResult, DataFile
 from dativo_ingest.worker.batches import to_parts
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from dativo_ingest.model import Usage
 
 POLL_SECONDS = 0.15
+CHUNK_BYTES = 1024 * 1024
 OUT = "out/"
 """Where in the staging folder a function puts the files that are brought home."""
 
@@ -64,7 +67,8 @@ class FunctionWriter:
                 files = [DataFile.from_json(file) for file in reply["result"]]
                 if not self.commits:
                     _must_be_ours(files, name)
-            return files if self.commits else self._bring(call, files, base)
+                    sums = [int(file["crc32"]) for file in reply["result"]]
+            return files if self.commits else self._bring(call, files, sums, base)
 
     def commit(self, token: str, files: Sequence[DataFile]) -> Mapping[str, Any]:
         """Make the files visible."""
@@ -82,14 +86,14 @@ class FunctionWriter:
         """Make all that runs fail soon; any thread may."""
         self.deployed.cancel()
 
-    def _bring(self, call: Call, files: Sequence[DataFile], base: str) -> list[DataFile]:
+    def _bring(self, call: Call, files: Sequence[DataFile], sums: Sequence[int], base: str) -> list[DataFile]:
         """Copy the files below ``base``; a copy that fails takes those before it away."""
         brought: list[DataFile] = []
         try:
-            for file in files:
+            for file, crc32 in zip(files, sums, strict=True):
                 path = base + file.path.removeprefix(OUT)
                 brought.append(dataclasses.replace(file, path=path))
-                _copy(call, file, Storage.open(base, self.connection), path)
+                _copy(call, file, crc32, Storage.open(base, self.connection), path)
         except BaseException:
             self.abort(brought)
             raise
@@ -111,20 +115,34 @@ def _must_be_ours(files: Sequence[DataFile], name: str) -> None:
             raise ValueError(file.path)
 
 
-def _copy(call: Call, file: DataFile, target: Storage, path: str) -> None:
-    source = call.folder.url + file.path
-    size = call.folder.store.stat(source).size
-    if size != file.bytes:
-        message = f"{path}: the function wrote {file.bytes:,} bytes, and {size:,} arrived; nothing is committed"
-        raise SandboxError(message, "FUNCTION_ROWS_LOST")
+def _copy(call: Call, file: DataFile, crc32: int, target: Storage, path: str) -> None:
+    """Copy a file as far as it was told; more of it or other bytes are an error before it is seen.
+
+    Raises:
+        SandboxError: ``FUNCTION_ROWS_LOST``.
+    """
+    source, arrived, summed = call.folder.url + file.path, 0, 0
     with call.folder.store.open_read(source) as reading, target.open_write(path) as writing:
-        shutil.copyfileobj(reading, writing, 1024 * 1024)
+        while arrived <= file.bytes and (chunk := reading.read(CHUNK_BYTES)):
+            arrived, summed = arrived + len(chunk), zlib.crc32(chunk, summed)
+            writing.write(chunk)
+        if (arrived, summed) != (file.bytes, crc32):
+            raise _lost(call, f"{path}: {file.bytes:,} bytes were told, and {arrived:,} or others arrived")
     call.folder.delete(file.path)
 
 
+def _lost(call: Call, what: str) -> SandboxError:
+    where = f"stream {call.deployed.stream!r}, unit {call.unit!r}"
+    message = (
+        f"a file of a function did not arrive whole ({what}; {where}); nothing of it is committed; run again, and look "
+        f"whether something else writes or deletes below {call.deployed.staging.url}"
+    )
+    return SandboxError(message, "FUNCTION_ROWS_LOST")
+
+
 def _send(call: Call, batches: Iterable[Any]) -> None:
-    """Put the rows into the staging folder, as many ahead as may wait there."""
-    settings, number = call.deployed.settings, 0
+    """Put the rows into the staging folder, as many ahead as may wait there; at the end, what was put there."""
+    settings, sent = call.deployed.settings, list[dict[str, int]]()
     for number, piece in enumerate(_pieces(batches, settings.piece_bytes), 1):
         unread = number - settings.ahead
         while unread > 0 and call.folder.has(f"in/{piece_name(unread)}"):
@@ -134,7 +152,8 @@ def _send(call: Call, batches: Iterable[Any]) -> None:
             call.reply()  # raises why it ended; a plugin may also need no more rows
             return
         call.folder.put(f"in/{piece_name(number)}", piece)
-    call.folder.put("in/end.json", b'{"pieces": %d}' % number)
+        sent.append(checksum(piece))
+    call.folder.put("in/end.json", json.dumps({"pieces": sent}).encode())
 
 
 def _pieces(batches: Iterable[Any], size: int) -> Iterator[bytes]:

@@ -2,12 +2,13 @@
 
 One invocation is one verb. The request is JSON::
 
-    dativo     1
+    dativo     2
     id         of the invocation, for logs
     role       reader | writer
     verb       spec | check | discover | split | read | write | commit | abort
     plugin     {path, name, kind}: `model.PluginRef`; the path starts at the folder of the package
-    config     what `dativo_ingest.opening` describes, or {"$object": name} where it is large: an object of the staging
+    config     what `dativo_ingest.opening` describes, or {"$object": name, crc32} where it is large: an object of the
+               staging
     arguments  those of the worker's verb: {stream, unit} of read, {base, name} of write, {token, files} of commit, ...
     staging    {url, options}: a folder of a bucket for this invocation alone, and how to reach it; credentials are the
                function's own unless the options have some
@@ -17,11 +18,11 @@ One invocation is one verb. The request is JSON::
 
 and so is the reply::
 
-    dativo     1
+    dativo     2
     result     the verb's answer, or `error`: as `worker.errors.error_to_json` gives it
-    aside      instead of a result that is large: "result.json", the object of the staging that has it
+    aside      instead of a result that is large: {bytes, crc32} of result.json of the staging, which has it
     repeatable whether the plugin promises what `protocols.Repeatable` says; missing where it does not
-    rows       of read: {"inline": [base64 of a piece, ...]} or {"pieces": [{key, rows, bytes, position}, ...]}
+    rows       of read: {"inline": [base64 of a piece, ...]} or {"pieces": [{key, rows, bytes, crc32, position}, ...]}
     reached    of read: `model.Cursor` as JSON, or null; missing where the plugin did not say
     rest       of read: the unit that is left, `model.Unit` as JSON, where the plugin stopped before the function's time
                was over (`protocols.Resumable`); else null or missing
@@ -36,9 +37,13 @@ Below the staging folder lie::
     000001.arrow ...        read: pieces, each some Arrow IPC streams of one batch, one behind the other. The host
                             deletes what it has read; piece n is written once piece n - ahead is gone
     in/000001.arrow ...     write: the same the other way; the function deletes what it has read
-    in/end.json             {"pieces": n}: there are no more
+    in/end.json             {"pieces": [{bytes, crc32}, ...]}, in their order: there are no more
     result.json             the result, where it is large
-    out/NAME                files of a writer that does not commit by itself; their paths in the result are "out/NAME"
+    out/NAME                files of a writer that does not commit by itself; in the result each has its crc32, and
+                            "out/NAME" as its path
+
+Who reads an object holds it against the size and the CRC-32 that its writer tells. Another version of the protocol is
+an error on both sides: a package is deployed anew when its SDK changes, and an image of the user's is theirs to build.
 
 A function that was cancelled, ran out of time, or waited too long for its host, removes the pieces that it wrote.
 """

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dativo_ingest.functions.handling import handle
+from dativo_ingest.functions.handling import PROTOCOL, handle
 from dativo_ingest.worker.errors import error_to_json
 
 Response = tuple[str, int, dict[str, str]]
@@ -23,5 +23,5 @@ def entry(request: Any) -> Response:
         seconds = float(asked["limits"]["seconds"])  # the cloud does not tell how long an invocation may still take
         reply = handle(asked, remaining=lambda: seconds - (time.monotonic() - began), package=Path.cwd())
     except BaseException as error:  # noqa: BLE001 - see above
-        reply = {"dativo": 1, "error": error_to_json(error, "that was asked for"), "logs": []}
+        reply = {"dativo": PROTOCOL, "error": error_to_json(error, "that was asked for"), "logs": []}
     return json.dumps(reply), 200, _JSON

@@ -10,7 +10,8 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dativo_ingest.exceptions import PluginError, PluginVersionError
+from dativo_ingest.exceptions import PluginError, PluginVersionError, SandboxError
+from dativo_ingest.functions.checksums import checksum, checksum_of_file
 from dativo_ingest.functions.child import Child, talking
 from dativo_ingest.functions.pieces import Outgoing, incoming
 from dativo_ingest.functions.store import Folder
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from dativo_ingest.worker.client import Session
     from dativo_ingest.worker.wire import Frame
 
-PROTOCOL = 1
+PROTOCOL = 2
+"""What host and function speak. One of another version does not lay down what the other looks for."""
 RESULT = "result.json"
 SMALL_BYTES = 64 * 1024
 """What is no larger always goes with the reply."""
@@ -57,8 +59,12 @@ def handle(
 
 def _plugin(request: Mapping[str, Any], package: Path) -> PluginRef:
     if request.get("dativo") != PROTOCOL:
-        message = f"the function speaks version {PROTOCOL} of the protocol, and was asked in another; deploy it anew"
-        raise PluginVersionError(message, str(PROTOCOL), str(request.get("dativo")))
+        asked = str(request.get("dativo"))
+        message = (
+            f"the function speaks version {PROTOCOL} of the protocol, and was asked in version {asked}; deploy it "
+            "anew, or build its image anew, with the same dativo as the host"
+        )
+        raise PluginVersionError(message, str(PROTOCOL), asked)
     said = PluginRef.from_json(request["plugin"])
     return PluginRef(path=str(package.absolute() / said.path), name=said.name, kind=said.kind)
 
@@ -98,6 +104,9 @@ class _Invocation:
         stored = self.folder.get(config["$object"])
         if stored is None:
             raise PluginError("the configuration is not in the staging folder; was it removed?", "CANCELLED")
+        if checksum(stored)["crc32"] != config["crc32"]:
+            message = "the configuration in the staging folder is not what the host put there; run again"
+            raise SandboxError(message, "FUNCTION_ROWS_LOST")
         found: Mapping[str, Any] = json.loads(bytes(stored))
         return found
 
@@ -134,14 +143,17 @@ class _Invocation:
         result = json.dumps(self.reply.get("result")).encode()
         if len(result) > max(SMALL_BYTES, self.request["limits"]["inline_bytes"]):
             self.folder.put(RESULT, result)
-            self.reply.update(result=None, aside=RESULT)
+            self.reply.update(result=None, aside=checksum(result))
 
     def _write(self, session: Session, *, commits: bool) -> None:
         out = self.private / "out"
         out.mkdir()
         base = self.arguments["base"] if commits else f"file://{out}/"
-        batches = incoming(self.folder, self.watch, self.request["limits"])
-        files = session.write(self._doing(), batches, base=base, name=self.arguments["name"])
+        doing = self._doing()
+        batches = incoming(
+            self.folder, self.watch, self.request["limits"], f"stream {doing.stream!r}, unit {doing.unit!r}"
+        )
+        files = session.write(doing, batches, base=base, name=self.arguments["name"])
         self.reply["result"] = files if commits else [self._carry(file, out) for file in files]
 
     def _carry(self, file: Mapping[str, Any], out: Path) -> dict[str, Any]:
@@ -152,7 +164,7 @@ class _Invocation:
             raise PluginError(message, "PLUGIN_BAD_RESULT")
         name = f"out/{local.relative_to(out).as_posix()}"
         self.folder.put(name, local)
-        return {**file, "path": name, "bytes": local.stat().st_size}
+        return {**file, "path": name, **checksum_of_file(local)}
 
     def _doing(self) -> Doing:
         tags = self.request.get("tags") or {}

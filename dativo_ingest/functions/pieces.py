@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dativo_ingest.exceptions import PluginError, TransientError
+from dativo_ingest.exceptions import SandboxError, TransientError
+from dativo_ingest.functions.checksums import checksum
 
 if TYPE_CHECKING:
     from dativo_ingest.functions.store import Folder
@@ -28,12 +30,21 @@ def piece_name(number: int) -> str:
 
 
 def batches_of(piece: Any) -> Iterator[Any]:
-    """Yield the record batches of a piece; their columns lie in its memory."""
+    """Yield the record batches of a piece; their columns lie in its memory.
+
+    Raises:
+        ValueError: It is no Arrow, or its values are not valid.
+    """
     import pyarrow as pa
 
     source = pa.BufferReader(pa.py_buffer(piece))
-    while source.tell() < source.size():
-        yield from pa.ipc.open_stream(source)
+    try:
+        while source.tell() < source.size():
+            for batch in pa.ipc.open_stream(source):
+                batch.validate(full=True)
+                yield batch
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(str(error)) from error
 
 
 class Patience:
@@ -133,26 +144,52 @@ class Outgoing:
         self._write()
 
     def _write(self) -> None:
-        name = piece_name(len(self.pieces) + 1)
-        self._folder.put(name, b"".join(self._parts))
-        self.pieces.append({"key": name, **self._facts})
+        name, data = piece_name(len(self.pieces) + 1), b"".join(self._parts)
+        self._folder.put(name, data)
+        self.pieces.append({"key": name, **self._facts, **checksum(data)})
         self._parts, self._facts = [], {"rows": 0, "bytes": 0, "position": 0}
 
 
-def incoming(folder: Folder, watch: Watch, limits: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the record batches that the host sends, and delete their pieces."""
-    number, end, patience = 1, None, Patience(watch, limits)
-    while end is None or number <= end:
-        piece = folder.get(f"in/{piece_name(number)}")
+def incoming(folder: Folder, watch: Watch, limits: Mapping[str, Any], about: str = "") -> Iterator[Any]:
+    """Yield the record batches that the host sends, and delete their pieces; ends once all were those that it sent.
+
+    Raises:
+        SandboxError: ``FUNCTION_ROWS_LOST``: a piece is not there, or not the one that the host put there.
+    """
+    taken: list[dict[str, int]] = []
+    sent: list[dict[str, int]] | None = None
+    patience = Patience(watch, limits)
+    while sent is None or len(taken) < len(sent):
+        name = f"in/{piece_name(len(taken) + 1)}"
+        piece = folder.get(name)
         if piece is not None:
-            yield from batches_of(piece)
-            folder.delete([f"in/{piece_name(number)}"])
-            number += 1
+            try:
+                yield from batches_of(piece)
+            except ValueError as error:
+                raise _lost(len(taken) + 1, about) from error
+            taken.append(checksum(piece))
+            folder.delete([name])
             patience.over()
-        elif end is not None:
-            raise PluginError(f"piece {number} of {end} that the host sent is not there", "FUNCTION_ROWS_LOST")
+        elif sent is not None:
+            break
         else:
             said = folder.get("in/end.json")
-            end = json.loads(bytes(said))["pieces"] if said is not None else None
-            if end is None:
+            sent = json.loads(bytes(said))["pieces"] if said is not None else None
+            if sent is None:
                 patience.wait()
+    if taken != sent:
+        raise _lost(first_other(taken, sent), about)
+
+
+def first_other(taken: Sequence[Any], sent: Sequence[Any]) -> int:
+    """Give the number of the first piece that is not the one that was sent."""
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], itertools.zip_longest(taken, sent))
+    return sum(1 for _ in same) + 1
+
+
+def _lost(number: int, about: str) -> SandboxError:
+    message = (
+        f"piece {number} of the rows ({about}) is not what the host put into the staging folder; nothing of it is "
+        "committed; run again, and look whether something else writes or deletes there"
+    )
+    return SandboxError(message, "FUNCTION_ROWS_LOST", {"piece": number})

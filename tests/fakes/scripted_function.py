@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from dativo_dagster.functions.call import Deployed, Settings
 from dativo_dagster.functions.staging import Staging
+from dativo_ingest.functions.checksums import checksum
 from dativo_ingest.functions.pieces import piece_name
 from dativo_ingest.model import PluginRef
 from tests.fakes.function_cloud import Cloud
@@ -24,7 +25,7 @@ class Scripted(Cloud):
     def run(self, payload, seconds):
         request = json.loads(payload)
         said = self.script(request, Path(request["staging"]["url"].removeprefix("file://")))
-        return said if isinstance(said, bytes) else json.dumps({"dativo": 1, "logs": [], **said}).encode()
+        return said if isinstance(said, bytes) else json.dumps({"dativo": 2, "logs": [], **said}).encode()
 
 
 def deployed(tmp_path, script, role="reader", settings=None, **config):
@@ -54,7 +55,7 @@ def lay(folder, number, data):
     beside = folder / f"{number}.part"
     beside.write_bytes(data)
     beside.rename(folder / piece_name(number))
-    return {"key": piece_name(number), "bytes": len(data), "position": number}
+    return {"key": piece_name(number), "position": number, **checksum(data)}
 
 
 def staged(tmp_path):

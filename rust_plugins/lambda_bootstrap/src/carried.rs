@@ -1,9 +1,9 @@
 //! What a writer is given and gives: rows that come in pieces, files that the host fetches.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow::array::{RecordBatch, RecordBatchReader};
@@ -11,35 +11,44 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow_ipc::reader::StreamReader;
 use dativo_plugin::{Error, Result, arrow};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::checksum;
 use crate::pieces::name;
-use crate::staging::Staging;
+use crate::request::Request;
+use crate::staging::{Staging, changed};
 use crate::watch::{Patience, Watch};
 
 const END: &str = "in/end.json";
+
+/// Why rows did not come whole. A plugin may take an error of its rows for their end, and say that all is well.
+pub(crate) type Broken = Arc<OnceLock<Error>>;
 
 /// The batches that the host puts below `in/`, in order, as they come.
 pub(crate) struct Rows {
     staging: Staging,
     watch: Arc<Watch>,
     idle: Duration,
-    number: usize,
+    about: String,
+    taken: Vec<Value>,
     ready: VecDeque<RecordBatch>,
     schema: SchemaRef,
+    broken: Broken,
 }
 
 impl Rows {
     /// Wait for the first batch; none when the host says that there is none.
-    pub(crate) fn open(staging: &Staging, watch: &Arc<Watch>, idle: Duration) -> Result<Option<Self>> {
+    pub(crate) fn open(request: &Request, watch: &Arc<Watch>) -> Result<Option<Self>> {
         let schema = Arc::new(arrow::datatypes::Schema::empty());
         let mut rows = Self {
-            staging: staging.clone(),
+            staging: request.staging()?.clone(),
             watch: Arc::clone(watch),
-            idle,
-            number: 0,
+            idle: request.limits.idle,
+            about: request.rows(),
+            taken: Vec::new(),
             ready: VecDeque::new(),
             schema,
+            broken: Broken::default(),
         };
         let Some(first) = rows.pull()? else { return Ok(None) };
         rows.schema = first.schema();
@@ -47,11 +56,17 @@ impl Rows {
         Ok(Some(rows))
     }
 
+    /// Give what says, later, why they did not come whole.
+    pub(crate) fn broken(&self) -> Broken {
+        Arc::clone(&self.broken)
+    }
+
     fn pull(&mut self) -> Result<Option<RecordBatch>> {
         while self.ready.is_empty() {
-            self.number += 1;
-            let Some(key) = self.wait_for(&format!("in/{}", name(self.number)))? else { return Ok(None) };
-            self.ready = batches(&self.staging.get(&key)?)?;
+            let Some(key) = self.wait_for(&format!("in/{}", name(self.taken.len() + 1)))? else { return Ok(None) };
+            let data = self.staging.get(&key)?;
+            self.ready = batches(&data).map_err(|_| self.lost(self.taken.len() + 1))?;
+            self.taken.push(json!({ "bytes": data.len(), "crc32": checksum::of(&data) }));
             self.staging.delete(&key)?;
         }
         Ok(self.ready.pop_front())
@@ -66,22 +81,24 @@ impl Rows {
                 return Ok(Some(key.to_owned()));
             }
             if names.contains(END) {
-                return self.at_end(&names);
+                return self.at_end();
             }
             patience.wait(&self.watch)?;
         }
     }
 
-    fn at_end(&self, names: &BTreeSet<String>) -> Result<Option<String>> {
-        let pieces = self.staging.json(END)?["pieces"].as_u64().unwrap_or(0);
-        if pieces < self.number as u64 {
-            return Ok(None);
+    /// Hold all that was taken against what was sent.
+    fn at_end(&self) -> Result<Option<String>> {
+        let said = self.staging.json(END, None)?;
+        let sent = said["pieces"].as_array().ok_or_else(|| changed(END))?;
+        match (0..sent.len().max(self.taken.len())).find(|&at| sent.get(at) != self.taken.get(at)) {
+            Some(at) => Err(self.lost(at + 1)),
+            None => Ok(None),
         }
-        let left = names.iter().filter(|name| name.starts_with("in/")).count();
-        Err(Error::new(
-            "FUNCTION_ROWS_LOST",
-            format!("piece {} of {pieces} is gone; {left} objects lie there", self.number),
-        ))
+    }
+
+    fn lost(&self, piece: usize) -> Error {
+        changed(&format!("piece {piece} of the rows ({})", self.about)).detail("piece", piece)
     }
 }
 
@@ -89,7 +106,11 @@ impl Iterator for Rows {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.pull().map_err(|error| ArrowError::ExternalError(Box::new(error))).transpose()
+        let pulled = match self.broken.get() {
+            Some(error) => Err(error.clone()),
+            None => self.pull().inspect_err(|error| _ = self.broken.set(error.clone())),
+        };
+        pulled.map_err(|error| ArrowError::ExternalError(Box::new(error))).transpose()
     }
 }
 
@@ -132,7 +153,7 @@ impl Folder {
             let path = file["path"].as_str().unwrap_or_default();
             let inside = self.inside(path)?;
             let key = format!("out/{inside}");
-            staging.put_file(&key, &self.0.join(&inside))?;
+            file["crc32"] = staging.put_file(&key, &self.0.join(&inside))?.into();
             file["path"] = key.into();
             file["bytes"] = std::fs::metadata(self.0.join(&inside))?.len().into();
         }

@@ -8,6 +8,7 @@ const CLASSES: &str = include_str!("classes.json");
 
 /// Codes of our own whose class Python's host has as well.
 const TRANSIENT: [&str; 2] = ["FUNCTION_IDLE", "FUNCTION_TIMEOUT"];
+const SANDBOX: [&str; 1] = ["FUNCTION_ROWS_LOST"];
 
 /// Give an error as JSON: its class and all attributes of it.
 pub(crate) fn to_json(error: &Error) -> Value {
@@ -31,8 +32,11 @@ fn class_of(error: &Error) -> String {
     let classes: Map<String, Value> = serde_json::from_str(CLASSES).unwrap_or_default();
     let named =
         classes.iter().find(|(_, codes)| codes.as_array().is_some_and(|all| all.contains(&error.code().into())));
-    let other =
-        if error.is_retryable() || TRANSIENT.contains(&error.code()) { "TransientError" } else { "PluginError" };
+    let other = match error.code() {
+        code if SANDBOX.contains(&code) => "SandboxError",
+        code if error.is_retryable() || TRANSIENT.contains(&code) => "TransientError",
+        _ => "PluginError",
+    };
     named.map_or(other, |(class, _)| class).to_owned()
 }
 
@@ -47,6 +51,7 @@ mod tests {
         assert_eq!(class(Error::config("")), "ConfigurationError");
         assert_eq!(class(Error::new("OUT_OF_INK", "").retryable(true)), "TransientError");
         assert_eq!(class(Error::new("OUT_OF_INK", "")), "PluginError");
+        assert_eq!(class(Error::new("FUNCTION_ROWS_LOST", "").retryable(true)), "SandboxError");
     }
 
     #[test]

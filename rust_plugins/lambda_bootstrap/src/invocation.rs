@@ -6,13 +6,13 @@ use std::time::Instant;
 use dativo_plugin::{Error, Result};
 use serde_json::{Map, Value, json};
 
-use crate::failure;
 use crate::host::Library;
 use crate::http::{Next, RuntimeApi};
 use crate::logs::{Log, peak_mb};
 use crate::printed::Printed;
-use crate::request::Request;
+use crate::request::{PROTOCOL, Request};
 use crate::verbs;
+use crate::{checksum, failure};
 
 /// A result that is no larger always goes with the answer.
 const SMALL_BYTES: u64 = 64 * 1024;
@@ -65,7 +65,7 @@ fn fitting(mut said: Map<String, Value>, request: &Request) -> Result<Map<String
     if result.len() as u64 > SMALL_BYTES.max(request.limits.inline_bytes) {
         request.staging()?.put(ASIDE, result.as_bytes())?;
         said.insert("result".into(), Value::Null);
-        said.insert("aside".into(), ASIDE.into());
+        said.insert("aside".into(), json!({ "bytes": result.len(), "crc32": checksum::of(result.as_bytes()) }));
     }
     Ok(said)
 }
@@ -86,7 +86,7 @@ impl Answer {
     }
 
     fn whole(self, mut said: Map<String, Value>) -> Value {
-        said.insert("dativo".into(), json!(1));
+        said.insert("dativo".into(), json!(PROTOCOL));
         said.insert("logs".into(), self.log.records().into());
         said.insert("peak_mb".into(), peak_mb().into());
         said.insert("seconds".into(), self.began.elapsed().as_secs_f64().into());

@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 mod carried;
+mod checksum;
 mod failure;
 mod host;
 mod http;

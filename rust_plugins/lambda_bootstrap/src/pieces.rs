@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use dativo_plugin::{Error, Result, arrow};
 use serde_json::{Value, json};
 
+use crate::checksum;
 use crate::request::{Limits, Request};
 use crate::staging::Staging;
 use crate::watch::{Patience, Watch};
@@ -83,8 +84,8 @@ impl<'a> Pieces<'a> {
         let staging = self.staging.ok_or_else(|| Error::plugin("the request has no staging for so many rows"))?;
         self.wait_for_host(staging)?;
         let (key, piece) = (name(self.put.len() + 1), std::mem::take(&mut self.filling));
-        let bytes = piece.data.len();
-        self.put.push(json!({"key": key, "rows": piece.rows, "bytes": bytes, "position": piece.position}));
+        self.put.push(json!({"key": key, "rows": piece.rows, "bytes": piece.data.len(),
+                             "crc32": checksum::of(&piece.data), "position": piece.position}));
         staging.put(&key, &piece.data)
     }
 

@@ -12,6 +12,9 @@ use crate::staging::Staging;
 const IDLE: Duration = Duration::from_secs(300);
 const MB: u64 = 1024 * 1024;
 
+/// What host and function speak; one of another version does not lay down what the other looks for.
+pub(crate) const PROTOCOL: u64 = 2;
+
 /// How much goes which way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -44,12 +47,15 @@ impl Request {
     /// Read a request.
     pub(crate) fn of(next: &Next) -> Result<Self> {
         let body: Value = serde_json::from_slice(&next.payload).map_err(|_| strange("is no JSON"))?;
-        if body["dativo"] != json!(1) {
-            return Err(strange("is not of version 1; deploy this function anew with the same dativo as the host"));
+        if body["dativo"] != json!(PROTOCOL) {
+            return Err(another_version(&body["dativo"]));
         }
         let staging = Staging::of(&body["staging"])?;
         let config = match body["config"]["$object"].as_str() {
-            Some(name) => staging.as_ref().ok_or_else(|| strange("has no staging"))?.json(name)?,
+            Some(name) => {
+                let staging = staging.as_ref().ok_or_else(|| strange("has no staging"))?;
+                staging.json(name, body["config"]["crc32"].as_u64())?
+            }
             None => body["config"].clone(),
         };
         let word = |key: &str| body[key].as_str().map(str::to_owned).ok_or_else(|| strange(&format!("lacks {key:?}")));
@@ -79,6 +85,12 @@ impl Request {
         self.staging.as_ref().ok_or_else(|| strange(&format!("has no staging, which {} needs", self.verb)))
     }
 
+    /// Name the rows of a verb: the host's own words for stream and unit.
+    pub(crate) fn rows(&self) -> String {
+        let word = |key: &str| self.tags[key].as_str().unwrap_or_default();
+        format!("stream '{}', unit '{}'", word("stream"), word("unit"))
+    }
+
     /// Say which call an error is of, as Python's host does.
     pub(crate) fn about(&self, error: Error) -> Error {
         let stream = self.arguments["stream"]["name"].as_str();
@@ -87,6 +99,14 @@ impl Request {
         let error = error.detail("plugin", self.plugin.as_str()).detail("verb", self.verb.as_str());
         stream.map_or(error.clone(), |name| error.detail("stream", name))
     }
+}
+
+fn another_version(asked: &Value) -> Error {
+    let message = format!(
+        "the function speaks version {PROTOCOL} of the protocol, and was asked in version {asked}; deploy this function \
+         anew, or build its image anew, with the same dativo as the host"
+    );
+    Error::new("PLUGIN_VERSION_INCOMPATIBLE", message)
 }
 
 fn strange(what: &str) -> Error {
@@ -103,13 +123,14 @@ mod tests {
 
     #[test]
     fn a_request_of_another_version_is_refused() {
-        let error = Request::of(&next(&json!({"dativo": 2, "role": "reader", "verb": "check"}))).unwrap_err();
-        assert!(error.message().contains("deploy this function anew"), "{error}");
+        let error = Request::of(&next(&json!({"dativo": 1, "role": "reader", "verb": "check"}))).unwrap_err();
+        assert_eq!(error.code(), "PLUGIN_VERSION_INCOMPATIBLE");
+        assert!(error.message().contains("image anew"), "{error}");
     }
 
     #[test]
     fn an_error_names_plugin_verb_and_stream() {
-        let request = json!({"dativo": 1, "role": "reader", "verb": "read", "plugin": {"path": "libx.so"},
+        let request = json!({"dativo": PROTOCOL, "role": "reader", "verb": "read", "plugin": {"path": "libx.so"},
                              "arguments": {"stream": {"name": "orders"}}});
         let error = Request::of(&next(&request)).unwrap().about(Error::config("no such file"));
         assert_eq!(error.message(), "libx.so: read of stream 'orders': no such file");

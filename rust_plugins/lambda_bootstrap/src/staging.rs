@@ -7,6 +7,8 @@ use dativo_plugin::{Error, Result};
 use dativo_storage::Store;
 use serde_json::Value;
 
+use crate::checksum::{self, Checksum};
+
 /// One folder; names are relative to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Staging {
@@ -37,15 +39,18 @@ impl Staging {
         upload.finish().map(|_| ())
     }
 
-    /// Put a file of the disk, piece by piece.
-    pub(crate) fn put_file(&self, name: &str, path: &Path) -> Result<()> {
+    /// Put a file of the disk, piece by piece; gives its checksum.
+    pub(crate) fn put_file(&self, name: &str, path: &Path) -> Result<u64> {
         use std::io::Read;
         let (mut file, mut upload) = (std::fs::File::open(path)?, self.store.write(&self.uri(name))?);
-        let mut buffer = vec![0; 1024 * 1024];
+        let (mut buffer, mut sum) = (vec![0; 1024 * 1024], Checksum::new());
         loop {
             match file.read(&mut buffer)? {
-                0 => return upload.finish().map(|_| ()),
-                got => upload.append(&buffer[..got])?,
+                0 => return upload.finish().map(|_| sum.get()),
+                got => {
+                    sum.add(&buffer[..got]);
+                    upload.append(&buffer[..got])?;
+                }
             }
         }
     }
@@ -61,10 +66,13 @@ impl Staging {
         Ok(self.store.read_range(&uri, 0..found.size, None)?.to_vec())
     }
 
-    /// Get an object that is JSON.
-    pub(crate) fn json(&self, name: &str) -> Result<Value> {
-        let broken = |_| Error::plugin(format!("{} is no JSON", self.uri(name)));
-        serde_json::from_slice(&self.get(name)?).map_err(broken)
+    /// Get an object that is JSON, and that has this checksum where one is known.
+    pub(crate) fn json(&self, name: &str, sum: Option<u64>) -> Result<Value> {
+        let data = self.get(name)?;
+        if sum.is_some_and(|sum| sum != checksum::of(&data)) {
+            return Err(changed(&self.uri(name)));
+        }
+        serde_json::from_slice(&data).map_err(|_| changed(&self.uri(name)))
     }
 
     /// Delete an object; one that is gone is fine.
@@ -81,4 +89,13 @@ impl Staging {
     fn uri(&self, name: &str) -> String {
         format!("{}{name}", self.url)
     }
+}
+
+/// What the host sent is not what is there.
+pub(crate) fn changed(what: &str) -> Error {
+    let message = format!(
+        "{what} is not what the host put into the staging folder; nothing of it is committed; run again, and look \
+         whether something else writes or deletes there"
+    );
+    Error::new("FUNCTION_ROWS_LOST", message).retryable(true)
 }

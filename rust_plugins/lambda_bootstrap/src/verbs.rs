@@ -177,12 +177,20 @@ fn rows(instance: &Instance, request: &Request, pieces: &mut Pieces<'_>) -> Resu
 /// Write the rows. A writer that does not commit by itself writes here, and the host fetches its files.
 fn write(instance: &Instance, request: &Request, next: &Next, watch: &Arc<Watch>) -> Result<Value> {
     let staging = request.staging()?;
-    let Some(rows) = Rows::open(staging, watch, request.limits.idle)? else { return Ok(json!([])) };
+    let Some(rows) = Rows::open(request, watch)? else { return Ok(json!([])) };
+    let broken = rows.broken();
     let mut words = json!({ "base": request.arguments["base"], "name": request.arguments["name"] });
-    if commits(request) {
-        return Ok(instance.write(&words, Box::new(rows))?["files"].take());
+    let folder = if commits(request) { None } else { Some(Folder::new(&next.id)?) };
+    if let Some(folder) = &folder {
+        words["base"] = folder.base().into();
     }
-    let folder = Folder::new(&next.id)?;
-    words["base"] = folder.base().into();
-    Ok(folder.carry(instance.write(&words, Box::new(rows))?, staging)?["files"].take())
+    let wrote = instance.write(&words, Box::new(rows));
+    if let Some(error) = broken.get() {
+        return Err(error.clone());
+    }
+    let mut answer = wrote?;
+    if let Some(folder) = &folder {
+        answer = folder.carry(answer, staging)?;
+    }
+    Ok(answer["files"].take())
 }

@@ -22,7 +22,7 @@ class Cloud(ProcessCloud):
     def invoke(self, payload, seconds):
         """Keep the request."""
         self.requests.append(payload)
-        return Answer(payload=b'{"dativo": 1, "result": 1, "logs": []}', function="one", seconds=0.1)
+        return Answer(payload=b'{"dativo": 2, "result": 1, "logs": []}', function="one", seconds=0.1)
 
 
 def deployed(cloud, folder):

@@ -10,7 +10,8 @@ import pytest
 
 from dativo_dagster.functions.glibc import AL2, AL2023, UBUNTU_22, UBUNTU_24, Needs, check, glibc_of, needs
 from dativo_ingest.exceptions import ConfigurationError
-from tests.native import native_program
+from tests.clibrary import c_library
+from tests.native import native_library, native_program
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="libraries of Linux are looked at")
 
@@ -49,16 +50,20 @@ def test_an_unknown_runtime_is_refused():
 
 
 @pytest.mark.rust
-def test_the_bootstrap_runs_on_amazon_linux_2023_and_is_refused_where_glibc_is_older():
-    bootstrap = native_program("lambda_bootstrap")
-    check(bootstrap, "provided.al2023", HERE)
-    found = needs(bootstrap)
-    assert found.machine == HERE
-    if found.glibc > AL2:
-        with pytest.raises(ConfigurationError, match=r"zigbuild.*-gnu\.2\.26") as refused:
-            check(bootstrap, "provided.al2", HERE)
-        assert refused.value.error_code == "GLIBC_TOO_NEW"
-        assert refused.value.details["needs"] == f"2.{found.glibc[1]}"
+@pytest.mark.parametrize("runtime", ["provided.al2", "provided.al2023"])
+def test_what_is_built_here_runs_on_each_of_amazons_systems(runtime):
+    for built in (native_program("lambda_bootstrap"), native_library("csv_reader"), native_library("parquet_writer")):
+        check(built, runtime, HERE)
+        assert needs(built).machine == HERE
+
+
+def test_a_library_for_a_newer_glibc_is_refused_where_it_is_older():
+    library = c_library("v1", "NEW_GLIBC")
+    check(library, "provided.al2023", HERE)
+    with pytest.raises(ConfigurationError, match=r"zigbuild.*-gnu\.2\.26") as refused:
+        check(library, "provided.al2", HERE)
+    assert refused.value.error_code == "GLIBC_TOO_NEW"
+    assert refused.value.details["needs"] == "2.34"
 
 
 @pytest.mark.skipif(shutil.which("objdump") is None, reason="the other opinion is objdump's")

@@ -11,6 +11,7 @@ import pytest
 
 from dativo_dagster.functions.package import Package, check_unzipped, inside, pack, plugin_package
 from dativo_ingest.exceptions import ConfigurationError
+from dativo_ingest.loader.packing import sdk_files
 from dativo_ingest.model import PluginRef
 
 
@@ -35,6 +36,14 @@ def test_other_files_give_another_hash(tmp_path: Path) -> None:
     first = plugin_package(ref, {}).hash
     plugin.write_text("class Orders: pass\n")
     assert plugin_package(ref, {}).hash != first
+
+
+def test_another_sdk_gives_another_hash_so_that_a_function_has_that_of_its_host(tmp_path: Path) -> None:
+    (tmp_path / "orders.py").write_text("class Orders: ...\n")
+    sdk = sdk_files()
+    assert set(sdk) <= names(plugin_package(PluginRef(path=str(tmp_path / "orders.py"), name="Orders"), {}))
+    changed = {**sdk, "dativo_ingest/functions/handling.py": b"PROTOCOL = 3\n"}
+    assert pack(changed).hash != pack(sdk).hash
 
 
 def test_a_plugin_takes_along_what_it_imports_from_beside_itself_and_nothing_else(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from dativo_dagster.functions.call import Settings
 from dativo_dagster.functions.reading import FunctionReader
 from dativo_ingest.exceptions import DativoError
+from dativo_ingest.functions.checksums import checksum
 from dativo_ingest.functions.pieces import batches_of, piece_name
 from dativo_ingest.model import Cursor, Stream, Unit, Window
 from tests.fakes.scripted_function import deployed, ipc, lay, staged
@@ -108,10 +109,48 @@ def test_a_piece_that_is_lost_doubled_or_counted_wrongly_is_an_error(pieces, at,
         assert refused(Path(folder), script).error_code == "FUNCTION_ROWS_LOST"
 
 
+def change_places(folder):
+    one, other, beside = folder / piece_name(1), folder / piece_name(2), folder / "beside"
+    one.rename(beside)
+    other.rename(one)
+    beside.rename(other)
+
+
+def flip_a_bit(folder):
+    path = folder / piece_name(2)
+    data = bytearray(path.read_bytes())
+    data[data.index((2).to_bytes(8, "little"))] ^= 1
+    path.write_bytes(data)
+
+
+def come_from_elsewhere(folder):
+    (folder / piece_name(2)).write_bytes(ipc([7]))
+
+
+@pytest.mark.parametrize("happens", [change_places, flip_a_bit, come_from_elsewhere])
+@pytest.mark.parametrize("live", [True, False], ids=["read before the reply", "read after it"])
+def test_pieces_of_equal_rows_and_bytes_that_were_mixed_up_or_damaged_are_an_error(tmp_path, live, happens):
+    def script(_, folder):
+        made = folder / "made"
+        made.mkdir()
+        reply = manifest(made, [[[1]], [[2]], [[3]]])
+        happens(made)
+        for path in sorted(made.glob("*.arrow"), reverse=not live):
+            path.rename(folder / path.name)
+        while live and list(folder.glob("*.arrow")):
+            time.sleep(0.002)  # until the host has taken all
+        return reply
+
+    error = refused(tmp_path, script)
+    assert (error.error_code, error.retryable) == ("FUNCTION_ROWS_LOST", True)
+    assert error.details["piece"] == (1 if happens is change_places else 2)
+    assert "stream 'orders', unit '1'" in error.message
+
+
 @given(data=st.binary(max_size=200))
 @settings(max_examples=60, deadline=None)
-def test_bytes_that_are_no_arrow_end_with_an_error_of_arrows(data):
-    with contextlib.suppress(pa.ArrowException, OSError):
+def test_bytes_that_are_no_arrow_are_told_as_such(data):
+    with contextlib.suppress(ValueError):
         assert sum(batch.num_rows for batch in batches_of(data)) == 0
 
 
@@ -141,7 +180,8 @@ def test_a_piece_that_is_no_arrow_is_an_error(tmp_path, data):
         (b"[" * 100_000, "FUNCTION_CRASHED"),
         (b"[1]", "FUNCTION_CRASHED"),
         (b"null", "FUNCTION_CRASHED"),
-        ({"dativo": 2}, "FUNCTION_CRASHED"),
+        ({"dativo": 1}, "PLUGIN_VERSION_INCOMPATIBLE"),
+        ({"dativo": None}, "FUNCTION_CRASHED"),
         ({"logs": [{"level": float("nan"), "logger": "", "message": ""}]}, "FUNCTION_CRASHED"),
         ({"logs": [7]}, "FUNCTION_CRASHED"),
         ({"logs": None}, "FUNCTION_CRASHED"),
@@ -157,6 +197,7 @@ def test_a_piece_that_is_no_arrow_is_an_error(tmp_path, data):
         ({"rows": {"inline": []}, "rest": {"id": "1"}}, "PLUGIN_BAD_RESULT"),
         ({"error": "it broke"}, "PLUGIN_BAD_RESULT"),
         ({"error": {"class": "SystemExit", "state": {}}}, "PLUGIN_BAD_RESULT"),
+        ({"rows": {"pieces": [{"rows": 1, "bytes": 1, "position": 1}]}}, "PLUGIN_BAD_RESULT"),
         ({"aside": "../../secrets.json"}, "FUNCTION_ROWS_LOST"),
     ],
 )
@@ -171,7 +212,7 @@ def test_a_function_cannot_choose_what_the_host_reads_or_deletes(tmp_path, key):
     (others / "000001.arrow").write_bytes(ipc([1]))
 
     def script(*_):
-        return {"rows": {"pieces": [{"key": key, "rows": 1, "bytes": len(ipc([1])), "position": 1}]}, "aside": key}
+        return {"rows": {"pieces": [{"key": key, "rows": 1, "position": 1, **checksum(ipc([1]))}]}}
 
     with pytest.raises(DativoError) as caught:
         read(tmp_path, script)
@@ -183,7 +224,7 @@ def test_an_object_that_is_too_large_for_this_host_is_not_read(tmp_path):
     def script(_, folder):
         with (folder / piece_name(1)).open("wb") as sparse:
             sparse.truncate(600 * 1024 * 1024)
-        return {"rows": {"pieces": [{"rows": 1, "bytes": 1, "position": 1}]}, "reached": None}
+        return {"rows": {"pieces": [{"rows": 1, "bytes": 1, "crc32": 1, "position": 1}]}, "reached": None}
 
     assert refused(tmp_path, script).error_code == "PLUGIN_BAD_RESULT"
 

@@ -11,6 +11,7 @@ from dativo_dagster.functions import faults
 from dativo_dagster.functions.call import Settings
 from dativo_dagster.functions.reading import FunctionReader
 from dativo_ingest.exceptions import ConfigurationError, DativoError, PluginError
+from dativo_ingest.functions.checksums import checksum
 from dativo_ingest.model import Stream, Unit
 from dativo_ingest.worker.errors import error_to_json
 from tests.fakes.scripted_function import Scripted, deployed, staged
@@ -85,13 +86,15 @@ def test_a_large_configuration_goes_through_the_staging_folder_and_a_large_unit_
     seen = []
 
     def script(request, folder):
-        seen.append((request["config"], json.loads((folder / "config.json").read_text())["source"]["text"]))
+        lying = (folder / "config.json").read_bytes()
+        assert request["config"] == {"$object": "config.json", "crc32": checksum(lying)["crc32"]}
+        seen.append(json.loads(lying)["source"]["text"])
         return {"rows": {"inline": []}, "reached": None}
 
     cloud = Scripted(script, request_bytes=4000)
     far = reader(tmp_path, cloud, source={"text": "x" * 5000})
     assert list(far.read(Stream(name="orders"), Unit(id="1"))) == []
-    assert seen == [({"$object": "config.json"}, "x" * 5000)]
+    assert seen == ["x" * 5000]
     with pytest.raises(ConfigurationError) as caught:
         list(far.read(Stream(name="orders"), Unit(id="2", spec={"text": "x" * 5000})))
     assert caught.value.error_code == "FUNCTION_LIMIT"
@@ -106,3 +109,28 @@ def test_a_function_is_told_no_more_than_the_cloud_allows(tmp_path):
     assert limits["seconds"] == 60
     assert limits["inline_bytes"] * 4 / 3 < cloud.limits.reply_bytes
     assert limits["idle_seconds"] > 0
+
+
+@pytest.mark.parametrize("kept", [b'[{"name": "orders"}]', b'[{"name": "shops!"}]', None])
+def test_a_large_answer_is_taken_only_as_it_was_put_there(tmp_path, kept):
+    told = b'[{"name": "orders"}]'
+
+    def script(_, folder):
+        if kept:
+            (folder / "result.json").write_bytes(kept)
+        return {"result": None, "aside": checksum(told)}
+
+    far = reader(tmp_path, script)
+    if kept == told:
+        assert [stream.name for stream in far.discover()] == ["orders"]
+        return
+    with pytest.raises(DativoError, match="run again") as caught:
+        far.discover()
+    assert (caught.value.error_code, caught.value.retryable) == ("FUNCTION_ROWS_LOST", True)
+
+
+def test_a_function_of_another_release_is_told_as_such(tmp_path):
+    with pytest.raises(DativoError, match="build the `image` of its place anew") as caught:
+        reader(tmp_path, lambda *_: {"dativo": 1, "error": {"class": "PluginVersionError"}}).discover()
+    assert (caught.value.error_code, caught.value.retryable) == ("PLUGIN_VERSION_INCOMPATIBLE", False)
+    assert caught.value.details["place"] == "test_cloud"

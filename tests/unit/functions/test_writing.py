@@ -11,6 +11,7 @@ import pytest
 from dativo_dagster.functions.call import Settings
 from dativo_dagster.functions.writing import FunctionWriter
 from dativo_ingest.exceptions import DativoError, RateLimitError
+from dativo_ingest.functions.checksums import checksum
 from dativo_ingest.functions.pieces import batches_of, piece_name
 from dativo_ingest.model import DataFile
 from dativo_ingest.worker.errors import error_to_json
@@ -44,7 +45,7 @@ def taken(folder, most=10):
             rows += [row for batch in batches_of(piece.read_bytes()) for row in batch.column(0).to_pylist()]
             piece.unlink()
             number += 1
-        elif end.exists() and json.loads(end.read_text())["pieces"] < number:
+        elif end.exists() and len(json.loads(end.read_text())["pieces"]) < number:
             return rows, waiting
         else:
             time.sleep(0.01)
@@ -57,7 +58,7 @@ def test_rows_go_out_as_they_are_taken_and_files_come_home(tmp_path):
         seen["rows"], seen["waiting"] = taken(folder)
         (folder / "out" / "day=1").mkdir(parents=True)
         (folder / "out" / "day=1" / "part-1.parquet").write_bytes(b"rows")
-        return {"result": [{"path": "out/day=1/part-1.parquet", "rows": 9, "bytes": 4}]}
+        return {"result": [{"path": "out/day=1/part-1.parquet", "rows": 9, **checksum(b"rows")}]}
 
     (file,) = write(tmp_path, script, 9, ahead=2)
     assert file == DataFile(path=f"file://{tmp_path}/lake/day=1/part-1.parquet", rows=9, bytes=4)
@@ -98,18 +99,18 @@ def test_a_function_cannot_choose_what_is_read_or_replaced(tmp_path, path):
     assert victim.read_bytes() == b"of another tenant"
 
 
-def test_a_file_of_another_size_than_was_told_leaves_nothing(tmp_path):
+@pytest.mark.parametrize("arrived", [b"row", b"rowz", b"rows and more", b""])
+def test_a_file_that_is_not_the_one_that_was_told_leaves_nothing(tmp_path, arrived):
     def script(_, folder):
         (folder / "out").mkdir()
-        for name in ("part-1a", "part-1b"):
-            (folder / "out" / name).write_bytes(b"rows")
-        return {
-            "result": [{"path": "out/part-1a", "rows": 1, "bytes": 4}, {"path": "out/part-1b", "rows": 1, "bytes": 5}]
-        }
+        (folder / "out" / "part-1a").write_bytes(b"rows")
+        (folder / "out" / "part-1b").write_bytes(arrived)
+        return {"result": [{"path": f"out/part-1{which}", "rows": 1, **checksum(b"rows")} for which in "ab"]}
 
     with pytest.raises(DativoError) as caught:
         write(tmp_path, script)
-    assert caught.value.error_code == "FUNCTION_ROWS_LOST"
+    assert (caught.value.error_code, caught.value.retryable) == ("FUNCTION_ROWS_LOST", True)
+    assert "part-1b" in caught.value.message
     assert not list((tmp_path / "lake").rglob("part*"))
     assert staged(tmp_path) == []
 

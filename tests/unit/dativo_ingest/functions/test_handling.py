@@ -9,6 +9,7 @@ import uuid
 import pytest
 
 from dativo_ingest.exceptions import SandboxError
+from dativo_ingest.functions.checksums import checksum
 from dativo_ingest.functions.child import Child, talking
 from dativo_ingest.functions.gcp import entry
 from dativo_ingest.functions.handling import SMALL_BYTES, handle
@@ -42,7 +43,7 @@ def ask(tmp_path):
 
     def asked(verb, how, **changed):
         request = {
-            "dativo": 1,
+            "dativo": 2,
             "id": uuid.uuid4().hex,
             "role": "reader",
             "verb": verb,
@@ -75,14 +76,26 @@ def test_a_plugin_that_ends_its_process_is_told(ask):
 
 def test_a_large_answer_lies_aside(ask, tmp_path):
     reply = ask("discover", SMALL_BYTES)
-    assert (reply["result"], reply["aside"]) == (None, "result.json")
-    assert len(json.loads((tmp_path / "staging" / "result.json").read_text())[0]["name"]) == SMALL_BYTES
+    assert (reply["result"], reply["aside"]) == (
+        None,
+        checksum(lying := (tmp_path / "staging" / "result.json").read_bytes()),
+    )
+    assert len(json.loads(lying)[0]["name"]) == SMALL_BYTES
+
+
+def test_a_configuration_that_is_not_the_one_that_was_put_there_is_not_used(ask, tmp_path):
+    config = json.dumps({"source": {"type": "custom", "how": 3}, "stream": {"name": "s"}}).encode()
+    said = {"$object": "config.json", "crc32": checksum(config)["crc32"]}
+    (tmp_path / "staging" / "config.json").write_bytes(config)
+    assert ask("discover", 1, config=said)["result"][0]["name"] == "nnn"
+    (tmp_path / "staging" / "config.json").write_bytes(config.replace(b"3", b"4"))
+    assert error_of(ask("discover", 1, config=said))["error_code"] == "FUNCTION_ROWS_LOST"
 
 
 @pytest.mark.parametrize(
     ("changed", "code"),
     [
-        ({"dativo": 2}, "PLUGIN_VERSION_INCOMPATIBLE"),
+        ({"dativo": 1}, "PLUGIN_VERSION_INCOMPATIBLE"),
         ({"plugin": None}, "PLUGIN_ERROR"),
         ({"config": {"$object": "config.json"}}, "CANCELLED"),
         ({"staging": {"url": "ftp://x/"}}, "UNKNOWN_STORAGE"),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dativo_ingest.exceptions import PluginError, TransientError
+from dativo_ingest.exceptions import SandboxError, TransientError
 from dativo_ingest.functions import pieces
+from dativo_ingest.functions.checksums import checksum, checksum_of_file
 from dativo_ingest.functions.pieces import Outgoing, incoming, piece_name
+from tests.fakes.scripted_function import ipc
 
 
 class Shelf:
@@ -55,9 +58,9 @@ def test_batches_share_a_piece_until_it_is_large_enough():
         out.add(b"12345", 1, position)
     said = out.finish()
     assert said["pieces"] == [
-        {"key": piece_name(1), "rows": 2, "bytes": 10, "position": 2},
-        {"key": piece_name(2), "rows": 2, "bytes": 10, "position": 4},
-        {"key": piece_name(3), "rows": 1, "bytes": 5, "position": 5},
+        {"key": piece_name(1), "rows": 2, "position": 2, **checksum(b"1234512345")},
+        {"key": piece_name(2), "rows": 2, "position": 4, **checksum(b"1234512345")},
+        {"key": piece_name(3), "rows": 1, "position": 5, **checksum(b"12345")},
     ]
     out.remove()
     assert shelf.objects == {}
@@ -100,12 +103,53 @@ def test_it_waits_while_nobody_reads():
     assert shelf.pauses == 4
 
 
-def test_a_piece_that_the_host_sent_and_that_is_not_there_is_an_error():
-    shelf = Shelf({"in/end.json": json.dumps({"pieces": 1}).encode()})
+def sent(*pieces):
+    """Give a staging folder with what a host sent."""
+    lying = {f"in/{piece_name(number)}": piece for number, piece in enumerate(pieces, 1)}
+    return Shelf({**lying, "in/end.json": json.dumps({"pieces": [checksum(piece) for piece in pieces]}).encode()})
+
+
+def test_what_the_host_sent_comes_in_its_order():
+    shelf = sent(ipc([1], [2, 3]), ipc([4]))
+    assert [batch.column(0).to_pylist() for batch in incoming(shelf, shelf, {})] == [[1], [2, 3], [4]]
+    assert list(shelf.objects) == ["in/end.json"]
+
+
+def gone(lying):
+    del lying["in/000002.arrow"]
+
+
+def change_places(lying):
+    lying["in/000001.arrow"], lying["in/000002.arrow"] = lying["in/000002.arrow"], lying["in/000001.arrow"]
+
+
+def of_another(lying):
+    lying["in/000002.arrow"] = ipc([8])
+
+
+def cut_short(lying):
+    lying["in/000002.arrow"] = lying["in/000002.arrow"][:-12]
+
+
+def no_arrow(lying):
+    lying["in/000002.arrow"] = b"no arrow"
+
+
+def untold(lying):
+    said = json.loads(lying["in/end.json"])
+    lying["in/end.json"] = json.dumps({"pieces": said["pieces"][:1]}).encode()
+
+
+@pytest.mark.parametrize("happens", [gone, change_places, of_another, cut_short, no_arrow, untold])
+def test_a_piece_that_is_not_the_one_that_the_host_sent_is_an_error(happens):
+    shelf = sent(ipc([1]), ipc([2]))
+    happens(shelf.objects)
     shelf.pause = lambda seconds: None
-    with pytest.raises(PluginError) as caught:
-        list(incoming(shelf, shelf, {}))
-    assert caught.value.error_code == "FUNCTION_ROWS_LOST"
+    rows = incoming(shelf, shelf, {}, "stream 'orders', unit 'part-1'")
+    with pytest.raises(SandboxError, match=r"piece [12] of the rows \(stream 'orders', unit 'part-1'\)") as caught:
+        list(rows)
+    assert (caught.value.error_code, caught.value.retryable) == ("FUNCTION_ROWS_LOST", True)
+    assert caught.value.details["piece"] == (1 if happens is change_places else 2)
 
 
 def test_a_host_that_does_not_move_for_too_long_is_taken_for_dead():
@@ -159,3 +203,11 @@ def test_a_read_that_stops_early_does_not_wait_for_the_host(resumes):
     for position in range(3):
         out.add(b"rows", 1, position)
     assert shelf.pauses == (0 if resumes else 2)
+
+
+def test_a_file_has_the_checksum_of_its_bytes(tmp_path):
+    file = tmp_path / "rows.parquet"
+    for data in (b"", b"123456789", bytes(range(256)) * 8192 + b"end"):
+        file.write_bytes(data)
+        assert checksum_of_file(file) == checksum(data) == {"bytes": len(data), "crc32": zlib.crc32(data)}
+    assert checksum(b"123456789")["crc32"] == 0xCBF43926
