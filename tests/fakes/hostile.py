@@ -105,6 +105,8 @@ FAULTS = {
     "ignores SIGTERM": ignore_the_end,
     "raise": raise_whole,
 }
+OTHER_FAULTS = ("endless", "secret", "large batch", "schemas", "odd cursor", "odd files")
+"""What needs more than a call."""
 
 
 class Reader:

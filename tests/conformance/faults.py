@@ -1,0 +1,166 @@
+"""What hostile plugins do wrong, and what each place makes of it: the code of an error, or why it is not shown there.
+
+A word in capitals is the code that whoever called gets. `ROWS` says that the fault harms no row: all of them come. Any
+other text is the reason why the place does not show the fault.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+ROWS = "all rows"
+NO_WALL = "its memory is that of the test machine; `killed` is what the platform would do"
+LIKE_HANG = "as `hang`: its process is killed when the time is over"
+SAME_WORKER = "as in `process`: the same worker hears the library's answers"
+CONTRACTS = "the contract's to find: the host looks at the rows, wherever they come from"
+TABLES = "the table's to find: the host looks at the file, wherever it comes from"
+
+
+class Row(NamedTuple):
+    """What comes of a fault, by place."""
+
+    docker: str
+    gcp_functions: str
+    aws_lambda: str
+
+
+PLACES = Row._fields
+
+
+def everywhere(said: str) -> Row:
+    """Say the same of all places."""
+    return Row(said, said, said)
+
+
+def by(docker: str, functions: str) -> Row:
+    """Say it of containers and of the functions of both clouds."""
+    return Row(docker, functions, functions)
+
+
+def lambda_only(said: str, others: str = SAME_WORKER) -> Row:
+    """Say it of Lambda, where the host of libraries is a program of its own."""
+    return Row(others, others, said)
+
+
+PYTHON: dict[str, Row] = {
+    "segfault": everywhere("PLUGIN_CRASHED"),
+    "abort": everywhere("PLUGIN_CRASHED"),
+    "exit": everywhere("PLUGIN_CRASHED"),
+    "long line": everywhere("PLUGIN_CRASHED"),
+    "signal of real time": everywhere("PLUGIN_CRASHED"),
+    "grandchild": everywhere("PLUGIN_CRASHED"),
+    "sys.exit": everywhere("PLUGIN_FAILED"),
+    "raise": everywhere("RATE_LIMIT_EXCEEDED"),
+    "secret": everywhere("PLUGIN_FAILED"),
+    "schemas": everywhere(ROWS),
+    "large batch": everywhere("no fault: one job everywhere shows that batches come in pieces"),
+    "killed": by("PLUGIN_KILLED", "PLUGIN_OUT_OF_MEMORY"),
+    "one allocation": everywhere("PLUGIN_OUT_OF_MEMORY"),
+    "grow": Row("PLUGIN_OUT_OF_MEMORY", NO_WALL, "PLUGIN_OUT_OF_MEMORY"),
+    "no frame": everywhere("WIRE_BROKEN"),
+    "hang": by("PLUGIN_HUNG", "FUNCTION_TIMEOUT"),
+    "hang outside Python": by("PLUGIN_HUNG", LIKE_HANG),
+    "ignores SIGTERM": by("PLUGIN_HUNG", LIKE_HANG),
+    "endless": by("PLUGIN_TIMEOUT", "FUNCTION_TIMEOUT"),
+    "print": by("STDOUT_FLOOD", "FUNCTION_TIMEOUT"),
+    "log": by("STDOUT_FLOOD", "as `print`"),
+    "log now and then": everywhere("as `endless`"),
+    "broken start": everywhere("PLUGIN_FAILED"),
+    "slow start": by("PLUGIN_TIMEOUT", LIKE_HANG),
+    "odd cursor": everywhere("PLUGIN_ERROR"),
+    "crash on close": everywhere(ROWS),
+    "raise on close": everywhere(ROWS),
+}
+"""Of a reader in Python, `tests/fakes/hostile.py`."""
+
+PYTHON_WRITER: dict[str, Row] = {
+    "segfault": everywhere("PLUGIN_CRASHED"),
+    "raise": everywhere("RATE_LIMIT_EXCEEDED"),
+    "killed": by("PLUGIN_KILLED", "PLUGIN_OUT_OF_MEMORY"),
+    "hang": by("PLUGIN_HUNG", LIKE_HANG),
+    "odd files": by("WIRE_BROKEN", "PLUGIN_ERROR"),
+    "no file": by("PLUGIN_BAD_FILE", "PLUGIN_BAD_RESULT"),
+}
+"""Of a writer in Python, from the same file."""
+
+RUST: dict[str, Row] = {
+    # What ends a process.
+    "segfault": Row("PLUGIN_CRASHED", "PLUGIN_CRASHED", "FUNCTION_CRASHED"),
+    "segfault_stream": lambda_only("FUNCTION_CRASHED"),
+    "abort": Row("PLUGIN_CRASHED", "PLUGIN_CRASHED", "FUNCTION_CRASHED"),
+    "abort_stream": lambda_only("FUNCTION_CRASHED"),
+    "exit": Row("PLUGIN_CRASHED", "PLUGIN_CRASHED", "FUNCTION_CRASHED"),
+    "stack_overflow": Row("PLUGIN_CRASHED", "PLUGIN_CRASHED", "FUNCTION_CRASHED"),
+    "double_release": Row(ROWS, ROWS, "FUNCTION_CRASHED"),
+    "memory": Row("PLUGIN_OUT_OF_MEMORY", NO_WALL, "PLUGIN_OUT_OF_MEMORY"),
+    "huge_batch": Row("PLUGIN_OUT_OF_MEMORY", NO_WALL, "PLUGIN_OUT_OF_MEMORY"),
+    # What never ends.
+    "endless": Row("PLUGIN_TIMEOUT", SAME_WORKER, "FUNCTION_TIMEOUT"),
+    "hang_open": Row("PLUGIN_TIMEOUT", SAME_WORKER, "FUNCTION_TIMEOUT"),
+    "hang_check": lambda_only("FUNCTION_TIMEOUT"),
+    "hang_read": lambda_only("FUNCTION_TIMEOUT"),
+    "hang_stream": by("PLUGIN_HUNG", "FUNCTION_TIMEOUT"),
+    "hang_release": lambda_only("FUNCTION_TIMEOUT"),
+    "stdout_flood": Row("STDOUT_FLOOD", ROWS, ROWS),
+    "stderr_flood": lambda_only(ROWS),
+    # What is an error.
+    "panic_open": lambda_only("PLUGIN_PANIC"),
+    "panic_check": lambda_only("PLUGIN_PANIC"),
+    "panic_discover": lambda_only("PLUGIN_PANIC"),
+    "panic_read": everywhere("PLUGIN_PANIC"),
+    "panic_stream": lambda_only("PLUGIN_PANIC"),
+    "panic_drop": everywhere(ROWS),
+    "error_stream": lambda_only("CONNECTION_FAILED"),
+    "rate_limit": everywhere("RATE_LIMIT_EXCEEDED"),
+    "error_then_data": lambda_only("PLUGIN_BAD_BATCH"),
+    "null_error": lambda_only("PLUGIN_ERROR"),
+    "error_without_message": lambda_only("HOSTILE"),
+    "unknown_status": lambda_only("PLUGIN_BAD_ANSWER"),
+    "invalid_utf8": lambda_only("PLUGIN_BAD_ANSWER"),
+    "invalid_json": lambda_only("PLUGIN_BAD_ANSWER"),
+    "wrong_json": everywhere("PLUGIN_BAD_ANSWER"),
+    "null_instance": lambda_only("PLUGIN_BAD_ANSWER"),
+    "null_slots": lambda_only("PLUGIN_ERROR"),
+    "null_reading": lambda_only("PLUGIN_BAD_ANSWER"),
+    "null_next": lambda_only("PLUGIN_BAD_ANSWER"),
+    "null_stream": lambda_only("PLUGIN_BAD_BATCH"),
+    "null_get_schema": lambda_only("PLUGIN_BAD_BATCH"),
+    "null_get_next": lambda_only("PLUGIN_BAD_BATCH"),
+    "null_last_error": lambda_only("PLUGIN_BAD_BATCH"),
+    "wrong_batch": Row("PLUGIN_BAD_DATA", "PLUGIN_BAD_DATA", "PLUGIN_BAD_ANSWER"),
+    "reused_buffer": everywhere(ROWS),
+    "wrong_type": everywhere(CONTRACTS),
+    "wrong_columns": everywhere(CONTRACTS),
+    # Writers.
+    "panic_write": everywhere("PLUGIN_PANIC"),
+    "panic_commit": everywhere("a writer of a job's table is never asked to commit there"),
+    "segfault_write": Row("PLUGIN_CRASHED", "PLUGIN_CRASHED", "FUNCTION_CRASHED"),
+    "hang_write": Row("PLUGIN_HUNG", SAME_WORKER, "FUNCTION_TIMEOUT"),
+    "hang_commit": everywhere("a writer of a job's table is never asked to commit there"),
+    "error_write": everywhere("WRITE_FAILED"),
+    "wrong_rows": Row("ROWS_LOST", "ROWS_LOST", TABLES),
+    "missing_file": Row("PLUGIN_BAD_FILE", "PLUGIN_BAD_RESULT", "FILE_NOT_FOUND"),
+    "stray_file": Row("PLUGIN_BAD_FILE", "PLUGIN_BAD_RESULT", "PLUGIN_BAD_RESULT"),
+}
+"""Of a library in Rust, `rust_plugins/hostile`: a reader, and where its name says so a writer."""
+
+RUST_START: dict[str, Row] = {
+    "refused": lambda_only("PLUGIN_VERSION_INCOMPATIBLE"),
+    "null_error": lambda_only("PLUGIN_ERROR"),
+    "null_table": lambda_only("PLUGIN_VERSION_INCOMPATIBLE"),
+    "segfault": lambda_only("FUNCTION_CRASHED"),
+    "hang": lambda_only("FUNCTION_TIMEOUT"),
+}
+"""What the same library does before it has a configuration."""
+
+HOSTILE: dict[str, dict[str, Row]] = {
+    "reader in Python": PYTHON,
+    "writer in Python": PYTHON_WRITER,
+    "library in Rust": RUST,
+    "library in Rust, when it is loaded": RUST_START,
+}
+
+
+def is_reason(said: str) -> bool:
+    """Tell whether a place does not show a fault."""
+    return said != ROWS and not said.isupper()
