@@ -174,6 +174,15 @@ class Choosy(Protocol):
 
 
 @runtime_checkable
+class Lasting(Protocol):
+    """What a launcher has beside `Launcher` that makes something for a plugin once, and finds it from then on."""
+
+    def is_made(self, plugin: PluginRef, config: Mapping[str, Any]) -> bool:
+        """Say whether opening a reader finds all of it; nothing is made to tell."""
+        ...
+
+
+@runtime_checkable
 class Tidied(Protocol):
     """What a launcher has beside `Launcher` whose place may keep things after a run, or after a host that was killed.
 

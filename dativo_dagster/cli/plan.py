@@ -1,8 +1,9 @@
-"""``dativo plan``: what a run would read, write and change. Writes nothing."""
+"""``dativo plan``: what a run would read, write and change. Writes nothing, and deploys nothing unless told to."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.cli.console import counted, size
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from dativo_dagster.cli.console import Console
     from dativo_dagster.config.job import Job, JobStream, Place
     from dativo_dagster.pipeline.plan import Plan
-    from dativo_ingest.model import SchemaChange, Unit
+    from dativo_ingest.model import SchemaChange, Unit, Window
 
 _UNITS = 10
 
@@ -23,13 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``plan`` takes."""
     add_job_arguments(parser)
     add_partition_arguments(parser)
+    parser.add_argument(
+        "--deploy", action="store_true", help="ask a source whose function is not there yet: it is deployed, and stays"
+    )
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
 
 
 def main(args: argparse.Namespace, console: Console) -> int:
     """Show the plan of each stream; 2 when a run would refuse one of them."""
     job = prepare(select(args).jobs[0], args, console)
-    planned = [_planned(job, stream, console) for stream in parts_of(job, args)]
+    planned = [_planned(job, stream, args, console) for stream in parts_of(job, args)]
     if args.json:
         console.json({"job": job.name, "tenant": job.tenant, "streams": [_json(*each) for each in planned]})
     else:
@@ -38,10 +42,21 @@ def main(args: argparse.Namespace, console: Console) -> int:
     return 2 if any(_refused(plan) for _, plan, _ in planned) else 0
 
 
-def _planned(job: Job, stream: JobStream, console: Console) -> tuple[JobStream, Plan, Mapping[str, Place]]:
+@dataclass(frozen=True)
+class Unasked:
+    """What is known of a stream whose source was not asked, since that would deploy it."""
+
+    reason = "what its source has is known once it is deployed: a run does that, and so does this command with --deploy"
+    empty = False
+    changes: tuple[SchemaChange, ...]
+
+
+def _planned(
+    job: Job, stream: JobStream, args: argparse.Namespace, console: Console
+) -> tuple[JobStream, Plan | Unasked, Mapping[str, Place]]:
     """Plan a stream; where that fails the error comes after the places that were asked."""
-    from dativo_dagster.pipeline.assemble import SIDES, refused
-    from dativo_dagster.pipeline.plugins import places
+    from dativo_dagster.pipeline.assemble import SIDES, open_table, refused
+    from dativo_dagster.pipeline.plugins import is_made, places
     from dativo_dagster.pipeline.run import plan_stream
     from dativo_ingest.exceptions import DativoError
 
@@ -50,6 +65,8 @@ def _planned(job: Job, stream: JobStream, console: Console) -> tuple[JobStream, 
             raise error
     where = places(job, stream)
     try:
+        if not args.deploy and not is_made(job, stream):
+            return stream, Unasked(tuple(open_table(job, stream).changes())), where
         return stream, plan_stream(job, stream), where
     except DativoError:
         for line in _places(stream, where):
@@ -65,14 +82,27 @@ def _places(stream: JobStream, where: Mapping[str, Place]) -> Iterator[str]:
             yield f"    the job gives it {', '.join(given)}"
 
 
-def _refused(plan: Plan) -> list[SchemaChange]:
+def _refused(plan: Plan | Unasked) -> list[SchemaChange]:
     return [] if plan.empty else [change for change in plan.changes if not change.allowed]
 
 
-def _json(stream: JobStream, plan: Plan, where: Mapping[str, Place]) -> dict[str, Any]:
+def _json(stream: JobStream, plan: Plan | Unasked, where: Mapping[str, Place]) -> dict[str, Any]:
     ran = {"places": {side: _place(place) for side, place in where.items()}} if where else {}
     part = {"partition": stream.slice.key} if stream.slice else {}
-    return {**plan.to_json(), **part, **ran, "empty": plan.empty, "refused": bool(_refused(plan))}
+    known = _known(stream, plan) if isinstance(plan, Unasked) else plan.to_json()
+    return {**known, **part, **ran, "empty": plan.empty, "refused": bool(_refused(plan))}
+
+
+def _known(stream: JobStream, plan: Unasked) -> dict[str, Any]:
+    return {
+        "stream": stream.name,
+        "table": stream.target.table,
+        "mode": stream.target.mode,
+        "changes": [change.to_json() for change in plan.changes],
+        "reason": plan.reason,
+        "window": None,
+        "deployed": False,
+    }
 
 
 def _given(place: Place) -> list[str]:
@@ -86,25 +116,32 @@ def _place(place: Place) -> dict[str, Any]:
     return {"launcher": place.launcher, "why": place.why, **({"gives": given} if given else {})}
 
 
-def _show(stream: JobStream, plan: Plan, where: Mapping[str, Place], console: Console) -> None:
-    name = f"{plan.stream} {stream.slice.key}" if stream.slice else plan.stream
-    console.line(f"{console.style(name, 'bold')} -> {plan.table} ({plan.mode}): {plan.reason}")
+def _show(stream: JobStream, plan: Plan | Unasked, where: Mapping[str, Place], console: Console) -> None:
+    name = f"{stream.name} {stream.slice.key}" if stream.slice else stream.name
+    target = stream.target
+    console.line(f"{console.style(name, 'bold')} -> {target.table} ({target.mode}): {plan.reason}")
     for line in _places(stream, where):
         console.line(line)
-    units = plan.window.units
-    total = size(sum(u.bytes or 0 for u in units))
     if plan.empty:
         console.line("  nothing to read, nothing to write")
         return
-    if plan.window.bounds:
-        console.line("  window: " + ", ".join(f"{name} {text}" for name, text in plan.window.bounds.items()))
-    console.line(f"  reads {counted(len(units), 'unit')}, {total}; skips {plan.window.skipped:,} unchanged")
+    if not isinstance(plan, Unasked):
+        _show_window(plan.window, console)
+    for change in plan.changes:
+        console.line(f"  {_change(change, console)}")
+    if not isinstance(plan, Unasked):
+        console.line(f"  commits as {plan.token}")
+
+
+def _show_window(window: Window, console: Console) -> None:
+    units = window.units
+    total = size(sum(u.bytes or 0 for u in units))
+    if window.bounds:
+        console.line("  window: " + ", ".join(f"{name} {text}" for name, text in window.bounds.items()))
+    console.line(f"  reads {counted(len(units), 'unit')}, {total}; skips {window.skipped:,} unchanged")
     console.table(("", ""), [(u.id, _estimate(u)) for u in units[:_UNITS]], indent=4)
     if len(units) > _UNITS:
         console.line(f"    and {len(units) - _UNITS:,} more; --json has all")
-    for change in plan.changes:
-        console.line(f"  {_change(change, console)}")
-    console.line(f"  commits as {plan.token}")
 
 
 def _estimate(unit: Unit) -> str:

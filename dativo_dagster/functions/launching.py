@@ -34,5 +34,9 @@ class FunctionLauncher(ABC):
             yield FunctionWriter(deployed)
 
     @abstractmethod
+    def is_made(self, plugin: PluginRef, config: Mapping[str, Any]) -> bool:
+        """Say whether the function of a plugin is there, for a plan that must not deploy it."""
+
+    @abstractmethod
     def deployed(self, role: str, plugin: PluginRef, config: Mapping[str, Any]) -> AbstractContextManager[Deployed]:
         """Deploy a plugin, or find it deployed; at the end a function goes that is not kept."""

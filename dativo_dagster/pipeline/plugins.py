@@ -18,7 +18,7 @@ from dativo_dagster.config.places import asked
 from dativo_dagster.storage import local_path
 from dativo_dagster.storage.portable import portable
 from dativo_ingest.exceptions import ConfigurationError
-from dativo_ingest.protocols import Choosy
+from dativo_ingest.protocols import Choosy, Lasting
 
 if TYPE_CHECKING:
     from dativo_ingest.model import PluginRef
@@ -37,10 +37,23 @@ def open_reader(job: Job, stream: JobStream) -> AbstractContextManager[Reader]:
         ConfigurationError: There is no such place, or no such file.
         PluginError: The plugin is broken, or made for another version.
     """
-    source = stream.source
-    chosen = place(job, source)
-    config = reader_config(job, stream, stores(source.options, chosen))
-    return launcher_of(chosen).reader(reference(job, source), config)
+    chosen = place(job, stream.source)
+    return launcher_of(chosen).reader(reference(job, stream.source), _reader_config(job, stream, chosen))
+
+
+def is_made(job: Job, stream: JobStream) -> bool:
+    """Say whether the reader of a stream can be asked without making anything that stays, such as a function."""
+    if not stream.source.plugin:
+        return True
+    chosen = place(job, stream.source)
+    launcher = launcher_of(chosen)
+    return not isinstance(launcher, Lasting) or launcher.is_made(
+        reference(job, stream.source), _reader_config(job, stream, chosen)
+    )
+
+
+def _reader_config(job: Job, stream: JobStream, chosen: Place) -> dict[str, Any]:
+    return reader_config(job, stream, stores(stream.source.options, chosen))
 
 
 def open_writer(job: Job, stream: JobStream) -> AbstractContextManager[WriterPlugin]:

@@ -187,9 +187,12 @@ def test_a_writer_that_commits_by_itself_makes_the_table_that_it_makes_here(laun
 
 
 def test_no_two_tenants_share_a_function(launcher, plugin, cloud_functions):
-    for tenant in ("acme", "acme", "umbrella"):
-        with launcher().reader(plugin("Large"), config(tenant=tenant)):
+    place = launcher()
+    for tenant, there in (("acme", False), ("acme", True), ("umbrella", False)):
+        assert place.is_made(plugin("Large"), config(tenant=tenant)) is there
+        with place.reader(plugin("Large"), config(tenant=tenant)):
             pass
+    assert not launcher(keep=False).is_made(plugin("Large"), config())
     labels = [function["labels"] for function in cloud_functions.functions.values()]
     assert sorted(label["dativo_tenant"] for label in labels) == ["acme", "umbrella"]
     assert len({label["dativo_hash"] for label in labels}) == 2

@@ -87,7 +87,9 @@ def test_the_example_of_the_earlier_system_loads_and_runs(desk, aws, aws_place, 
     (desk / "users.yaml").write_text(said + MORE + REST)
 
     dativo("validate", "users.yaml")
-    assert "aws_lambda" in dativo("plan", "users.yaml").stdout
+    there = aws.client("lambda").list_functions()["Functions"]
+    assert "is known once it is deployed" in dativo("plan", "users.yaml").stdout
+    assert aws.client("lambda").list_functions()["Functions"] == there
     ran = dativo("run", "users.yaml", "--json")
     done = json.loads(ran.stdout)
     [result] = done["streams"]
@@ -118,6 +120,8 @@ def test_the_example_of_the_earlier_system_loads_and_runs(desk, aws, aws_place, 
     assert facts["VpcConfig"]["SubnetIds"] == ["subnet-xxx"]
     assert facts["VpcConfig"]["SecurityGroupIds"] == ["sg-xxx"]
     assert (tags["dativo.tenant"], tags["dativo.job"], tags["dativo.stream"]) == ("acme", "users", "users")
+    [planned] = json.loads(dativo("plan", "users.yaml", "--json").stdout)["streams"]
+    assert [unit["id"] for unit in planned["window"]["units"]] == [read["unit"]]
     assert aws.staged == []
 
 
@@ -128,6 +132,7 @@ def test_what_a_killed_host_leaves_is_found_and_removed_with_the_documented_righ
     (desk / "hanging.yaml").write_text(HANGING.replace("PLACE", json.dumps(place)))
     for name, value in aws.user(together(*documented("eu-west-1")[:2])).items():
         monkeypatch.setenv(name, value)
+    assert "is known once it is deployed" in dativo("plan", "hanging.yaml").stdout
     with (desk / "out").open("wb") as out:
         process = subprocess.Popen([*COMMAND, "run", "hanging.yaml"], stdout=out, stderr=out)
     until(lambda: "batch_extracted" in (desk / "out").read_text() or process.poll() is not None, 180)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dativo_dagster.functions.staging import Staging
     from dativo_dagster.launchers.aws_lambda.account import Account
     from dativo_dagster.launchers.aws_lambda.building import Built
+    from dativo_dagster.launchers.aws_lambda.deploying import Made
     from dativo_ingest.model import Leftover, PluginRef
 
 __all__ = ["Config", "Launcher"]
@@ -42,6 +43,19 @@ class Launcher(FunctionLauncher):
         from dativo_dagster.launchers.aws_lambda.building import suited
 
         suited(self.config, plugin)
+
+    def is_made(self, plugin: PluginRef, config: Mapping[str, Any]) -> bool:
+        """Say whether the function of a plugin is there, with its role and layer; one that is not kept never is."""
+        from dativo_dagster.launchers.aws_lambda.building import build
+        from dativo_dagster.launchers.aws_lambda.deploying import is_deployed
+        from dativo_dagster.launchers.aws_lambda.role import find
+
+        tenant = owner_of(config).tenant
+        role_arn = self.config.role_arn or find(self._account, tenant, self._account.staging_url(tenant))
+        if not self.config.keep or role_arn is None:
+            return False
+        made = self._made(plugin, config, build(self._account, tenant, plugin, publish=False), role_arn)
+        return is_deployed(self._account.client("lambda"), made, self.config)
 
     def leftovers(self, older_than: datetime) -> list[Leftover]:
         """Find functions, layers, roles, logs and staged rows that nobody uses."""
@@ -88,28 +102,34 @@ class Launcher(FunctionLauncher):
         """Give the name of an active function; one that is not kept goes on any exit, with all that is its own."""
         from secrets import token_hex
 
-        from dativo_dagster.launchers.aws_lambda.building import tags
-        from dativo_dagster.launchers.aws_lambda.deploying import Made, deploy, function_name
+        from dativo_dagster.launchers.aws_lambda.deploying import deploy, function_name
         from dativo_dagster.launchers.aws_lambda.role import role
         from dativo_dagster.launchers.aws_lambda.tidy import remove_own
 
         tenant, own = owner_of(config).tenant, "" if self.config.keep else token_hex(8)
-        made = Made(
-            tenant=tenant,
-            plugin=plugin.path,
-            runtime=built.runtime,
-            handler=built.handler,
-            role_arn=self.config.role_arn or role(self._account, tenant, staging.url, own),
-            package=built.package,
-            layers=built.layers,
-            own=own,
-            tags=tags(config, built.content or str(self.config.image), keep=self.config.keep),
-        )
+        role_arn = self.config.role_arn or role(self._account, tenant, staging.url, own)
+        made = self._made(plugin, config, built, role_arn, own)
         try:
             yield deploy(self._account.client("lambda"), made, self.config, staging)
         finally:
             if own:
                 remove_own(self._account, function_name(made, self.config), made.role_arn)
+
+    def _made(self, plugin: PluginRef, config: Mapping[str, Any], built: Built, role_arn: str, own: str = "") -> Made:
+        from dativo_dagster.launchers.aws_lambda.building import tags
+        from dativo_dagster.launchers.aws_lambda.deploying import Made
+
+        return Made(
+            tenant=owner_of(config).tenant,
+            plugin=plugin.path,
+            runtime=built.runtime,
+            handler=built.handler,
+            role_arn=role_arn,
+            package=built.package,
+            layers=built.layers,
+            own=own,
+            tags=tags(config, built.content or str(self.config.image), keep=self.config.keep),
+        )
 
     def _invoked(self, name: str) -> Any:
         from dativo_dagster.functions.cloud import Limits

@@ -77,21 +77,26 @@ class Account:
     @cached_property
     def root(self) -> str:
         """Give the URL of the staging folder of all tenants; our own bucket is made when it is not there."""
-        if self.config.staging:
-            return f"{self.config.staging.rstrip('/')}/{_TENANTS}"
-        bucket = self._own_bucket
-        with refusals(f"bucket {bucket}"):
-            self._make(bucket)
-        return f"s3://{bucket}/{_TENANTS}"
+        if not self.config.staging:
+            with refusals(f"bucket {self._own_bucket}"):
+                self._make(self._own_bucket)
+        return self._root
+
+    @property
+    def _root(self) -> str:
+        return f"{(self.config.staging or f's3://{self._own_bucket}').rstrip('/')}/{_TENANTS}"
 
     def staging(self, tenant: str) -> Staging:
         """Give the staging folder of a tenant."""
         return self.staging_at(f"{self.root}/{tenant_key(tenant)}")
 
+    def staging_url(self, tenant: str) -> str:
+        """Give the URL of the staging folder of a tenant; nothing is made."""
+        return f"{self._root}/{tenant_key(tenant)}"
+
     def stagings(self) -> list[Staging]:
         """List the staging folders that are there; nothing is made."""
-        root = f"{(self.config.staging or f's3://{self._own_bucket}').rstrip('/')}/{_TENANTS}"
-        bucket, prefix = urlsplit(root).netloc, f"{urlsplit(root).path.lstrip('/')}/"
+        bucket, prefix = urlsplit(self._root).netloc, f"{urlsplit(self._root).path.lstrip('/')}/"
         client = self.client("s3")
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
         with refusals(f"bucket {bucket}"), contextlib.suppress(client.exceptions.NoSuchBucket):

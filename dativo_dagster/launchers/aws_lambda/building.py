@@ -12,7 +12,7 @@ from dativo_dagster.functions.dependencies import SDK_NEEDS, dependencies
 from dativo_dagster.functions.package import Package, check_unzipped, inside, pack, plugin_package
 from dativo_dagster.launchers.aws_lambda.account import tag
 from dativo_dagster.launchers.aws_lambda.config import OLD_RUNTIMES
-from dativo_dagster.launchers.aws_lambda.layers import FOLDER, layer
+from dativo_dagster.launchers.aws_lambda.layers import FOLDER, layer, published
 from dativo_dagster.owner import host_label, owner_of
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.model import PluginRef
@@ -54,8 +54,14 @@ class Built:
         return self.package.hash if self.package else ""
 
 
-def build(account: Account, tenant: str, plugin: PluginRef) -> Built:
+def build(account: Account, tenant: str, plugin: PluginRef, *, publish: bool = True) -> Built:
     """Pack a plugin, and publish the layer that it needs.
+
+    Args:
+        account: Where.
+        tenant: Whose function it will be.
+        plugin: What is packed.
+        publish: Whether a layer is made that is not there; else the name of one that is not is empty.
 
     Raises:
         ConfigurationError: ``GLIBC_TOO_NEW``, ``WRONG_MACHINE``: the runtime cannot load the library.
@@ -73,11 +79,14 @@ def build(account: Account, tenant: str, plugin: PluginRef) -> Built:
     package = plugin_package(plugin, {})
     needed = dependencies((*SDK_NEEDS, *config.requirements), config.system(runtime), FOLDER)
     check_unzipped({"plugin and SDK": package.unzipped, "requirements": needed.unzipped}, _UNZIPPED_BYTES)
+    there = (
+        layer(account, tenant, needed, runtime, config.architecture) if publish else published(account, tenant, needed)
+    )
     return Built(
         runtime=runtime,
         handler=_HANDLER,
         package=package,
-        layers=(layer(account, tenant, needed, runtime, config.architecture),),
+        layers=(there,),
         plugin=PluginRef(path=inside(plugin), name=plugin.name, kind=plugin.kind),
     )
 

@@ -102,6 +102,13 @@ def deploy(client: Any, made: Made, config: Config, staging: Staging) -> str:
     return name
 
 
+def is_deployed(client: Any, made: Made, config: Config) -> bool:
+    """Say whether a function is there, or on its way by another host; nothing is asked of it."""
+    name = function_name(made, config)
+    with refusals(f"function {name}"):
+        return _state(client, name) not in {None, *_SPENT}
+
+
 def _state(client: Any, name: str) -> str | None:
     """Give the state of a function; None where there is none."""
     try:

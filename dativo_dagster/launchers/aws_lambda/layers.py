@@ -18,14 +18,11 @@ FOLDER = "python/"
 
 def layer(account: Account, tenant: str, package: Package, runtime: str, architecture: str) -> str:
     """Give the ARN of the layer that holds a package; it is published when it is not there."""
-    name = f"dativo-{tenant_key(tenant)}-{package.hash[:16]}"
-    client = account.client("lambda")
-    with refusals(f"layer {name}"):
-        there = client.list_layer_versions(LayerName=name).get("LayerVersions")
-        if there:
-            return str(there[0]["LayerVersionArn"])
+    if found := published(account, tenant, package):
+        return found
+    name = _name(tenant, package)
     with refusals(f"layer {name}"), uploaded(package, account.staging(tenant), tenant) as there:
-        made = client.publish_layer_version(
+        made = account.client("lambda").publish_layer_version(
             LayerName=name,
             Description="dativo: packages of plugins",
             Content=there,
@@ -33,3 +30,15 @@ def layer(account: Account, tenant: str, package: Package, runtime: str, archite
             CompatibleArchitectures=[architecture],
         )
     return str(made["LayerVersionArn"])
+
+
+def published(account: Account, tenant: str, package: Package) -> str:
+    """Give the ARN of the layer that holds a package; nothing where there is none."""
+    name = _name(tenant, package)
+    with refusals(f"layer {name}"):
+        there = account.client("lambda").list_layer_versions(LayerName=name).get("LayerVersions")
+    return str(there[0]["LayerVersionArn"]) if there else ""
+
+
+def _name(tenant: str, package: Package) -> str:
+    return f"dativo-{tenant_key(tenant)}-{package.hash[:16]}"

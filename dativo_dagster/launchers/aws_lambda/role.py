@@ -55,9 +55,7 @@ def role(account: Account, tenant: str, staging: str, own: str = "") -> str:
     Raises:
         AuthenticationError: ``FUNCTION_DENIED``: these credentials may not make roles. Give the place a `role_arn`.
     """
-    facts = [tenant, staging, account.region, bool(account.config.subnets), own]
-    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
-    name, client = f"dativo-{tenant_key(tenant)}-{digest}", account.client("iam")
+    name, client = _name(account, tenant, staging, own), account.client("iam")
     with refusals(f"role {name}"):
         found = _get(client, name)
         if found is None:
@@ -69,6 +67,13 @@ def role(account: Account, tenant: str, staging: str, own: str = "") -> str:
     return found
 
 
+def find(account: Account, tenant: str, staging: str) -> str | None:
+    """Give the ARN of the role that kept functions have, as `role` names it; None when it is not there."""
+    name = _name(account, tenant, staging, "")
+    with refusals(f"role {name}"):
+        return _get(account.client("iam"), name)
+
+
 def remove(account: Account, name: str) -> None:
     """Remove a role that `role` made; it may be gone already."""
     client = account.client("iam")
@@ -76,6 +81,12 @@ def remove(account: Account, name: str) -> None:
         client.delete_role_policy(RoleName=name, PolicyName=_POLICY)
     with contextlib.suppress(client.exceptions.NoSuchEntityException):
         client.delete_role(RoleName=name)
+
+
+def _name(account: Account, tenant: str, staging: str, own: str) -> str:
+    facts = [tenant, staging, account.region, bool(account.config.subnets), own]
+    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+    return f"dativo-{tenant_key(tenant)}-{digest}"
 
 
 def _get(client: Any, name: str) -> str | None:

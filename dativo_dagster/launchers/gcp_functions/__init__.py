@@ -45,6 +45,15 @@ class Launcher(FunctionLauncher):
 
         suited(plugin, self.config.runtime)
 
+    def is_made(self, plugin: PluginRef, config: Mapping[str, Any]) -> bool:
+        """Say whether the function of a plugin is there; one that is not kept never is."""
+        from dativo_dagster.launchers.gcp_functions.naming import named
+        from dativo_dagster.launchers.gcp_functions.source import source
+        from dativo_dagster.owner import owner_of
+
+        package = source(plugin, self.config.requirements, self.config.runtime)
+        return self.config.keep and self._project.has(named(owner_of(config), package, self.config))
+
     def leftovers(self, older_than: datetime) -> list[Leftover]:
         """Find functions and staged rows that nobody uses."""
         from dativo_dagster.launchers.gcp_functions.tidy import leftovers

@@ -77,6 +77,12 @@ class Project:
                 self._create(name, named, package)
             return self._when_active(name)
 
+    def has(self, named: Named) -> bool:
+        """Say whether a function is there, or on its way by another host."""
+        name = self.name_of(named)
+        with self._refusals(f"function {name} cannot be found"):
+            return self._state(name) not in {None, "FAILED", "DELETING"}
+
     def remove(self, name: str) -> None:
         """Remove a function; it may be gone already."""
         with self._refusals(f"function {name} cannot be removed"):

@@ -41,6 +41,9 @@ class Shed:
         def reader(self, plugin, config):
             return open_reader(plugin, config)
 
+        def is_made(self, plugin, config):
+            return (self.folder / "made").exists()
+
         def leftovers(self, older_than):
             if not self.folder.exists():
                 raise AuthenticationError(f"no key to {self.folder}", "AUTH_FAILED")
@@ -193,6 +196,30 @@ def test_a_plan_says_where_each_plugin_runs_and_why(desk, shed, job):
     assert "  source api.py:Numbers runs in process: the job says `place`\n" in desk("plan", str(file)).out
     [stream] = desk("plan", str(file), "--json").json["streams"]
     assert stream["places"] == {"source": {"launcher": "process", "why": "the job says `place`"}}
+
+
+def test_a_plan_does_not_make_the_place_of_a_source_unless_told_to(desk, shed, job):
+    file = job()
+    told = desk("plan", str(file))
+    assert (told.code, "is known once it is deployed" in told.out, "commits as" in told.out) == (0, True, False)
+    [stream] = desk("plan", str(file), "--json").json["streams"]
+    assert (stream["deployed"], stream["window"], stream["table"]) == (False, None, "shop.people")
+    assert stream["places"]["source"]["launcher"] == "shed"
+    [stream] = desk("plan", str(file), "--deploy", "--json").json["streams"]
+    assert stream["window"]["units"]
+    (shed / "made").touch()
+    [stream] = desk("plan", str(file), "--json").json["streams"]
+    assert stream["window"]["units"]
+
+
+def test_a_plan_that_asks_nobody_says_still_what_the_table_refuses(desk, shed, job):
+    file = job()
+    assert desk("run", str(file)).code == 0
+    file.write_text(file.read_text().replace("name: id, type: int64", "name: id, type: boolean"))
+    told = desk("plan", str(file))
+    assert told.code == 2
+    assert "is known once it is deployed" in told.out
+    assert "column id: int64 -> boolean; `target.evolution` says no" in told.out
 
 
 def test_a_plan_says_what_a_job_gives_to_a_plugin_beyond_its_place(desk, shed, job):
