@@ -26,8 +26,9 @@ import threading
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from dativo_ingest import adapters, loader, native, opening, versions, worker
+from dativo_ingest import adapters, loader, native, opening, versions
 from dativo_ingest.worker.batches import from_payload, to_parts
+from dativo_ingest.worker.serving import serve
 
 NEEDED = (adapters, loader, native, opening, versions)
 """What a worker imports once it knows its plugin; here it is there before that."""
@@ -45,7 +46,7 @@ def main() -> None:
     connection = _serve(control)
     gc.enable()
     if connection is not None:
-        worker.serve(connection)
+        serve(connection)
         _leave()
 
 

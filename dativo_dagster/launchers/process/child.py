@@ -36,7 +36,7 @@ DATA_HEADROOM_MB = 4096
 # then the host's path.
 _START = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); import dativo_ingest; del sys.path[0]; "
-    "from dativo_ingest.worker import main; main()"
+    "from dativo_ingest.worker.__main__ import main; main()"
 )
 _ROOT = str(Path(dativo_ingest.__file__).parents[1])
 _PAGE = os.sysconf("SC_PAGE_SIZE")
