@@ -6,9 +6,9 @@ import dataclasses
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from dativo_ingest.testing import ReaderCase, WriterCase, hostile, http_server, pages, reader_case, stream, writer_case
-from tests.conformance.places import ALSO_AT_AWS, EVERYWHERE, HERE, WITH_FOLDERS, Where
+from dativo_ingest.testing import ReaderCase, WriterCase, hostile, reader_case, stream, writer_case
+from tests.conformance.mirrored import mirrored
+from tests.conformance.people import PEOPLE, TOKEN
+from tests.conformance.places import BUT_AWS, EVERYWHERE, HERE, WITH_FOLDERS, Where
 from tests.native import native_library
 
 ROOT = Path(__file__).parents[2]
@@ -25,16 +27,22 @@ PLUGINS = ROOT / "jobs" / "plugins"
 SAMPLES = Path(__file__).parent / "plugins"
 COLUMNS = {"id": "int64!", "name": "string", "amount": "decimal(10,2)", "at": "timestamptz"}
 FILES, ROWS = 3, 40
-KEY = "s3cret-token"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One that is tested: ``make`` gets a stack for what it opens and the place where the plugin runs."""
+    """One that is tested: ``make`` gets a stack for what it opens and the place where the plugin runs.
+
+    Attributes:
+        native: Whether it is a library of our ABI, which Lambda has a host of its own for.
+        without: Why it does not run in a place, behind the code that it is refused with there.
+    """
 
     make: Callable[[ExitStack, Where], ReaderCase | WriterCase]
     places: tuple[str, ...] = EVERYWHERE
     rust: bool = False
+    native: bool = False
+    without: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def _folder(stack: ExitStack) -> Path:
@@ -166,25 +174,20 @@ def _older_reader(_: ExitStack, place: Where) -> ReaderCase:
     )
 
 
-def _people_api(stack: ExitStack) -> dict[str, Any]:
-    people = [{"id": i, "name": f"n{i}", "updated_at": f"2026-01-01T00:{i:02}:00Z"} for i in range(25)]
-    server = stack.enter_context(http_server({"/": {"objects": ["users"]}, "/users": pages(people, 10)}, token=KEY))
-    return {"connection": {"base_url": server.url}, "credentials": {"token": KEY, "api_key": KEY}, "objects": ["users"]}
-
-
-def _api(plugin: Path, name: str, places: tuple[str, ...] = EVERYWHERE) -> Subject:
+def _api(plugin: Path, name: str) -> Subject:
     def make(stack: ExitStack, place: Where) -> ReaderCase:
+        url = stack.enter_context(place.people())
         return reader_case(
             f"{plugin}:{name}",
-            _people_api(stack),
+            {"connection": {"base_url": url}, "credentials": {"token": TOKEN, "api_key": TOKEN}, "objects": ["users"]},
             stream("users", {"id": "int64!", "name": "string!", "updated_at": "timestamptz!"}),
             broken={"credentials": {"token": "wr0ng-token", "api_key": "wr0ng-token"}},
-            secrets=("wr0ng-token", KEY),
-            rows=25,
+            secrets=("wr0ng-token", TOKEN),
+            rows=len(PEOPLE),
             place=place.at(network=True),
         )
 
-    return Subject(make, places)
+    return Subject(make)
 
 
 def _honest(_: ExitStack, place: Where) -> ReaderCase:
@@ -253,16 +256,21 @@ def _lines(files: Any) -> list[dict[str, Any]]:
 
 
 def _python_json(stack: ExitStack, place: Where) -> WriterCase:
-    return writer_case(
+    bucket = place.target() if place.target else None
+    options = place.at()
+    if place.name == "gcp_functions":
+        options = {"launcher": place.name, **place.options, "requirements": ["boto3"]}  # Amazon's runtime has it
+    case = writer_case(
         f"{PLUGINS / 'json_file_writer.py'}:JSONFileWriter",
-        {"engine": {"options": {"format": "jsonl"}}},
+        {"engine": {"options": {"format": "jsonl"}}, "connection": bucket.connection if bucket else {}},
         stream(columns={"id": "int64!", "name": "string", "amount": "double"}),
         commits=True,
         folder=_fresh(stack),
         broken={"engine": {"options": {"format": "xml"}}},
         read_back=lambda files: _lines([f for f in files if any(Path(f.path).parent.glob("manifest-*"))]),
-        place=place.at(),
+        place=options,
     )
+    return mirrored(case, bucket) if bucket else case
 
 
 def _guide_writer(stack: ExitStack, place: Where) -> WriterCase:
@@ -276,19 +284,27 @@ def _guide_writer(stack: ExitStack, place: Where) -> WriterCase:
     )
 
 
+ON_A_DISK = ("PLACE_UNSUPPORTED", "it makes its files visible by itself, and on a disk only")
+TOO_NEW = ("GLIBC_TOO_NEW", "built here, for a newer system than Python 3.11 has there; one in C runs")
+NO_DISK = ("RESOURCE_NOT_FOUND", "it reads files of a disk, and a function has none of yours")
+SEES_OURS = ("", "the same, but functions of the test server see the disk of this machine")
 SUBJECTS: dict[str, Subject] = {
     "csv": _built_in("csv", "csv"),
     "json": _built_in("json", "jsonl"),
     "parquet": _built_in("parquet", "parquet"),
     "files": _built_in("files", "csv"),
-    "rust csv_reader": Subject(_rust_csv, ALSO_AT_AWS, rust=True),
-    "rust parquet_writer": Subject(_rust_parquet, ALSO_AT_AWS, rust=True),
-    "older ABI reader": Subject(_older_reader, rust=True),
-    "older ABI writer": Subject(_older_writer, WITH_FOLDERS, rust=True),
+    "rust csv_reader": Subject(_rust_csv, rust=True, native=True),
+    "rust parquet_writer": Subject(_rust_parquet, rust=True, native=True),
+    "older ABI reader": Subject(_older_reader, BUT_AWS, rust=True, without={"aws_lambda": TOO_NEW}),
+    "older ABI writer": Subject(
+        _older_writer, WITH_FOLDERS, rust=True, without={"gcp_functions": ON_A_DISK, "aws_lambda": TOO_NEW}
+    ),
     "example API reader": _api(PLUGINS / "json_api_reader.py", "JSONAPIReader"),
-    "example Arrow reader": Subject(_arrow, places=WITH_FOLDERS),
-    "example JSON writer": Subject(_python_json, places=WITH_FOLDERS),
-    "guide's reader": _api(SAMPLES / "guide.py", "MyCustomReader", WITH_FOLDERS),
-    "guide's writer": Subject(_guide_writer, places=WITH_FOLDERS),
-    "hostile reader without a fault": Subject(_honest, ALSO_AT_AWS),
+    "example Arrow reader": Subject(_arrow, WITH_FOLDERS, without={"gcp_functions": SEES_OURS, "aws_lambda": NO_DISK}),
+    "example JSON writer": Subject(_python_json),
+    "guide's reader": _api(SAMPLES / "guide.py", "MyCustomReader"),
+    "guide's writer": Subject(
+        _guide_writer, WITH_FOLDERS, without={"gcp_functions": ON_A_DISK, "aws_lambda": ON_A_DISK}
+    ),
+    "hostile reader without a fault": Subject(_honest),
 }
