@@ -8,8 +8,10 @@ its libraries in silence would be worse. An editable install builds nothing: `ma
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +34,21 @@ class Libraries(BuildHookInterface[Any]):
             self.app.display_warning(f"a wheel without native:csv_reader and native:parquet_writer: {why}")
             return
         subprocess.run(["bash", "scripts/rust", "build"], cwd=self.root, check=True)  # noqa: S607 - our script
+        files = [*Path(self.root, NATIVE).glob("lib*"), Path(self.root, NATIVE, PROGRAM)]
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{next(platform_tags())}"
-        for built in [*Path(self.root, NATIVE).glob("lib*"), Path(self.root, NATIVE, PROGRAM)]:
+        build_data["tag"] = f"py3-none-{self._platform(files)}"
+        for built in files:
             build_data["force_include"][str(built)] = f"{NATIVE}/{built.name}"
+
+    def _platform(self, files: list[Path]) -> str:
+        """Name the systems that can load the files, as PEP 600 does: those whose glibc is as new as they need."""
+        if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+            return next(platform_tags())
+        sys.path.insert(0, self.root)  # what reads ELF files needs no package
+        from dativo_dagster.functions.glibc import needs
+
+        major, minor = max(needs(file).glibc for file in files)
+        return f"manylinux_{major}_{minor}_{platform.machine()}"
 
 
 def _cannot() -> str | None:

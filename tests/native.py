@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-WORKSPACE = Path(__file__).parents[1] / "rust_plugins"
+ROOT = Path(__file__).parents[1]
+WORKSPACE = ROOT / "rust_plugins"
 SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 
 
@@ -30,31 +30,19 @@ def native_program(name: str) -> Path:
     return native_library(name).parent / name
 
 
-@functools.cache
 def native_library(name: str) -> Path:
     """Give the shared library of the crate ``name``, built from the sources as they are now.
 
-    A machine without Rust fails the test: what is built in Rust is not optional here. The whole workspace is built, as
-    `scripts/rust` does, because cargo compiles arrow anew for each set of crates that are built together.
+    A machine without Rust fails the test: what is built in Rust is not optional here.
     """
-    cargo("build", "--workspace")
-    library = f"{name.replace('-', '_')}{SUFFIX}"
-    return target_dir() / "release" / (library if sys.platform == "win32" else f"lib{library}")
+    return _built() / f"lib{name.replace('-', '_')}{SUFFIX}"
 
 
-def cargo(verb: str, *arguments: str) -> str:
-    """Run cargo in the workspace, in release mode, and give what it printed."""
-    program = shutil.which("cargo")
-    if program is None:
-        pytest.fail("the libraries of rust_plugins/ are built with cargo, which is not on the path: rustup.rs")
+@functools.cache
+def _built() -> Path:
     done = subprocess.run(
-        [program, verb, "--release", "--locked", "--quiet", *arguments],
-        cwd=WORKSPACE,
-        env={**os.environ, "CARGO_TARGET_DIR": str(target_dir())},
-        capture_output=True,
-        text=True,
-        check=False,
+        ["bash", ROOT / "scripts" / "rust", "compile", "folder"], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        pytest.fail(f"cargo {verb} {' '.join(arguments)} failed:\n{done.stderr[-8000:]}")
-    return done.stdout
+        pytest.fail(f"the libraries of rust_plugins/ cannot be built:\n{done.stderr[-8000:]}")
+    return Path(done.stdout.strip())

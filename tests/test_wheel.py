@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.native import SUFFIX, native_library, target_dir
+from dativo_dagster.functions.glibc import needs
+from tests.native import SUFFIX, native_library, native_program, target_dir
 
 ROOT = Path(__file__).parents[1]
 LIBRARIES = {f"dativo_dagster/native/lib{name}{SUFFIX}" for name in ("csv_reader", "parquet_writer")}
+PROGRAM = "dativo_dagster/native/lambda_bootstrap"
 
 
 @pytest.fixture
@@ -47,7 +50,11 @@ def build(folder, **environment):
 def test_a_wheel_that_is_built_with_cargo_has_the_libraries_and_the_platform_in_its_name(tmp_path):
     native_library("csv_reader")
     wheel, names, _ = build(tmp_path)
-    assert names >= LIBRARIES
+    assert names >= LIBRARIES | {PROGRAM}
+    if sys.platform == "linux":
+        built = native_library("csv_reader"), native_library("parquet_writer"), native_program("lambda_bootstrap")
+        needed = max(needs(file).glibc for file in built)
+        assert wheel.name.endswith(f"-py3-none-manylinux_{needed[0]}_{needed[1]}_{platform.machine()}.whl")
     assert "-py3-none-" in wheel.name
     assert not wheel.name.endswith("-any.whl")
     assert not any(name.startswith("rust_plugins") for name in names)

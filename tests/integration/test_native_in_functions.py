@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from dativo_dagster.config.load import load_job
 from dativo_dagster.launchers.aws_lambda import Config, Launcher
@@ -18,6 +20,7 @@ from dativo_ingest.exceptions import ConfigurationError, SandboxError
 from dativo_ingest.model import PluginRef, Stream, Unit
 from tests.clibrary import c_library
 from tests.native import native_library
+from tests.seeds import RUST_IN_LAMBDA
 from tests.servers import provided
 from tests.servers.aws import KEY, AwsServer
 
@@ -41,11 +44,12 @@ Ran = Callable[..., tuple[Any, pa.Table]]
 def ran(tmp_path: Path) -> Ran:
     """Run a job, and give its result and its table; the rows are written by the library that comes with dativo."""
 
-    def run(source: Mapping[str, Any], place: Any, writing: Any = None) -> tuple[Any, pa.Table]:
+    def run(source: Mapping[str, Any], place: Any = None, writing: Any = None) -> tuple[Any, pa.Table]:
         job, out = tmp_path / "job.yaml", tmp_path / "lake" / str(len(list(tmp_path.glob("lake/*"))))
         target = {"connector": "parquet", "table": "orders", "path": str(out), "mode": "overwrite"}
         target |= {"custom_writer": "native:parquet_writer", "place": writing or place}
-        job.write_text(JOB.format(source=json.dumps({**source, "place": place}), target=json.dumps(target)))
+        source = {**source, "place": place} if place else source
+        job.write_text(JOB.format(source=json.dumps(source), target=json.dumps(target)))
         [result] = run_job(load_job(job)).streams
         assert result.status == "committed", result.error
         return result, pq.read_table(out).sort_by("n")
@@ -90,12 +94,33 @@ def test_a_job_of_two_libraries_gives_the_same_table_in_lambda(
 
 @pytest.mark.docker
 @pytest.mark.xdist_group("lambda")
-def test_a_library_of_the_older_abi_runs_beside_python_where_amazons_own_runtime_was_asked_for(
-    ran: Ran, place: dict[str, Any]
+@pytest.mark.parametrize(("abi", "runtime"), [("this", "provided.al2"), ("older", "python3.11")])
+def test_the_library_of_the_seeds_example_runs_on_the_system_that_it_asks_for(
+    abi: str, runtime: str, ran: Ran, aws: AwsServer, place: dict[str, Any], tmp_path: Path, monkeypatch: Any
 ) -> None:
-    source = {"custom_reader": f"{c_library('old')}:create_reader"}
-    _, table = ran(source, {**place, "runtime": "provided.al2"}, writing="process")
-    assert table.equals(ran(source, "process")[1])
+    monkeypatch.chdir(tmp_path)
+    library = tmp_path / "rust/target/release/libcsv_reader.so"
+    library.parent.mkdir(parents=True)
+    shutil.copy(native_library("csv_reader") if abi == "this" else c_library("old"), library)
+    # What the example lacks: where our server is. A function sees no file of this machine, so its file lies there, too.
+    said, bucket = yaml.safe_load(RUST_IN_LAMBDA)["source"], f"example-{abi}"
+    said["engine"]["cloud_execution"]["aws"] = {
+        name: place[name] for name in ("region", "endpoint_url", "function_endpoint_url")
+    }
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="data.csv", Body=FILES["1.csv"].encode())
+    (tmp_path / "data.csv").write_text(FILES["1.csv"])
+    connection = {"endpoint": aws.inner, "region": aws.region, "access_key_id": KEY, "secret_access_key": KEY}
+    there = {"files": [f"s3://{bucket}/data.csv"], "connection": {"s3": connection}}
+
+    result, table = ran({**said, **there}, writing="process")
+    [read] = [usage for usage in result.usage if usage.verb == "read"]
+    made = aws.client("lambda").get_function(FunctionName=read.function)["Configuration"]
+    assert (made["Runtime"], made["MemorySize"], made["Timeout"]) == (runtime, 1024, 600)
+    engine = said.pop("engine")
+    assert engine["cloud_execution"]["runtime"] == "provided.al2"
+    assert table.equals(ran(said, "process")[1])
 
 
 @pytest.mark.docker
@@ -125,7 +150,7 @@ def test_a_library_that_crashes_in_lambda_or_would_read_for_ever_ends_and_the_ne
 
 
 def test_a_library_for_a_newer_glibc_is_refused_before_anything_is_sent() -> None:
-    plugin = PluginRef(path=str(native_library("csv_reader")), name="create_reader", kind="native")
+    plugin = PluginRef(path=str(c_library("v1", "NEW_GLIBC")), name="create_reader", kind="native")
     launcher = Launcher(Config(runtime="provided.al2", staging="s3://nowhere/x", role_arn="arn:r", region="x"))
     opened = launcher.reader(plugin, {"tenant": "acme", "source": {}, "stream": {"name": "rows"}})
     with pytest.raises(ConfigurationError, match=r"needs glibc 2\.\d+ .*has 2\.26.*cargo zigbuild") as refused, opened:

@@ -2,7 +2,7 @@
  * A plugin of the C ABI v1 for tests: gives one column of int64, and on request every answer that no plugin may give.
  *
  * `fault` in the configuration chooses; compile-time names (INIT_STATUS, VERSION, TABLE_SIZE) choose what happens
- * before there is one. What was released is counted in exported integers.
+ * before there is one, and NEW_GLIBC that it needs glibc 2.34. What was released is counted in exported integers.
  */
 #include "dativo_plugin.h"
 
@@ -29,6 +29,10 @@ struct ArrowArray {
   void* private_data;
 };
 
+#ifdef NEW_GLIBC
+#include <pthread.h>
+void* const of_a_new_glibc = (void*)pthread_create; /* libpthread became part of libc with 2.34 */
+#endif
 #ifndef INIT_STATUS
 #define INIT_STATUS DATIVO_OK
 #endif
