@@ -9,11 +9,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 ROWS = "all rows"
-NO_WALL = "its memory is that of the test machine; `killed` is what the platform would do"
-LIKE_HANG = "as `hang`: its process is killed when the time is over"
-SAME_WORKER = "as in `process`: the same worker hears the library's answers"
-CONTRACTS = "the contract's to find: the host looks at the rows, wherever they come from"
-TABLES = "the table's to find: the host looks at the file, wherever it comes from"
+SAME_WORKER = "as in `process`"
+"""The worker that hears the library's answers is the one of child processes, where `test_hostile_plugins` shows it."""
+LIKE_HANG = "as `hang`"
+"""Its process is killed when the time is over."""
+NO_WALL = "not shown: no limit of memory"
+"""The test server's functions have the memory of the machine; `killed` is what the platform would do."""
+CONTRACTS = "for the contract"
+"""The host looks at the rows, wherever they come from."""
+TABLES = "for the table"
+"""The host looks at the file, wherever it comes from."""
+NOT_ASKED = "never asked"
+"""The table of a job commits, and no writer whose files are brought to it."""
 
 
 class Row(NamedTuple):
@@ -53,7 +60,7 @@ PYTHON: dict[str, Row] = {
     "raise": everywhere("RATE_LIMIT_EXCEEDED"),
     "secret": everywhere("PLUGIN_FAILED"),
     "schemas": everywhere(ROWS),
-    "large batch": everywhere("no fault: one job everywhere shows that batches come in pieces"),
+    "large batch": everywhere("no fault"),
     "killed": by("PLUGIN_KILLED", "PLUGIN_OUT_OF_MEMORY"),
     "one allocation": everywhere("PLUGIN_OUT_OF_MEMORY"),
     "grow": Row("PLUGIN_OUT_OF_MEMORY", NO_WALL, "PLUGIN_OUT_OF_MEMORY"),
@@ -133,10 +140,10 @@ RUST: dict[str, Row] = {
     "wrong_columns": everywhere(CONTRACTS),
     # Writers.
     "panic_write": everywhere("PLUGIN_PANIC"),
-    "panic_commit": everywhere("a writer of a job's table is never asked to commit there"),
+    "panic_commit": everywhere(NOT_ASKED),
     "segfault_write": Row("PLUGIN_CRASHED", "PLUGIN_CRASHED", "FUNCTION_CRASHED"),
     "hang_write": Row("PLUGIN_HUNG", SAME_WORKER, "FUNCTION_TIMEOUT"),
-    "hang_commit": everywhere("a writer of a job's table is never asked to commit there"),
+    "hang_commit": everywhere(NOT_ASKED),
     "error_write": everywhere("WRITE_FAILED"),
     "wrong_rows": Row("ROWS_LOST", "ROWS_LOST", TABLES),
     "missing_file": Row("PLUGIN_BAD_FILE", "PLUGIN_BAD_RESULT", "FILE_NOT_FOUND"),

@@ -47,16 +47,19 @@ def suites():
         yield get
 
 
-def _checks():
+def checks_of_places():
+    """Give the names of each subject, of each place where it runs, and of each check that it is asked there."""
     for name, subject in SUBJECTS.items():
         for place in subject.places:
-            checks = WRITER_CHECKS if "writer" in name else READER_CHECKS
             far = place in GROUPS and (name, place) not in SEEN_BY
-            for check in checks:
+            for check in WRITER_CHECKS if "writer" in name else READER_CHECKS:
                 if not (far and check.name in OF_THE_HOST):
-                    yield pytest.param(
-                        name, place, check.name, id=f"{name}-{place}-{check.name}", marks=_marks(subject, place)
-                    )
+                    yield name, place, check.name
+
+
+def _checks():
+    for name, place, check in checks_of_places():
+        yield pytest.param(name, place, check, id=f"{name}-{place}-{check}", marks=_marks(SUBJECTS[name], place))
 
 
 def _refusals():
