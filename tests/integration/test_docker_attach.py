@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,24 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from dativo_dagster.launchers.docker import Config
-from dativo_ingest.exceptions import ConfigurationError, PluginError, RateLimitError, SandboxError
-from tests.integration.test_docker_place import (
-    READER,
-    ROOT,
-    STREAM,
-    UNIT,
-    WRITER,
-    ended,
-    failing,
-    files_in,
-    ours,
-    read_all,
-    reading,
-    writing,
-)
+from dativo_ingest.exceptions import ConfigurationError, PluginError, RateLimitError
+from tests.fakes.contained import READER, STREAM, UNIT, failing, files_in, lay, ours, read_all, reading, writing
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker, pytest.mark.xdist_group("docker")]
 
+ROOT = Path(__file__).parents[2]
 ATTACH = Config(transport="attach")
 MANY = 300_000
 
@@ -43,9 +30,7 @@ MANY = 300_000
 def folder(tmp_path, base_images):
     """Plugins that print where only frames may be; no container of theirs is left."""
     printing = 'os.write(1, b"said past Python\\n"); print("said in the container", flush=True)'
-    (tmp_path / "plugin.py").write_text(READER.replace('print("said in the container", flush=True)', printing))
-    (tmp_path / "beside.py").write_text(f"ROWS = {MANY}\n")
-    (tmp_path / "writer.py").write_text(WRITER)
+    lay(tmp_path, READER.replace('print("said in the container", flush=True)', printing), MANY)
     yield tmp_path
     assert ours(base_images) == []
 
@@ -67,19 +52,6 @@ def test_why_a_container_ended_is_told(folder):
     assert failing(folder, "exits", ATTACH, PluginError).error_code == "PLUGIN_CRASHED"
     hungry = Config(transport="attach", memory_mb=128)
     assert failing(folder, "eats", hungry).error_code == "PLUGIN_OUT_OF_MEMORY"
-
-
-def test_cancel_ends_a_read(folder, base_images):
-    with reading(folder, limits=ATTACH, then_wait=True) as reader:
-        batches = iter(reader.read(STREAM, UNIT))
-        next(batches)
-        began = time.monotonic()
-        reader.cancel()
-        assert time.monotonic() - began < 2, "a busy machine may need a little longer than the second"
-        with pytest.raises(SandboxError, match="closed"):
-            list(batches)
-        assert ours(base_images) == []
-        assert ended(reader) == "CANCELLED"
 
 
 def test_files_of_a_writer_are_carried_and_checked(folder):
@@ -163,7 +135,8 @@ def test_an_engine_of_another_name_is_asked_whether_it_sees_our_files(folder, ca
 
 INSIDE = """
 import logging, sys
-from tests.integration.test_docker_place import *
+from pathlib import Path
+from tests.fakes.contained import *
 logging.basicConfig()
 with reading(Path(sys.argv[1])) as reader:
     print(sum(batch.num_rows for batch in read_all(reader)))

@@ -10,7 +10,7 @@ import pytest
 from dativo_dagster.launchers.docker import Config, Launcher
 from dativo_ingest.exceptions import SandboxError
 from dativo_ingest.model import Leftover
-from tests.integration.test_docker_place import READER, STREAM, UNIT, ours, read_all, reading
+from tests.fakes.contained import STREAM, UNIT, lay, ours, read_all, reading
 from tests.servers.docker import BASE_IMAGES
 from tests.servers.engine_proxy import EngineProxy
 
@@ -25,8 +25,7 @@ pytestmark = [
 @pytest.fixture
 def folder(tmp_path):
     """A plugin."""
-    (tmp_path / "plugin.py").write_text(READER)
-    (tmp_path / "beside.py").write_text("ROWS = 1000\n")
+    lay(tmp_path)
     return tmp_path
 
 

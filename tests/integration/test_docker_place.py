@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,157 +16,32 @@ import pytest
 from dativo_dagster.launchers.docker import Config, Launcher
 from dativo_dagster.storage import Storage
 from dativo_ingest.exceptions import ConfigurationError, PluginError, RateLimitError, SandboxError
-from dativo_ingest.model import Column, Leftover, PluginRef, Stream, Unit
+from dativo_ingest.model import Column, PluginRef, Stream
+from tests.fakes.contained import (
+    DEFAULTS,
+    JOB,
+    STREAM,
+    UNIT,
+    ended,
+    failing,
+    files_in,
+    lay,
+    ours,
+    read_all,
+    reading,
+    writing,
+)
 from tests.native import native_library
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker, pytest.mark.xdist_group("docker")]
 
-ROOT = Path(__file__).parents[2]
-STREAM, UNIT = Stream(name="orders"), Unit(id="all")
-JOB = os.environ.setdefault("DATIVO_TEST_JOB", f"test_docker_place-{uuid.uuid4().hex[:12]}")
-"""Of this session and its hosts alone: others may use the engine, or were killed in it."""
-DEFAULTS = Config()
-LONG_AGO = datetime(2000, 1, 1, tzinfo=timezone.utc)
-READER = """
-import os, sys, time
-import pyarrow as pa
-from dativo_ingest import BaseReader
-from dativo_ingest.exceptions import RateLimitError
-from beside import ROWS
-
-class Reader(BaseReader):
-    def extract(self, state_manager=None):
-        getattr(self, self.source_config.connection["do"])()
-        for number in range(self.source_config.connection.get("batches", 3)):
-            yield pa.record_batch({"id": list(range(number * ROWS, (number + 1) * ROWS))})
-        if self.source_config.connection.get("then_wait"):
-            time.sleep(600)
-
-    def rows(self):
-        print("said in the container", flush=True)
-
-    def fails(self):
-        raise RateLimitError("come again", details={"after": 3})
-
-    def eats(self):
-        kept = bytearray(400 << 20)
-        for at in range(0, len(kept), 4096):
-            kept[at] = 1
-
-    def sleeps(self):
-        time.sleep(600)
-
-    def exits(self):
-        os._exit(255)
-
-    def sees(self):
-        found = sorted(os.listdir("/plugin")) + sorted(os.environ)
-        raise ValueError(" ".join(found))
-
-    def links(self):
-        with open("/proc/net/dev") as table:
-            raise ValueError(table.read())
-
-    def makes_folder(self):
-        os.mkdir("/tmp/made")
-
-    def imports(self):
-        import six
-        raise ValueError(f"six {six.__version__}")
-"""
-WRITER = """
-import os, time
-from pathlib import Path
-import pyarrow.parquet as pq
-import pyarrow as pa
-from dativo_ingest.model import CheckResult, DataFile
-
-class Writer:
-    def __init__(self, asset, target, base):
-        self.does, self.base = target.engine, base
-        self.commits = bool(self.does.get("commits"))
-        self.told = target.connection
-
-    def check(self):
-        return CheckResult(name="target", passed=True, message=str(self.told))
-
-    def write(self, batches, base, name):
-        path = Path(base.removeprefix("file://"), name + ".parquet")
-        rows = pa.Table.from_batches(list(batches))
-        if self.does.get("names"):
-            path.write_bytes(b"1234")
-            return [DataFile(path=self.does["names"], rows=1, bytes=4)]
-        if self.does.get("lays"):
-            path = Path(base.removeprefix("file://"), self.does["lays"])
-            path.write_bytes(b"1234")
-            return [DataFile(path=str(path), rows=1, bytes=4)]
-        while self.does.get("hangs"):
-            print("hangs", flush=True)
-            time.sleep(0.1)
-        while self.does.get("floods"):
-            with open(path, "ab") as out:
-                out.write(bytes(1 << 20))
-        if self.does.get("link"):
-            os.symlink(self.does["link"], path)
-            return [DataFile(path=str(path), rows=1, bytes=self.does["bytes"])]
-        pq.write_table(rows, path)
-        return [DataFile(path=str(path), rows=rows.num_rows, bytes=path.stat().st_size)]
-
-    def commit(self, token, files):
-        Path(self.base, "committed").write_text(token)
-        return {"token": token}
-
-    def abort(self, files):
-        pass
-"""
-
 
 @pytest.fixture
 def folder(tmp_path, base_images):
-    """A plugin's folder, with something in it that is none of the plugin's business."""
-    (tmp_path / "plugin.py").write_text(READER)
-    (tmp_path / "beside.py").write_text("ROWS = 1000\n")
-    (tmp_path / "writer.py").write_text(WRITER)
-    (tmp_path / ".env").write_text("SECRET=sk-1")
+    """The folder of the plugins; no container of theirs is left."""
+    lay(tmp_path)
     yield tmp_path
-    assert ours(base_images) == [], "no container is left"
-
-
-def ours(client):
-    return client.containers.list(all=True, filters={"label": f"dativo.job={JOB}"}, ignore_removed=True)
-
-
-def reading(folder, do="rows", limits=DEFAULTS, **connection):
-    source = {"type": "custom", "connection": {"do": do, **connection}}
-    config = {"source": source, "stream": STREAM.to_json(), "tenant": "acme", "job": JOB}
-    return Launcher(limits).reader(PluginRef(path=str(folder / "plugin.py"), name="Reader"), config)
-
-
-def writing(folder, limits=DEFAULTS, connection=None, **does):
-    config = {
-        "target": {"type": "custom", "connection": connection, "engine": does},
-        "asset": {"name": "orders"},
-        "output_base": str(folder / "table"),
-        "stream": STREAM.to_json(),
-        "tenant": "acme",
-        "job": JOB,
-        "commits": bool(does.get("commits")),
-    }
-    return Launcher(limits).writer(PluginRef(path=str(folder / "writer.py"), name="Writer"), config)
-
-
-def files_in(folder):
-    return [path for path in folder.rglob("*") if path.is_file()]
-
-
-def read_all(reader):
-    return list(reader.read(STREAM, UNIT))
-
-
-def failing(folder, do, limits=DEFAULTS, error=SandboxError):
-    with pytest.raises(error) as caught, reading(folder, do, limits) as reader:
-        read_all(reader)
-    return caught.value
+    assert ours(base_images) == []
 
 
 def test_rows_and_printed_lines_come_out_of_the_container(folder, caplog):
@@ -223,8 +90,9 @@ def test_why_a_container_ended_is_told(folder, do, limits, code):
     assert failing(folder, do, Config(**limits), error=Exception).error_code == code
 
 
-def test_cancel_ends_the_container_within_a_second(folder):
-    with reading(folder, then_wait=True) as reader:
+@pytest.mark.parametrize("transport", ["socket", "attach"])
+def test_cancel_ends_the_container_within_a_second(folder, base_images, transport):
+    with reading(folder, limits=Config(transport=transport), then_wait=True) as reader:
         batches = iter(reader.read(STREAM, UNIT))
         next(batches)
         began = time.monotonic()
@@ -232,6 +100,8 @@ def test_cancel_ends_the_container_within_a_second(folder):
         assert time.monotonic() - began < 2, "a busy machine may need a little longer than the second"
         with pytest.raises(SandboxError, match="closed"):
             list(batches)
+        assert ours(base_images) == []
+        assert ended(reader) == "CANCELLED"
 
 
 def test_what_a_writer_lays_down_is_carried_to_the_target(folder):
@@ -399,66 +269,6 @@ def test_cancel_reaches_a_container_that_is_being_started(folder, base_images):
         assert ours(base_images) == []
 
 
-def ended(reader):
-    """Give the code of the error that a read ends with."""
-    with pytest.raises(SandboxError) as caught:
-        read_all(reader)
-    return caught.value.error_code
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_what_a_killed_host_leaves_is_found_and_removed(folder, base_images, number):
-    host = f"""
-import os, sys
-from tests.integration.test_docker_place import *
-with reading(Path({str(folder)!r}), "rows", then_wait=True) as reader:
-    batches = iter(reader.read(STREAM, UNIT))
-    next(batches)
-    os.kill(os.getpid(), {int(number)})
-    time.sleep(60)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", host], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
-    )
-    assert done.returncode == -number
-    launcher = Launcher(Config())
-    left = [found for found in launcher.leftovers(LONG_AGO) if found.owner == f"acme/{JOB}"]
-    assert {found.kind for found in left} == {"container", "folder"}
-    assert all(found.why == "the process that made it is gone" for found in left)
-    for found in left:
-        launcher.remove(found)
-        launcher.remove(found)
-    assert not any(Path(found.name).exists() for found in left)
-    assert [found for found in launcher.leftovers(LONG_AGO) if found.owner == f"acme/{JOB}"] == []
-
-
-def test_what_a_host_that_lives_uses_is_never_left_over(folder):
-    with reading(folder, then_wait=True) as reader:
-        next(iter(reader.read(STREAM, UNIT)))
-        tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
-        assert not [found for found in Launcher(Config()).leftovers(tomorrow) if found.owner == f"acme/{JOB}"]
-
-
-def test_an_image_that_nothing_uses_is_collected_by_its_age_and_built_again(folder, base_images):
-    (folder / "beside.py").write_text(f"ROWS = 1000  # {uuid.uuid4()}\n")
-    launcher, attach = Launcher(DEFAULTS), Config(transport="attach")
-    tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
-
-    def old(since):
-        return {found.name: found for found in launcher.leftovers(since) if found.kind == "image"}
-
-    with reading(folder, limits=attach) as reader:
-        image = ours(base_images)[0].image.tags[0]
-        assert image not in old(tomorrow), "a container uses it"
-        read_all(reader)
-    assert image not in old(LONG_AGO), "it is young"
-    launcher.remove(old(tomorrow)[image])
-    launcher.remove(Leftover(kind="image", name=image, why="it is gone by now"))
-    assert image not in old(tomorrow)
-    with reading(folder, limits=attach) as reader:
-        assert len(read_all(reader)) == 3
-
-
 def test_an_image_of_the_job_gets_the_sdk(folder, base_images):
     with reading(folder) as reader:
         read_all(reader)
@@ -470,50 +280,6 @@ def test_an_image_of_the_job_gets_the_sdk(folder, base_images):
             assert len(read_all(reader)) == 3
     finally:
         base_images.images.remove("dativo-test-image:1")
-
-
-HOST_OF_ANOTHER_USER = """
-import os, sys, tempfile
-from tests.integration.test_docker_place import *
-
-def job(folder):
-    with reading(folder) as reader:
-        assert len(read_all(reader)) == 3
-    with writing(folder) as writer:
-        [file] = writer.write(iter([pa.record_batch({"id": [1, 2]})]), str(folder / f"of-{os.getuid()}"), "one")
-    assert os.stat(file.path).st_uid == os.getuid()
-    assert os.listdir(tempfile.gettempdir()) == []
-
-folder, user, group = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-job(folder)  # root's: whatever is imported can be read
-os.setgroups([])
-os.setgid(group)
-os.setuid(user)
-job(folder)
-"""
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_a_host_that_is_not_root_needs_nothing_but_the_engine(folder):
-    user, group = 12345, Path("/var/run/docker.sock").stat().st_gid
-    home = Path(tempfile.mkdtemp(prefix="dativo-test-"))
-    try:
-        shutil.copytree(folder, home / "job")
-        (home / "tmp").mkdir()
-        for path in (home, *home.rglob("*")):
-            os.chown(path, user, group)
-            path.chmod(0o700 if path.is_dir() else 0o600)
-        done = subprocess.run(
-            [sys.executable, "-c", HOST_OF_ANOTHER_USER, home / "job", str(user), str(group)],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(home), "TMPDIR": str(home / "tmp")},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-    finally:
-        shutil.rmtree(home)
 
 
 def test_a_plugin_may_be_called_like_a_module_of_python(folder):

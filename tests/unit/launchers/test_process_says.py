@@ -10,17 +10,7 @@ import pytest
 
 from dativo_dagster.owner import running
 from dativo_ingest.exceptions import DativoError, PluginError, SandboxError
-from tests.fakes.children import (
-    LIMITS,
-    READER,
-    SECRET,
-    STREAM,
-    UNIT,
-    nothing_left,
-    opened,
-    read_all,
-    workers,
-)
+from tests.fakes.children import LIMITS, READER, SECRET, STREAM, UNIT, nothing_left, opened, read_all, workers
 
 
 @pytest.fixture(autouse=True)
