@@ -117,10 +117,7 @@ class CloudPluginExecutor:
         """
         if function_identifier not in self._plugins:
             raise ValueError(f"no plugin is deployed as {function_identifier!r}")
-        config = payload.get("config") or {}
-        key = (function_identifier, json.dumps(config, sort_keys=True, default=str))
-        answer = self._answer(key, str(payload.get("operation")), payload)
-        return {"statusCode": 200, "body": json.dumps(answer, default=str)}
+        return {"statusCode": 200, "body": json.dumps(self._answer(function_identifier, payload), default=str)}
 
     def cleanup_plugin(self, function_identifier: str) -> None:
         """Let a plugin go; one that was never taken on is none."""
@@ -144,8 +141,9 @@ class CloudPluginExecutor:
             del said["runtime"]  # a library has a runtime of its own
         return doorways.function(said)
 
-    def _answer(self, key: tuple[str, str], operation: str, payload: Mapping[str, Any]) -> Any:
-        config = payload.get("config") or {}
+    def _answer(self, known: str, payload: Mapping[str, Any]) -> Any:
+        operation, config = str(payload.get("operation")), payload.get("config") or {}
+        key = (known, json.dumps(config, sort_keys=True, default=str))
         if operation == "write_batch":
             writer = self._writer(key, config)
             return {"metadata": writer.write_batch(list(payload["records"]), int(payload.get("file_counter", 0)))}
@@ -156,7 +154,7 @@ class CloudPluginExecutor:
         if operation in ("check_connection", "discover"):
             return getattr(self._reader(key, config), operation)().to_dict()
         raise SandboxError(
-            f"{operation} of plugin {self._plugins[key[0]]} cannot be called in a function; what can be called is "
+            f"{operation} of plugin {self._plugins[known]} cannot be called in a function; what can be called is "
             "check_connection, discover, extract, write_batch and commit_files",
             "PLACE_UNSUPPORTED",
             {"verb": operation},
@@ -175,28 +173,21 @@ class CloudPluginExecutor:
 
     def _reader(self, key: tuple[str, str], config: Mapping[str, Any]) -> BaseReader:
         said = {name: value for name, value in config.items() if value not in ({}, [])}
-        found: BaseReader = self._plugin(key, BaseReader, lambda: (SourceConfig(**said),))
+        found: BaseReader = self._plugin(key, BaseReader, SourceConfig(**said))
         return found
 
     def _writer(self, key: tuple[str, str], config: Mapping[str, Any]) -> BaseWriter:
-        def given() -> tuple[Any, ...]:
-            asset = AssetDefinition(name=config.get("asset_name"), schema=config.get("schema"))
-            names = {
-                "type": "target_type",
-                "connection": "connection",
-                "file_format": "file_format",
-                "engine": "engine",
-            }
-            target = {name: config[said] for name, said in names.items() if config.get(said)}
-            return asset, TargetConfig(**target), str(config.get("output_base") or "")
-
-        found: BaseWriter = self._plugin(key, BaseWriter, given)
+        asset = AssetDefinition(name=config.get("asset_name"), schema=config.get("schema"))
+        names = {"type": "target_type", "connection": "connection", "file_format": "file_format", "engine": "engine"}
+        target = TargetConfig(**{name: config[said] for name, said in names.items() if config.get(said)})
+        found: BaseWriter = self._plugin(key, BaseWriter, asset, target, str(config.get("output_base") or ""))
         return found
 
-    def _plugin(self, key: tuple[str, str], base: type, given: Any) -> Any:
+    def _plugin(self, key: tuple[str, str], base: type, *made_with: Any) -> Any:
+        """Give the plugin that was made with a configuration; made now when there is none."""
         if key not in self._opened:
             ref = self._plugins[key[0]]
-            self._opened[key] = placed_class(ref, base, lambda: self.launcher(ref.kind))(*given())
+            self._opened[key] = placed_class(ref, base, lambda: self.launcher(ref.kind))(*made_with)
         return self._opened[key]
 
 

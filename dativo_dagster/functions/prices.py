@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-AS_OF = "2025"
 _LAMBDA_GB_SECOND = {"x86_64": 0.0000166667, "arm64": 0.0000133334}
 _LAMBDA_REQUEST = 0.20 / 1_000_000
 _LAMBDA_REGIONS = frozenset({"us-east-1", "us-east-2"})
