@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.owner import host_label, is_gone
 from dativo_dagster.storage import Storage
-from dativo_ingest.exceptions import PluginError
+from dativo_dagster.telemetry import event
+from dativo_ingest.exceptions import DativoError, PluginError
 from dativo_ingest.model import Leftover
 
 if TYPE_CHECKING:
@@ -22,6 +25,10 @@ KIND = "staged"
 OWNER = "owner.json"
 LARGEST_BYTES = 512 * 1024 * 1024
 """Of an object that this host reads at once. A piece is as large as `piece_bytes` and one batch."""
+CLAIM_HOLDS = timedelta(days=1)
+"""Of a host that nobody here can look at. Our own buckets forget what is older."""
+_CLAIMED = "function"
+_LOG = logging.getLogger(__name__)
 _OURS = re.compile("[0-9a-f]{32}")
 """Names of folders that `Staging.folder` makes. What else lies beside them is somebody's, and no leftover."""
 
@@ -47,17 +54,41 @@ class Staging:
         made.put(OWNER, json.dumps({**owner, "host": host_label(), "at": now}).encode())
         return made
 
+    @contextmanager
+    def claim(self, owner: Mapping[str, str], function: str) -> Iterator[None]:
+        """Say for a block that a function is in use, to whoever would remove it: no cloud tells."""
+        folder = self.folder({**owner, _CLAIMED: function})
+        try:
+            yield
+        finally:
+            try:
+                folder.remove()
+            except DativoError as error:
+                told = f"{folder.url} could not be removed, and `dativo places gc` finds it later: {error}"
+                event(_LOG, "staging_not_removed", told, level=logging.WARNING, folder=folder.url)
+
+    def claims(self) -> Iterator[tuple[str, str]]:
+        """Give function and tenant of each claim that holds: of a host here that lives, of another one for a day."""
+        store, now = Storage.open(self.url, self.connection), datetime.now(timezone.utc)
+        for url, files in self._folders(store):
+            said = _owner(store, url)
+            if _CLAIMED in said and _leftover(store, url, files, now) is None:
+                yield str(said[_CLAIMED]), str(said.get("tenant", ""))
+
     def leftovers(self, older_than: datetime) -> Sequence[Leftover]:
         """Find folders that nobody uses: of hosts of this machine that are gone, and others that are old."""
         store = Storage.open(self.url, self.connection)
+        found = (_leftover(store, url, files, older_than) for url, files in self._folders(store))
+        return [leftover for leftover in found if leftover is not None]
+
+    def _folders(self, store: Storage) -> list[tuple[str, list[FileInfo]]]:
         folders: dict[str, list[FileInfo]] = {}
         root = f"{self.url.rstrip('/')}/"
         for file in store.list(root):
             name, slash, _ = file.path.removeprefix(root).partition("/")
             if slash and _OURS.fullmatch(name):
-                folders.setdefault(name, []).append(file)
-        found = (_leftover(store, f"{root}{name}/", files, older_than) for name, files in sorted(folders.items()))
-        return [leftover for leftover in found if leftover is not None]
+                folders.setdefault(f"{root}{name}/", []).append(file)
+        return sorted(folders.items())
 
     def remove(self, leftover: Leftover) -> None:
         """Remove one that `leftovers` found."""
@@ -105,9 +136,10 @@ class Folder:
 
 def _leftover(store: Storage, url: str, files: Sequence[FileInfo], older_than: datetime) -> Leftover | None:
     last = max(file.modified for file in files)
-    owned = any(file.path == url + OWNER for file in files)
-    said = _said(store.read(url + OWNER)) if owned else {}
+    said = _owner(store, url)
     gone = is_gone(str(said.get("host", "")))
+    if _CLAIMED in said:
+        older_than = min(older_than, datetime.now(timezone.utc) - CLAIM_HOLDS)
     if gone is False or (gone is None and last >= older_than):
         return None
     return Leftover(
@@ -118,6 +150,12 @@ def _leftover(store: Storage, url: str, files: Sequence[FileInfo], older_than: d
         why="its host is gone" if gone else "it is old, and its host is of another machine",
         bytes=sum(file.size for file in files),
     )
+
+
+def _owner(store: Storage, url: str) -> Mapping[str, Any]:
+    """Read whose a folder is; nobody's where it is going at this moment."""
+    stored = Folder(store, url).get(OWNER)
+    return {} if stored is None else _said(stored)
 
 
 def _said(stored: bytes) -> Mapping[str, Any]:

@@ -142,7 +142,7 @@ def test_what_a_killed_host_leaves_is_found_and_removed_with_the_documented_righ
     finally:
         process.kill()
         process.wait()
-    assert collected(days=7) == ["function", "role", "staged"]
+    assert collected(days=7) == ["function", "role", "staged", "staged"]
     # Its last lines come when it is gone.
     logs = aws.client("logs", region="eu-west-1")
     until(lambda: logs.describe_log_groups()["logGroups"], 180)

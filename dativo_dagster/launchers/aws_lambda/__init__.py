@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -61,8 +62,10 @@ class Launcher(FunctionLauncher):
         """Find functions, layers, roles, logs and staged rows that nobody uses."""
         from dativo_dagster.launchers.aws_lambda.tidy import leftovers
 
-        staged = [left for staging in self._account.stagings() for left in staging.leftovers(older_than)]
-        return [*leftovers(self._account, older_than), *staged]
+        stagings = self._account.stagings()
+        claims = dict(claim for staging in stagings for claim in staging.claims())
+        staged = [left for staging in stagings for left in staging.leftovers(older_than)]
+        return [*leftovers(self._account, older_than, claims), *staged]
 
     def remove(self, leftover: Leftover) -> None:
         """Remove one; it may be gone already."""
@@ -109,11 +112,13 @@ class Launcher(FunctionLauncher):
         tenant, own = owner_of(config).tenant, "" if self.config.keep else token_hex(8)
         role_arn = self.config.role_arn or role(self._account, tenant, staging.url, own)
         made = self._made(plugin, config, built, role_arn, own)
-        try:
-            yield deploy(self._account.client("lambda"), made, self.config, staging)
-        finally:
-            if own:
-                remove_own(self._account, function_name(made, self.config), made.role_arn)
+        name = function_name(made, self.config)
+        with staging.claim(asdict(owner_of(config)), name):
+            try:
+                yield deploy(self._account.client("lambda"), made, self.config, staging)
+            finally:
+                if own:
+                    remove_own(self._account, name, made.role_arn)
 
     def _made(self, plugin: PluginRef, config: Mapping[str, Any], built: Built, role_arn: str, own: str = "") -> Made:
         from dativo_dagster.launchers.aws_lambda.building import tags

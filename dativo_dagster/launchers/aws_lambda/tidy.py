@@ -1,8 +1,9 @@
 """Functions, layers, roles and logs that nobody uses any more.
 
-AWS does not tell when a function was last called, so a kept one ages from its deployment. One that is removed while a
-job has it is deployed anew by the job's next try. A layer, a role or a log goes once no function of the region has it;
-those of functions that were not kept at once when their host is gone, others by age.
+AWS does not tell when a function was last called, so a kept one ages from its deployment. It stays as long as somebody
+has it open, which hosts tell in the staging folder: a call that still runs would lose its rights with the role. Between
+the look and the removal one may come; its next try deploys the function anew. A layer, a role or a log goes once no
+function of the region has it; those of functions that were not kept at once when their host is gone, others by age.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.launchers.aws_lambda import role
+from dativo_dagster.launchers.aws_lambda.account import tag
 from dativo_dagster.launchers.aws_lambda.refusals import refusals
 from dativo_dagster.owner import is_gone
 from dativo_dagster.telemetry import event
@@ -35,15 +37,23 @@ _LOG = re.compile(rf"{_LOGS}{_TENANT}-[A-Za-z0-9-]+-[0-9a-f]{{16}}")
 _logger = logging.getLogger(__name__)
 
 
-def leftovers(account: Account, older_than: datetime) -> list[Leftover]:
-    """Find them; what `remove` takes in this order goes without a refusal."""
+def leftovers(account: Account, older_than: datetime, claims: Mapping[str, str]) -> list[Leftover]:
+    """Find them; what `remove` takes in this order goes without a refusal.
+
+    Args:
+        account: The account.
+        older_than: What is younger stays, but for what is not kept and whose host is gone.
+        claims: The functions that somebody has open, and the tenants of those: such a one stays, however old.
+    """
     with refusals("what is left"):
         client = account.client("lambda")
         functions = list(_pages(client, "list_functions", "Functions"))
-        old = [left for each in functions if (left := _function(client, each, older_than)) is not None]
+        free = (each for each in functions if each["FunctionName"] not in claims)
+        old = [left for each in free if (left := _function(client, each, older_than)) is not None]
         gone = {left.name for left in old}
         used = [each for each in functions if each["FunctionName"] not in gone]
-        rest = (_layers(client, used, older_than), _roles(account, used, older_than), _logs(account, used, older_than))
+        roles = (left for left in _roles(account, used, older_than) if left.owner not in set(map(tag, claims.values())))
+        rest = (_layers(client, used, older_than), roles, _logs(account, used, older_than))
         return [*old, *(left for kind in rest for left in kind)]
 
 
@@ -120,7 +130,7 @@ def _roles(account: Account, functions: list[dict[str, Any]], older_than: dateti
         if found["Arn"] in used:
             continue
         said = account.client("iam").list_role_tags(RoleName=found["RoleName"])["Tags"]
-        tags = {tag["Key"]: tag["Value"] for tag in said}
+        tags = {each["Key"]: each["Value"] for each in said}
         if _over(tags, found["CreateDate"], older_than):
             yield _unused("role", found["RoleName"], found["CreateDate"], tags.get("dativo.tenant", ""))
 

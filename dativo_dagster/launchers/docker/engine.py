@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from dativo_dagster.owner import host_label
@@ -131,3 +132,8 @@ def has_image(client: Client, name: str) -> bool:
         except docker.errors.ImageNotFound:
             return False
     return True
+
+
+def when(text: str) -> datetime:
+    """Read the engine's time: nanoseconds, in UTC."""
+    return datetime.fromisoformat(f"{text.partition('.')[0].removesuffix('Z')}+00:00")

@@ -13,10 +13,11 @@ import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dativo_dagster.launchers.docker.engine import Client, has_image, refusals
+from dativo_dagster.launchers.docker.engine import Client, has_image, refusals, when
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.loader.packing import sdk_files
 
@@ -31,6 +32,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _ENGINE_WORDS = (" ---> ", "Removing intermediate container ", "The command '")
 """How lines begin that the engine writes about a step, and that are not what the step printed."""
 
+_NOTED_EVERY = timedelta(hours=1)
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -42,7 +44,7 @@ def runner(client: Client, config: Config) -> str:
             not be built; the end of the engine's log tells why.
         SandboxError: The engine refused.
     """
-    base = config.image or _build(client, "Dockerfile", BASE, sdk_files(), {"PYARROW": _pyarrow()})
+    base = config.image or _build(client, *_standard())
     if not config.image and not config.requirements:
         return base
     requirements = "".join(f"{line}\n" for line in config.requirements).encode()
@@ -57,12 +59,27 @@ def with_files(client: Client, base: str, files: Mapping[str, bytes]) -> str:
     return _build(client, "Dockerfile.plugin", base, content, {})
 
 
+def standard() -> str:
+    """Name the image that this version takes where a job says nothing."""
+    recipe, base, files, given = _standard()
+    return f"{NAME}:{_digest(*_ingredients(recipe, base, files, given))}"
+
+
+def _standard() -> tuple[str, str, Mapping[str, bytes], Mapping[str, str]]:
+    return "Dockerfile", BASE, sdk_files(), {"PYARROW": _pyarrow()}
+
+
+def _ingredients(
+    recipe: str, base: str, files: Mapping[str, bytes], given: Mapping[str, str]
+) -> tuple[dict[str, bytes], dict[str, str]]:
+    return {"Dockerfile": (_RECIPES / recipe).read_bytes(), **files}, {"BASE": base, **given}
+
+
 def _build(client: Client, recipe: str, base: str, files: Mapping[str, bytes], given: Mapping[str, str]) -> str:
-    content = {"Dockerfile": (_RECIPES / recipe).read_bytes(), **files}
-    arguments = {"BASE": base, **given}
+    content, arguments = _ingredients(recipe, base, files, given)
     digest = _digest(content, arguments)
     tag = f"{NAME}:{digest}"
-    if has_image(client, tag):
+    if _is_kept(client, tag):
         return tag
     with _alone(digest):
         if not has_image(client, tag):
@@ -70,6 +87,25 @@ def _build(client: Client, recipe: str, base: str, files: Mapping[str, bytes], g
             _LOGGER.info("building image %s from %s, once; packages may take half a minute", tag, base)
             _make(client, tag, content, arguments, {"dativo": "1", "dativo.hash": digest})
     return tag
+
+
+def _is_kept(client: Client, tag: str) -> bool:
+    """Say whether the engine has an image, and note the use: it is tagged once more, whose time the engine keeps."""
+    import docker
+
+    with refusals(f"image {tag}"):
+        try:
+            image = client.images.get(tag)
+        except docker.errors.ImageNotFound:
+            return False
+        if datetime.now(timezone.utc) - last_used(image) > _NOTED_EVERY:
+            image.tag(NAME, tag.rpartition(":")[2])
+    return True
+
+
+def last_used(image: Any) -> datetime:
+    """Tell to the hour when an image of ours was last taken for a job, or its birth where the engine does not know."""
+    return when((image.attrs.get("Metadata") or {}).get("LastTagTime") or image.attrs["Created"])
 
 
 def _make(
@@ -154,8 +190,15 @@ def _archive(content: Mapping[str, bytes]) -> io.BytesIO:
 @contextmanager
 def _alone(name: str) -> Iterator[None]:
     """Let one process of this user build at a time."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dativo" / "images"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.lock").open("w") as lock:
+    path = locks() / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+        # Who waited for it goes on with this file, and who comes then with a new one: the image is there for both.
+        path.unlink(missing_ok=True)
+
+
+def locks() -> Path:
+    """Give the folder of the files that keep builds apart; one stays where a build failed or was killed."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dativo" / "images"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -11,7 +12,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from dativo_dagster.launchers.docker.engine import BEING_REMOVED, Client, refusals
+from dativo_dagster.launchers.docker.engine import BEING_REMOVED, Client, refusals, when
+from dativo_dagster.launchers.docker.image import last_used, locks, standard
 from dativo_dagster.launchers.docker.laid import clear
 from dativo_dagster.launchers.docker.shared import OWNER, PREFIX
 from dativo_dagster.owner import is_gone
@@ -19,18 +21,18 @@ from dativo_ingest.model import Leftover
 
 _OURS = {"label": "dativo=1"}
 _HOST = "dativo.host"
-_FOLDER = "folder"
+_FOLDER, _LOCK = "folder", "lock"
 
 
 def find(client: Client, older_than: datetime) -> Sequence[Leftover]:
-    """Find containers and folders whose host is gone, others by age, and old images that no container uses."""
+    """Find containers and folders whose host is gone, others by age, and images and locks that nobody used since."""
     with refusals("leftovers"):
         containers = client.containers.list(all=True, filters={"label": ["dativo=1", _HOST]}, ignore_removed=True)
         images = client.images.list(filters={**_OURS, "dangling": False})
         used = {container.attrs["Image"] for container in client.containers.list(all=True, ignore_removed=True)}
-    found = [("container", c.id, c.labels, _when(c.attrs["Created"])) for c in containers]
+    found = [("container", c.id, c.labels, when(c.attrs["Created"])) for c in containers]
     found += [(_FOLDER, str(path), _labels(path), since) for path, since in _folders()]
-    return [*_ownerless(found, older_than), *_images(images, used, older_than)]
+    return [*_ownerless(found, older_than), *_images(images, used, older_than), *_locks(older_than)]
 
 
 def _ownerless(
@@ -61,18 +63,40 @@ def _labels(folder: Path) -> Mapping[str, str]:
 
 
 def _images(images: Sequence[Any], used: set[str], older_than: datetime) -> Iterator[Leftover]:
-    for image in images:
-        since = _when(image.attrs["Created"])
-        if image.id not in used and since < older_than and "dativo.hash" in image.labels:
+    """Find images that no job took since; the youngest first, since one may be the base of those built after it."""
+    current = standard()
+    for image in sorted(images, key=lambda each: str(each.attrs["Created"]), reverse=True):
+        since = last_used(image)
+        ours = "dativo.hash" in image.labels and current not in image.tags
+        if ours and image.id not in used and since < older_than:
             size = image.attrs["Size"]
-            why = "no container uses it, and it is old; the next job that needs it builds it again"
+            why = "no job used it since, and no container does; the next job that needs it builds it again"
             yield Leftover(kind="image", name=image.tags[0], since=since.isoformat(), why=why, bytes=size)
+
+
+def _locks(older_than: datetime) -> Iterator[Leftover]:
+    for path in sorted(locks().glob("*.lock")):
+        since = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+        if since < older_than and not _is_held(path):
+            yield Leftover(kind=_LOCK, name=str(path), since=since.isoformat(), why="its build is over for long")
+
+
+def _is_held(path: Path) -> bool:
+    with path.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def remove(client: Client, leftover: Leftover) -> None:
     """Remove one; it may be gone already."""
     import docker
 
+    if leftover.kind == _LOCK:
+        Path(leftover.name).unlink(missing_ok=True)
+        return
     if leftover.kind == _FOLDER:
         if Path(leftover.name).exists():
             clear(Path(leftover.name))
@@ -87,8 +111,3 @@ def remove(client: Client, leftover: Leftover) -> None:
         except docker.errors.APIError as error:
             if error.status_code not in (BEING_REMOVED if leftover.kind == "container" else {404}):
                 raise
-
-
-def _when(text: str) -> datetime:
-    """Read the engine's time: nanoseconds, in UTC."""
-    return datetime.fromisoformat(f"{text.partition('.')[0].removesuffix('Z')}+00:00")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -58,8 +59,10 @@ class Launcher(FunctionLauncher):
         """Find functions and staged rows that nobody uses."""
         from dativo_dagster.launchers.gcp_functions.tidy import leftovers
 
-        staged = self._staging.leftovers(older_than) if self.config.staging or self._bucket.exists() else ()
-        return [*leftovers(self._project, older_than), *staged]
+        if not self.config.staging and not self._bucket.exists():
+            return leftovers(self._project, older_than, frozenset())
+        claims = frozenset(function for function, _ in self._staging.claims())
+        return [*leftovers(self._project, older_than, claims), *self._staging.leftovers(older_than)]
 
     def remove(self, leftover: Leftover) -> None:
         """Remove one; it may be gone already."""
@@ -92,18 +95,19 @@ class Launcher(FunctionLauncher):
             self._bucket.make()
         package = source(plugin, self.config.requirements, self.config.runtime)
         name = named(owner_of(config), package, self.config)
-        try:
-            yield Deployed(
-                functions=CloudFunction(self._project.deploy(name, package), self.config),
-                staging=self._staging,
-                role=role,
-                plugin=PluginRef(path=inside(plugin), name=plugin.name, kind=plugin.kind),
-                config=config,
-                settings=Settings(seconds=self.config.timeout_seconds, idle_seconds=self.config.idle_seconds),
-            )
-        finally:
-            if not self.config.keep:
-                remove_own(self._project, name)
+        with self._staging.claim(asdict(owner_of(config)), self._project.name_of(name)):
+            try:
+                yield Deployed(
+                    functions=CloudFunction(self._project.deploy(name, package), self.config),
+                    staging=self._staging,
+                    role=role,
+                    plugin=PluginRef(path=inside(plugin), name=plugin.name, kind=plugin.kind),
+                    config=config,
+                    settings=Settings(seconds=self.config.timeout_seconds, idle_seconds=self.config.idle_seconds),
+                )
+            finally:
+                if not self.config.keep:
+                    remove_own(self._project, name)
 
     @cached_property
     def _project(self) -> Project:

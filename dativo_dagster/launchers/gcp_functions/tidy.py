@@ -1,12 +1,14 @@
 """Functions that nobody uses any more.
 
-Google does not tell when a function was last called, so a kept one ages from its deployment. One that is removed while
-a job has it is deployed anew by the job's next try.
+Google does not tell when a function was last called, so a kept one ages from its deployment. It stays as long as
+somebody has it open, which hosts tell in the staging folder. Between the look and the removal one may come; its next
+try deploys the function anew.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +27,16 @@ _BUSY = frozenset({"DEPLOYING", "DELETING"})
 _logger = logging.getLogger(__name__)
 
 
-def leftovers(project: Project, older_than: datetime) -> list[Leftover]:
-    """Find the functions of ours in the region: kept ones by age, others whose host is gone."""
-    found = (_leftover(function, older_than) for function in project.ours() if function.state.name not in _BUSY)
+def leftovers(project: Project, older_than: datetime, claims: Collection[str]) -> list[Leftover]:
+    """Find the functions of ours in the region: kept ones by age, others whose host is gone.
+
+    Args:
+        project: The project.
+        older_than: Kept ones that are younger stay.
+        claims: Names of the functions that somebody has open: such a one stays, however old.
+    """
+    free = (function for function in project.ours() if function.name not in claims)
+    found = (_leftover(function, older_than) for function in free if function.state.name not in _BUSY)
     return [leftover for leftover in found if leftover is not None]
 
 

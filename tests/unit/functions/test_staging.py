@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -58,6 +59,28 @@ def test_what_others_keep_beside_the_staging_folders_is_no_leftover(staging, tmp
     ours.delete("owner.json")
     ours.put("000001.arrow", b"rows")
     assert [left.name for left in staging.leftovers(datetime.now(timezone.utc) + timedelta(seconds=5))] == [ours.url]
+
+
+def test_a_function_is_claimed_as_long_as_it_is_open(staging):
+    with staging.claim(OWNER, "f"):
+        assert list(staging.claims()) == [("f", "t")]
+        assert staging.leftovers(datetime.now(timezone.utc) + timedelta(seconds=5)) == []
+    assert list(staging.claims()) == []
+
+
+def test_a_claim_of_a_host_that_is_gone_does_not_hold_and_one_of_another_machine_for_a_day(staging, tmp_path):
+    machine, boot, _, _ = host_label().split("/")
+    for label in (f"{machine}/{boot}/1/0", "another/boot/1/2"):
+        staging.folder({**OWNER, "function": label}).put(
+            "owner.json", json.dumps({**OWNER, "function": label, "host": label}).encode()
+        )
+    assert list(staging.claims()) == [("another/boot/1/2", "t")]
+    now = datetime.now(timezone.utc)
+    assert [left.why for left in staging.leftovers(now + timedelta(seconds=5))] == ["its host is gone"]
+    for file in tmp_path.rglob("owner.json"):
+        os.utime(file, times=(0, 0))
+    assert list(staging.claims()) == []
+    assert len(staging.leftovers(now)) == 2
 
 
 def test_an_object_that_is_too_large_is_not_read(staging):

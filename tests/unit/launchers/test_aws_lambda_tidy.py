@@ -46,5 +46,46 @@ def test_layers_and_logs_of_others_whose_names_begin_like_ours_are_left_alone(mo
         )
         roles.add_response("list_roles", {"Roles": []})
         groups.add_response("describe_log_groups", {"logGroups": logs})
-        found = leftovers(account, datetime.now(timezone.utc))
+        found = leftovers(account, datetime.now(timezone.utc), {})
     assert [(left.kind, left.name) for left in found] == [("layer", f"{LAYER}:3"), ("log", LOG)]
+
+
+def test_a_function_that_somebody_has_open_stays_with_its_role_however_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    account = Account(Config(region="eu-west-1"))
+    arn, long_ago = "arn:aws:lambda:eu-west-1:000000000000:function:", datetime(2020, 1, 1, tzinfo=timezone.utc)
+    deployed = [
+        {
+            "FunctionName": name,
+            "FunctionArn": arn + name,
+            "LastModified": "2020-01-01T00:00:00.000+0000",
+            "Role": f"{MADE.role_arn}-{name}",
+        }
+        for name in ("dativo-open", "dativo-idle")
+    ]
+    roles_there = [
+        {
+            "RoleName": name,
+            "RoleId": "AROA" + "0" * 16,
+            "Path": "/dativo/eu-west-1/",
+            "Arn": f"{MADE.role_arn}-{name}",
+            "CreateDate": long_ago,
+        }
+        for name in ("dativo-open", "dativo-idle", "dativo-new")
+    ]
+    with (
+        Stubber(account.client("lambda")) as functions,
+        Stubber(account.client("iam")) as roles,
+        Stubber(account.client("logs")) as groups,
+    ):
+        functions.add_response("list_functions", {"Functions": deployed})
+        functions.add_response("list_tags", {"Tags": {"dativo": "1", "dativo.tenant": "b", "dativo.keep": "true"}})
+        functions.add_response("list_layers", {"Layers": []})
+        roles.add_response("list_roles", {"Roles": roles_there})
+        for tenant in ("b", "a"):
+            tags = [{"Key": "dativo.tenant", "Value": tenant}, {"Key": "dativo.keep", "Value": "true"}]
+            roles.add_response("list_role_tags", {"Tags": tags})
+        groups.add_response("describe_log_groups", {"logGroups": []})
+        found = leftovers(account, datetime.now(timezone.utc), {"dativo-open": "a"})
+    assert [(left.kind, left.name) for left in found] == [("function", "dativo-idle"), ("role", "dativo-idle")]

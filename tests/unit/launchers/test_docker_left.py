@@ -1,0 +1,68 @@
+"""Which images and locks are left over: those that nobody used for long, and never what this version takes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+
+import pytest
+
+from dativo_dagster.launchers.docker.image import _alone, locks, standard
+from dativo_dagster.launchers.docker.left import _images, _locks, remove
+
+NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
+OURS = {"dativo": "1", "dativo.hash": "0"}
+
+
+def image(tag, *, born, used=None, labels=OURS):
+    metadata = {"LastTagTime": f"{used}T10:00:00.123456789Z"} if used else None
+    attributes = {"Created": f"{born}T10:00:00.123456789Z", "Size": 3, "Metadata": metadata}
+    return SimpleNamespace(id=tag, tags=[tag], labels=labels, attrs=attributes)
+
+
+def old(images, *used):
+    return [left.name for left in _images(images, set(used), NOW - timedelta(days=7))]
+
+
+def test_an_image_is_old_when_no_job_took_it_for_long():
+    assert old([image("a:1", born="2026-01-01", used="2026-02-27")]) == []
+    assert old([image("a:1", born="2026-01-01", used="2026-01-02")]) == ["a:1"]
+    assert old([image("a:1", born="2026-01-01")]) == ["a:1"]
+    assert old([image("a:1", born="2026-01-01")], "a:1") == []
+    assert old([image("a:1", born="2026-01-01", labels={"dativo": "1"})]) == []
+
+
+def test_the_image_of_this_version_is_never_old_and_what_was_built_from_another_goes_first():
+    base, derived = image("a:base", born="2026-01-01"), image("a:derived", born="2026-01-02")
+    assert old([base, image(standard(), born="2026-01-01"), derived]) == ["a:derived", "a:base"]
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_build_leaves_no_lock_and_one_that_was_killed_leaves_one_that_is_collected():
+    with _alone("whole"):
+        assert (locks() / "whole.lock").exists()
+    assert list(locks().iterdir()) == []
+    for name, age in (("old", 8), ("young", 1)):
+        (locks() / f"{name}.lock").touch()
+        os.utime(locks() / f"{name}.lock", times=((NOW - timedelta(days=age)).timestamp(),) * 2)
+    [left] = _locks(NOW - timedelta(days=7))
+    assert (left.kind, left.name) == ("lock", str(locks() / "old.lock"))
+    remove(None, left)
+    remove(None, left)
+    assert [path.name for path in locks().iterdir()] == ["young.lock"]
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_build_that_goes_on_keeps_its_lock():
+    with _alone("slow"):
+        os.utime(locks() / "slow.lock", times=(0, 0))
+        assert list(_locks(NOW)) == []
+        with (locks() / "slow.lock").open() as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
