@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dativo_ingest.exceptions import SandboxError
+from dativo_ingest.exceptions import PluginError, SandboxError
 from dativo_ingest.functions.checksums import checksum
-from dativo_ingest.functions.pieces import batches_of, first_other, piece_name
+from dativo_ingest.functions.pieces import first_other, piece_name
+from dativo_ingest.worker.batches import SwollenError, batches_in
 
 if TYPE_CHECKING:
     from dativo_dagster.functions.call import Call
@@ -97,7 +98,10 @@ class Arriving:
     def _batches(self, data: bytes, piece: int) -> Iterator[Any]:
         """Yield the batches of a piece; what is in them was made by code that nobody has to trust."""
         try:
-            yield from batches_of(data)
+            yield from batches_in(data)
+        except SwollenError as error:
+            message = f"plugin {self.call.deployed.plugin}: gave rows that cannot be taken: {error}"
+            raise self.call.about.told(PluginError(message, "PLUGIN_BAD_DATA")) from error
         except ValueError as error:
             raise self._lost(piece, f"is no Arrow: {str(error)[:200]}") from error
 

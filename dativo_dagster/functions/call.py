@@ -23,6 +23,7 @@ from dativo_ingest.functions.checksums import checksum
 from dativo_ingest.functions.handling import PROTOCOL, RESULT
 from dativo_ingest.functions.pieces import IDLE_SECONDS
 from dativo_ingest.worker.errors import error_from_json
+from dativo_ingest.worker.texts import parse
 
 if TYPE_CHECKING:
     from dativo_dagster.functions.cloud import Functions
@@ -204,7 +205,7 @@ class Call:
             message = f"the answer of a function is not in the staging folder as it was put there ({where}); run again"
             raise SandboxError(message, "FUNCTION_ROWS_LOST")
         with self.about.understood():
-            return json.loads(stored)
+            return parse(stored)
 
     def _payload(self, arguments: Mapping[str, Any]) -> bytes:
         functions, whole = self.deployed.functions, self._request(arguments, self.deployed.config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from dativo_ingest.exceptions import PluginError, PluginVersionError
 from dativo_ingest.functions.handling import PROTOCOL
 from dativo_ingest.model import Usage
 from dativo_ingest.worker.logs import log_here
+from dativo_ingest.worker.texts import parse
 
 if TYPE_CHECKING:
     from dativo_dagster.functions.cloud import Answer, Functions
@@ -46,7 +46,7 @@ class About:
             PluginVersionError: The function has another SDK, and so may what it says have another meaning.
         """
         try:
-            reply: dict[str, Any] = json.loads(answer.payload)
+            reply: dict[str, Any] = parse(answer.payload)
             spoken = int(reply["dativo"])
             records = [_record(line) for line in reply["logs"]]
         except _STRANGE as error:

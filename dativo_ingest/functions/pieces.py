@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.exceptions import SandboxError, TransientError
 from dativo_ingest.functions.checksums import checksum
+from dativo_ingest.worker.batches import batches_in
 
 if TYPE_CHECKING:
     from dativo_ingest.functions.store import Folder
@@ -27,24 +28,6 @@ IDLE_SECONDS = 300.0
 def piece_name(number: int) -> str:
     """Name the pieces from 1 on."""
     return f"{number:06}.arrow"
-
-
-def batches_of(piece: Any) -> Iterator[Any]:
-    """Yield the record batches of a piece; their columns lie in its memory.
-
-    Raises:
-        ValueError: It is no Arrow, or its values are not valid.
-    """
-    import pyarrow as pa
-
-    source = pa.BufferReader(pa.py_buffer(piece))
-    try:
-        while source.tell() < source.size():
-            for batch in pa.ipc.open_stream(source):
-                batch.validate(full=True)
-                yield batch
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(str(error)) from error
 
 
 class Patience:
@@ -164,7 +147,7 @@ def incoming(folder: Folder, watch: Watch, limits: Mapping[str, Any], about: str
         piece = folder.get(name)
         if piece is not None:
             try:
-                yield from batches_of(piece)
+                yield from batches_in(piece)
             except ValueError as error:
                 raise _lost(len(taken) + 1, about) from error
             taken.append(checksum(piece))

@@ -9,9 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from dativo_ingest.worker.messages import packed
+from dativo_ingest.worker.unpacked import LARGEST_BYTES, unpacked_bytes
 
 PIECE_BYTES = 64 * 1024 * 1024
 """A batch that is larger goes in pieces, so that the receiver's memory is bounded whatever a plugin gives."""
+
+
+class SwollenError(ValueError):
+    """What is Arrow, and would take more memory here than was sent and than it may."""
 
 
 def to_parts(batch: Any) -> Iterator[list[Any]]:
@@ -35,19 +40,46 @@ def from_payload(payload: Any, *, full: bool = False) -> Any:
         full: Whether each value is looked at: an offset that leads out of the payload shows memory of this process.
 
     Raises:
-        ValueError: It is no batch of valid Arrow, or one that unpacks into more than was sent.
+        ValueError: It is no batch of valid Arrow, or more than one.
+        SwollenError: As `batches_in` has it.
     """
     import pyarrow as pa
 
     try:
-        buffer = pa.py_buffer(payload)
-        if full and packed(buffer):
-            raise ValueError("it is compressed")
-        batch = pa.ipc.open_stream(buffer).read_next_batch()
-        batch.validate(full=full)
+        if full:
+            (batch,) = batches_in(payload)
+        else:
+            batch = pa.ipc.open_stream(pa.py_buffer(payload)).read_next_batch()
+            batch.validate()
     except (pa.ArrowException, OSError, StopIteration, TypeError) as error:
         raise ValueError(str(error)) from error
     return batch
+
+
+def batches_in(streams: Any) -> Iterator[Any]:
+    """Yield the batches of streams that lie one behind the other, of which nothing is believed.
+
+    Raises:
+        ValueError: It is no Arrow, or its values are not valid: an offset that leads out of it shows memory of ours.
+        SwollenError: A buffer is compressed, whatever it says that it becomes, or the rows of a batch would take more
+            than `unpacked.LARGEST_BYTES`.
+    """
+    import pyarrow as pa
+
+    try:
+        buffer = pa.py_buffer(streams)
+        if packed(buffer):
+            raise SwollenError("it is compressed")
+        source = pa.BufferReader(buffer)
+        while source.tell() < source.size():
+            for batch in pa.ipc.open_stream(source):
+                batch.validate(full=True)
+                if (size := unpacked_bytes(batch)) > LARGEST_BYTES:
+                    what = f"its {batch.num_rows:,} rows would take {size:,} bytes, of which {LARGEST_BYTES:,} may be"
+                    raise SwollenError(f"{what}; make smaller batches")
+                yield batch
+    except (pa.ArrowException, OSError, TypeError) as error:
+        raise ValueError(str(error)) from error
 
 
 def allocate(size: int) -> Any:

@@ -8,9 +8,12 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from dativo_ingest.worker.wire import Frame, decode, encode
+from dativo_ingest.worker.wire import MAX_PAYLOAD_BYTES, Frame, decode, encode
 
 _BUFFER_BYTES = 4 * 1024 * 1024  # as much of it as the system allows: fewer changes between the two processes
+AT_ONCE = 128 * 1024 * 1024
+"""Bytes that are allocated because the other side says that they come: a batch of ours is half of it. For more there is
+room once that much has come."""
 _MOST_PARTS = 256  # what one sendmsg takes is bounded (IOV_MAX, 1024 on Linux)
 
 
@@ -48,11 +51,17 @@ class Channel:
     Args:
         connection: A connected stream; the channel closes it.
         allocate: Makes the buffer for the ``n`` bytes that arrive next.
+        most: Bytes that the payload of a frame from the other side may have.
     """
 
-    def __init__(self, connection: Connection, allocate: Callable[[int], Any] = bytearray) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        allocate: Callable[[int], Any] = bytearray,
+        most: int = MAX_PAYLOAD_BYTES,
+    ) -> None:
         self.connection = connection
-        self.allocate = allocate
+        self.allocate, self.most = allocate, most
         self.broken = False
         self._sending = threading.Lock()
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
@@ -78,7 +87,7 @@ class Channel:
             SandboxError: What arrives is no frame, or only a part of one.
         """
         self.broken, before = True, self.broken
-        frame = decode(self._read)
+        frame = decode(self._read, self.most)
         self.broken = before
         return frame
 
@@ -92,9 +101,13 @@ class Channel:
         self.connection.close()
 
     def _read(self, size: int) -> Any:
-        buffer = self.allocate(size)
-        view, got = memoryview(buffer).cast("B"), 0
+        buffer, got = self.allocate(min(size, AT_ONCE)), 0
+        view = memoryview(buffer).cast("B")
         while got < size:
+            if got == len(view):
+                buffer, full = self.allocate(min(size, 2 * got)), view
+                view = memoryview(buffer).cast("B")
+                view[:got] = full
             received = self._receive_into(view[got:])
             if not received:
                 return view[:got]

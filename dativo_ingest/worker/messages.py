@@ -1,4 +1,4 @@
-"""Whether a stream of Arrow IPC unpacks into more than was sent: one megabyte may become a thousand. None of ours does.
+"""Whether streams of Arrow IPC unpack into more than was sent: one megabyte may become a thousand. None of ours does.
 
 A message is a table of flatbuffers whose ``header`` is a `RecordBatch` or holds one; that has `compression` or not:
 https://github.com/apache/arrow/blob/main/format/Message.fbs
@@ -10,6 +10,8 @@ import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pyarrow as pa
 
 _KIND, _HEADER = 1, 2  # fields of Message
@@ -18,8 +20,8 @@ _DATA = 1  # the field of DictionaryBatch that is a RecordBatch
 _COMPRESSION = 3  # a field of RecordBatch
 
 
-def packed(stream: pa.Buffer) -> bool:
-    """Tell whether a message of the stream has compressed buffers.
+def packed(streams: pa.Buffer) -> bool:
+    """Tell whether a message of the streams, which lie one behind the other, has compressed buffers.
 
     Raises:
         ValueError: A message is none.
@@ -27,9 +29,16 @@ def packed(stream: pa.Buffer) -> bool:
     import pyarrow as pa
 
     try:
-        return any(_compressed(bytes(message.metadata)) for message in pa.ipc.MessageReader.open_stream(stream))
+        return any(_compressed(bytes(message.metadata)) for message in _messages(pa.BufferReader(streams)))
     except (struct.error, pa.ArrowException, OSError) as error:
         raise ValueError(f"a message of it is none: {error}") from error
+
+
+def _messages(source: pa.BufferReader) -> Iterator[pa.ipc.Message]:
+    import pyarrow as pa
+
+    while source.tell() < source.size():
+        yield from pa.ipc.MessageReader.open_stream(source)
 
 
 def _compressed(message: bytes) -> bool:

@@ -165,7 +165,7 @@ def _batch(frame: Frame, place: Place) -> Any:
     try:
         return from_payload(frame.payload, full=True)
     except ValueError as error:
-        raise place.told(PluginError(f"gave a batch that is no valid Arrow: {error}", "PLUGIN_BAD_DATA")) from error
+        raise place.told(PluginError(f"gave a batch that cannot be taken: {error}", "PLUGIN_BAD_DATA")) from error
 
 
 def _cursor(value: Any) -> Cursor | None:

@@ -5,7 +5,8 @@ A frame is a head of 16 bytes, a JSON object and a payload that may be empty::
     "DTV1" | length of the JSON: uint32 | length of the payload: uint64 | JSON, UTF-8 | payload
 
 all little-endian. The JSON says in ``op`` what the frame is (see `dativo_ingest.worker`), the payload is an Arrow IPC
-stream with one batch. Both lengths are bounded, so that bytes which are no frame are told as such and never allocated.
+stream with one batch. Both lengths are bounded, so that bytes which are no frame are told as such; what is only said to
+come is never allocated (`worker.channel`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dativo_ingest.exceptions import SandboxError
+from dativo_ingest.worker.texts import parse
 
 MAX_HEADER_BYTES = 64 * 1024 * 1024
 MAX_PAYLOAD_BYTES = 4 * 1024 * 1024 * 1024
@@ -47,11 +49,12 @@ def encode(header: Mapping[str, Any], parts: Sequence[Any] = ()) -> list[Any]:
     return [_HEAD.pack(_MAGIC, len(text), size) + text, *parts]
 
 
-def decode(read: Callable[[int], Any]) -> Frame | None:
+def decode(read: Callable[[int], Any], most: int = MAX_PAYLOAD_BYTES) -> Frame | None:
     """Take one frame; None when the stream ends before it.
 
     Args:
         read: Gives the next n bytes as a buffer, fewer only at the end of the stream.
+        most: Bytes that the payload may have.
 
     Raises:
         SandboxError: The bytes are no frame, or end inside of one.
@@ -60,7 +63,7 @@ def decode(read: Callable[[int], Any]) -> Frame | None:
     if not len(head):
         return None
     magic, text_size, payload_size = _HEAD.unpack(_whole(head, _HEAD.size))
-    if magic != _MAGIC or text_size > MAX_HEADER_BYTES or payload_size > MAX_PAYLOAD_BYTES:
+    if magic != _MAGIC or text_size > MAX_HEADER_BYTES or payload_size > most:
         raise _broken(
             "bytes arrived that are no frame; does the plugin write to file descriptors that are not its own?"
         )
@@ -70,9 +73,9 @@ def decode(read: Callable[[int], Any]) -> Frame | None:
 
 def _header(text: bytes) -> Mapping[str, Any]:
     try:
-        header = json.loads(text)
+        header = parse(text)
     except (ValueError, RecursionError) as error:
-        raise _broken("the header of a frame is no JSON") from error
+        raise _broken("the header of a frame is no JSON, or far too much of it") from error
     if not isinstance(header, dict):
         raise _broken("the header of a frame is no JSON object")
     return header

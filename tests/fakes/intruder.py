@@ -147,6 +147,21 @@ class Reader(BaseReader):
         os.write(line(), struct.pack("<4sIQ", b"DTV1", 2, 2**62) + b"{}")
         time.sleep(600)
 
+    def tell_of_more_than_its_memory(self):
+        os.write(line(), struct.pack("<4sIQ", b"DTV1", 2, (128 << 20) + 1) + b"{}")
+        time.sleep(600)
+
+    def answer_with_millions_of_lists(self):
+        socket.socket(fileno=os.dup(line())).sendall(frame({"op": "result", "value": [[]] * 2_000_001}))
+        time.sleep(600)
+
+    def send_nulls_without_end(self):
+        rows = pa.RecordBatch.from_arrays([pa.Array.from_buffers(pa.null(), 2**31 - 1, [None])], ["id"])
+        with pa.ipc.new_stream(sink := pa.BufferOutputStream(), rows.schema) as writer:
+            writer.write_batch(rows)
+        os.write(line(), frame({"op": "batch", "position": 1}, sink.getvalue().to_pybytes()))
+        time.sleep(600)
+
     def answer_for_the_worker(self):
         os.write(line(), frame({"op": "batch", "position": {"no": "number"}}))
         time.sleep(600)

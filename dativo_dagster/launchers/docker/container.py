@@ -16,7 +16,7 @@ from dativo_dagster.launchers.docker.hints import hint
 from dativo_dagster.launchers.docker.room import asked_for
 from dativo_dagster.workers import fate
 from dativo_dagster.workers.output import Output
-from dativo_dagster.workers.worker import DEATH_SECONDS, Worker
+from dativo_dagster.workers.worker import DEATH_SECONDS, MIB, Worker
 from dativo_ingest.exceptions import SandboxError
 from dativo_ingest.worker.batches import allocate
 from dativo_ingest.worker.channel import Channel
@@ -63,7 +63,7 @@ class Container(Worker):
             undo.pop_all()
         if connection is not None:
             self.session.channel.close()
-            self.session = Session(Channel(connection, allocate), self)
+            self.session = Session(Channel(connection, allocate, config.memory_mb * MIB), self)
         elif not self.life.ended.is_set():
             self.kill(fate.CLOSED if unwanted.is_set() else fate.too_slow(config.start_seconds, "start_seconds"))
 

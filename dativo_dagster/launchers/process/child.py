@@ -50,7 +50,7 @@ class Child(Worker):
     def __init__(self, plugin: PluginRef, config: Config, redactor: Redactor) -> None:
         super().__init__(plugin, config, redactor)
         self.process, connection = _start(config)
-        self.session = Session(Channel(connection, allocate), self)
+        self.session = Session(Channel(connection, allocate, config.memory_mb * MIB), self)
         assert self.process.stdout is not None  # noqa: S101 - it is a pipe, see `_start`
         self.output = Output(self.process.stdout, redact=redactor.text, where=self.where, count=self.count)
         self.output.start()

@@ -20,8 +20,9 @@ from dativo_dagster.functions.call import Settings
 from dativo_dagster.functions.reading import FunctionReader
 from dativo_ingest.exceptions import DativoError
 from dativo_ingest.functions.checksums import checksum
-from dativo_ingest.functions.pieces import batches_of, piece_name
+from dativo_ingest.functions.pieces import piece_name
 from dativo_ingest.model import Cursor, Stream, Unit, Window
+from dativo_ingest.worker.batches import batches_in
 from tests.fakes.scripted_function import deployed, ipc, lay, staged
 
 STREAM, UNIT = Stream(name="orders"), Unit(id="1")
@@ -151,17 +152,21 @@ def test_pieces_of_equal_rows_and_bytes_that_were_mixed_up_or_damaged_are_an_err
 @settings(max_examples=60, deadline=None)
 def test_bytes_that_are_no_arrow_are_told_as_such(data):
     with contextlib.suppress(ValueError):
-        assert sum(batch.num_rows for batch in batches_of(data)) == 0
+        assert sum(batch.num_rows for batch in batches_in(data)) == 0
+
+
+def ipc_of(column) -> bytes:
+    """Give a column as a piece."""
+    batch, sink = pa.RecordBatch.from_arrays([column], ["n"]), pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue().to_pybytes()
 
 
 def arrow_that_lies() -> bytes:
     """Text whose offsets point outside of its data: using it would read memory of the host's."""
     offsets = pa.py_buffer(b"".join(at.to_bytes(4, "little") for at in (0, 1 << 30, 2)))
-    column = pa.Array.from_buffers(pa.utf8(), 2, [None, offsets, pa.py_buffer(b"ab")])
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, pa.schema({"n": pa.utf8()})) as writer:
-        writer.write_batch(pa.record_batch([column], names=["n"]))
-    return sink.getvalue().to_pybytes()
+    return ipc_of(pa.Array.from_buffers(pa.utf8(), 2, [None, offsets, pa.py_buffer(b"ab")]))
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 64, b"no arrow at all", ipc([1])[:-60], arrow_that_lies()])
@@ -172,6 +177,45 @@ def test_a_piece_that_is_no_arrow_is_an_error(tmp_path, data):
     assert refused(tmp_path, script).error_code == "FUNCTION_ROWS_LOST"
 
 
+def packed(batch, claimed=None) -> bytes:
+    """Compress a batch; ``claimed`` is what its first buffer says that it becomes."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_batch(batch)
+    data, size = sink.getvalue().to_pybytes(), (8 * batch.num_rows).to_bytes(8, "little")
+    assert size in data
+    return data.replace(size, claimed.to_bytes(8, "little")) if claimed else data
+
+
+ZEROS = pa.record_batch({"n": pa.array([0] * 1_000_000)})
+BOMBS = {
+    "zeros that are packed": packed(ZEROS),
+    "a claim of terabytes": packed(ZEROS, 2**42),
+    "behind an honest batch": ipc([1]) + packed(ZEROS),
+    "a run without end": ipc_of(pa.RunEndEncodedArray.from_arrays(pa.array([2**31 - 1], pa.int64()), pa.array([7]))),
+    "nulls without end": ipc_of(pa.Array.from_buffers(pa.null(), 2**31 - 1, [None])),
+    "one text, a million times": ipc_of(pa.array(["x" * 65536]).dictionary_encode().take(pa.array([0] * 10**6))),
+}
+
+
+@pytest.mark.parametrize("inline", [True, False], ids=["with the reply", "as a piece"])
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
+def test_rows_that_would_take_more_memory_than_was_sent_are_refused(tmp_path, bomb, inline):
+    def script(_, folder):
+        sent = (
+            {"inline": [base64.b64encode(bomb).decode()]}
+            if inline
+            else {"pieces": [{**lay(folder, 1, bomb), "rows": 1}]}
+        )
+        return {"rows": sent, "reached": None}
+
+    before = pa.default_memory_pool().max_memory()
+    error = refused(tmp_path, script)
+    assert (error.error_code, error.retryable) == ("PLUGIN_BAD_DATA", False)
+    assert error.details["unit"] == "1"
+    assert pa.default_memory_pool().max_memory() <= max(before, 64 * 1024 * 1024)
+
+
 @pytest.mark.parametrize(
     ("reply", "code"),
     [
@@ -179,6 +223,7 @@ def test_a_piece_that_is_no_arrow_is_an_error(tmp_path, data):
         (b"", "FUNCTION_CRASHED"),
         (b"[" * 100_000, "FUNCTION_CRASHED"),
         (b"[1]", "FUNCTION_CRASHED"),
+        (b"[" + b"[]," * 2_000_000 + b"0]", "FUNCTION_CRASHED"),
         (b"null", "FUNCTION_CRASHED"),
         ({"dativo": 1}, "PLUGIN_VERSION_INCOMPATIBLE"),
         ({"dativo": None}, "FUNCTION_CRASHED"),

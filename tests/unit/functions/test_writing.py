@@ -12,8 +12,9 @@ from dativo_dagster.functions.call import Settings
 from dativo_dagster.functions.writing import FunctionWriter
 from dativo_ingest.exceptions import DativoError, RateLimitError
 from dativo_ingest.functions.checksums import checksum
-from dativo_ingest.functions.pieces import batches_of, piece_name
+from dativo_ingest.functions.pieces import piece_name
 from dativo_ingest.model import DataFile
+from dativo_ingest.worker.batches import batches_in
 from dativo_ingest.worker.errors import error_to_json
 from tests.fakes.scripted_function import deployed, staged
 
@@ -42,7 +43,7 @@ def taken(folder, most=10):
         waiting = max(waiting, len(list(folder.glob("in/*.arrow"))))
         end, piece = folder / "in" / "end.json", folder / "in" / piece_name(number)
         if piece.exists():
-            rows += [row for batch in batches_of(piece.read_bytes()) for row in batch.column(0).to_pylist()]
+            rows += [row for batch in batches_in(piece.read_bytes()) for row in batch.column(0).to_pylist()]
             piece.unlink()
             number += 1
         elif end.exists() and len(json.loads(end.read_text())["pieces"]) < number:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from dativo_ingest.exceptions import SandboxError
-from dativo_ingest.worker.channel import Channel
+from dativo_ingest.worker.channel import AT_ONCE, Channel
+from dativo_ingest.worker.wire import MAX_PAYLOAD_BYTES
 
 
 @pytest.fixture
@@ -45,6 +47,37 @@ def test_frames_of_several_threads_do_not_mix(ends):
     for thread in threads:
         thread.join()
     assert all(bytes(f.payload) == bytes([f.header["number"]]) * 10_000 for f in frames)
+
+
+def test_what_is_only_said_to_come_is_not_allocated(ends):
+    here, there = ends
+    asked = []
+    there.allocate = lambda size: asked.append(size) or bytearray(size)
+    here.connection.sendall(struct.pack("<4sIQ", b"DTV1", 2, MAX_PAYLOAD_BYTES) + b"{}" + b"x" * 100)
+    here.close()
+    with pytest.raises(SandboxError, match="ended inside a frame, after 100"):
+        there.receive()
+    assert max(asked) == AT_ONCE
+
+
+def test_a_frame_that_is_larger_than_what_is_allocated_at_once_arrives_whole(ends, monkeypatch):
+    monkeypatch.setattr("dativo_ingest.worker.channel.AT_ONCE", 1000)
+    here, there = ends
+    parts = [bytes([at % 251]) * at for at in range(200)]
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(here.send, {"op": "batch"}, parts)
+        assert bytes(there.receive().payload) == b"".join(parts)
+        sent.result()
+
+
+def test_a_frame_that_is_larger_than_the_other_side_may_be_is_refused(ends):
+    here, there = ends
+    there.most = 1000
+    here.send({"op": "batch"}, [b"x" * 1000])
+    assert len(there.receive().payload) == 1000
+    here.send({"op": "batch"}, [b"x" * 1001])
+    with pytest.raises(SandboxError, match="no frame"):
+        there.receive()
 
 
 def test_the_end_of_the_other_side_is_the_end_of_the_stream(ends):

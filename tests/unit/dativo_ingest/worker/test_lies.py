@@ -100,6 +100,7 @@ def read(workers):
         pickle.dumps(Bomb()).ljust(16),
         head(pickle.dumps(Bomb())),
         head(b"[" * 100_000),
+        head(b'{"op":"result","value":[' + b"[]," * 2_000_000 + b"0]}"),
         head(b"null"),
         struct.pack("<4sIQ", b"DTV1", 2**32 - 1, 0),
         struct.pack("<4sIQ", b"DTV1", 2, 2**63) + b"{}",
@@ -154,6 +155,11 @@ PAYLOADS = {
             }
         )
     ),
+    "two batches": ipc(BATCH) + ipc(BATCH),
+    "a run without end": ipc(
+        pa.record_batch({"a": pa.RunEndEncodedArray.from_arrays(pa.array([2**31 - 1], pa.int64()), pa.array([7]))})
+    ),
+    "nulls without end": ipc(pa.RecordBatch.from_arrays([pa.Array.from_buffers(pa.null(), 2**31 - 1, [None])], ["a"])),
     "a bomb of zeros": ipc(pa.record_batch({"a": pa.array([0] * 1_000_000)}), compression="zstd"),
 }
 
