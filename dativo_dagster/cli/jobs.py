@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dativo_dagster.config.job import Job, JobStream
     from dativo_dagster.config.load import Problem
 
+YAML = (".yaml", ".yml")
 logger = logging.getLogger(__name__)
 
 
@@ -36,7 +37,7 @@ def add_job_arguments(parser: argparse.ArgumentParser, *, folder: bool = False) 
     """Add what says which job, with which secrets; gives the group in which exactly one is to be named."""
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("job", nargs="?", metavar="JOB", help="path of a job file, or name of a job in the jobs folder")
-    which.add_argument("--config", metavar="PATH", help="path of a job file")
+    which.add_argument("--config", metavar="JOB", help="the same, as an option")
     if folder:
         which.add_argument("--job-dir", metavar="FOLDER", help="all job files in a folder, one after the other")
     parser.add_argument("--tenant-id", metavar="TENANT", help="only jobs of this tenant")
@@ -84,6 +85,11 @@ def add_secret_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def is_named(text: str) -> bool:
+    """Say whether a text names a job, not a file or folder."""
+    return not Path(text).exists() and Path(text).suffix not in YAML and Path(text).name == text
+
+
 def jobs_folder() -> Path:
     """Give the folder where jobs are looked for by name: ``$DATIVO_JOBS``, else ``jobs``."""
     return Path(os.environ.get("DATIVO_JOBS") or "jobs")
@@ -97,7 +103,7 @@ def select(args: argparse.Namespace) -> Selection:
     """
     if getattr(args, "job_dir", None):
         return _in_folder(Path(args.job_dir), args.tenant_id)
-    job = _named(args.config or args.job)
+    job = named(args.config or args.job)
     if args.tenant_id not in (None, job.tenant):
         raise ConfigurationError(
             f"{job.path}: the job {job.name!r} belongs to the tenant {job.tenant!r}, not to {args.tenant_id!r}",
@@ -106,11 +112,16 @@ def select(args: argparse.Namespace) -> Selection:
     return Selection(jobs=(job,))
 
 
-def _named(name: str) -> Job:
+def named(name: str) -> Job:
+    """Load a job by the path of its file, or by its name in the jobs folder; secrets may be missing.
+
+    Raises:
+        ConfigurationError: There is no such job, or its file is wrong.
+    """
     from dativo_dagster.config.load import load_folder, load_job
 
     path = Path(name)
-    if path.is_file() or path.suffix in (".yaml", ".yml"):
+    if path.is_file() or path.suffix in YAML:
         return load_job(path, strict_environment=False)
     loaded = load_folder(jobs_folder())
     known = {job.name: job for job in loaded.jobs}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dativo_dagster.cli.console import counted, size
 from dativo_dagster.cli.gc import age
-from dativo_dagster.cli.jobs import add_secret_arguments, jobs_folder, prepare
+from dativo_dagster.cli.jobs import add_secret_arguments, is_named, jobs_folder, named, prepare
 from dativo_dagster.config.job import MODES
 
 if TYPE_CHECKING:
@@ -34,12 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     tidied.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
     tidied.add_argument("--place", metavar="NAME", help="only this place")
-    tidied.add_argument(
-        "--config",
-        type=Path,
-        metavar="PATH",
-        help="a job file or a folder of jobs ($DATIVO_JOBS, else the folder jobs)",
+    which = tidied.add_mutually_exclusive_group()
+    which.add_argument(
+        "job",
+        nargs="?",
+        metavar="JOB",
+        help="a job file, a folder of jobs, or the name of a job ($DATIVO_JOBS, else the folder jobs)",
     )
+    which.add_argument("--config", metavar="JOB", help="the same, as an option")
     tidied.add_argument("--mode", choices=MODES, default=MODES[0], help="what the jobs are run with")
     add_secret_arguments(tidied)
 
@@ -66,7 +68,7 @@ def _gc(args: argparse.Namespace, console: Console) -> int:
 
     before = datetime.now(timezone.utc) - args.older_than
     jobs, broken = _jobs(args, console)
-    chosen = tidied_places(jobs, args.place, machine=args.config is None)
+    chosen = tidied_places(jobs, args.place, machine=_which(args) is None)
     done = list(tidy_all(chosen, older_than=before, dry_run=args.dry_run))
     if args.json:
         problems = [error.to_dict() for error in broken]
@@ -95,14 +97,20 @@ def _show(done: list[Tidying], broken: list[DativoError], args: argparse.Namespa
         console.line(f"{counted(sum(each.removed for each in done), 'thing')} removed")
 
 
+def _which(args: argparse.Namespace) -> str | None:
+    said: str | None = args.job or args.config
+    return said
+
+
 def _jobs(args: argparse.Namespace, console: Console) -> tuple[list[Job], list[DativoError]]:
     """Load the jobs as a run does, since a place may be reached with a secret; those that cannot be are told."""
     from dativo_dagster.config.load import load_folder
 
-    path = args.config or jobs_folder()
-    if args.config is None and not path.exists():
+    said = _which(args)
+    path = Path(said or jobs_folder())
+    if said is None and not path.exists():
         return [], []
-    folder = load_folder(path)
+    folder = load_folder(named(said).path if said and is_named(said) else path)
     found = [_loaded(job, args, console) for job in folder.jobs]
     broken = [problem.error for problem in folder.problems]
     broken += [each for each in found if isinstance(each, Exception)]

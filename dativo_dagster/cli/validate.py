@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from dativo_dagster.cli.console import counted
-from dativo_dagster.cli.jobs import jobs_folder
+from dativo_dagster.cli.jobs import is_named, jobs_folder, named
 from dativo_ingest.exceptions import ConfigurationError, DativoError
 
 if TYPE_CHECKING:
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``validate`` takes."""
     parser.add_argument(
-        "paths", nargs="*", type=Path, metavar="PATH", help="job files or folders ($DATIVO_JOBS, else the folder jobs)"
+        "jobs",
+        nargs="*",
+        metavar="JOB",
+        help="job files, folders, or names of jobs ($DATIVO_JOBS, else the folder jobs)",
     )
+    parser.add_argument("--config", action="append", metavar="JOB", help="the same, as an option; may be repeated")
     parser.add_argument("--json", action="store_true", help="print jobs and problems as JSON")
 
 
@@ -29,8 +33,8 @@ def main(args: argparse.Namespace, console: Console) -> int:
     """Load all files; 2 when anything is wrong with one."""
     jobs: list[Job] = []
     problems: list[DativoError] = []
-    for path in args.paths or [jobs_folder()]:
-        for found in _load(path):
+    for name in [*args.jobs, *(args.config or ())] or [str(jobs_folder())]:
+        for found in _load(name):
             wrong = [found] if isinstance(found, DativoError) else [e for e in _refused(found) if not _may_come(e)]
             problems += wrong
             if not wrong:
@@ -42,12 +46,13 @@ def main(args: argparse.Namespace, console: Console) -> int:
     return 2 if problems else 0
 
 
-def _load(path: Path) -> Iterator[Job | DativoError]:
+def _load(name: str) -> Iterator[Job | DativoError]:
     from dativo_dagster.config.load import load_folder, load_job
 
+    path = Path(name)
     try:
         if not path.is_dir():
-            yield load_job(path, strict_environment=False)
+            yield named(name) if is_named(name) else load_job(path, strict_environment=False)
             return
         folder = load_folder(path)
     except DativoError as error:

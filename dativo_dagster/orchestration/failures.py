@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from dativo_dagster.config.job import Retry
 
 
-def delay(retry: Retry, attempt: int, asked: float | None = None) -> float:
-    """Give the seconds to wait before retry number ``attempt`` (0 is the first).
+def delay(retry: Retry, retried: int, asked: float | None = None) -> float:
+    """Give the seconds to wait before the next retry, after as many as ``retried``.
 
     The delay grows by the job's multiplier up to its cap. A source that asked for more gets what it asked for:
     calling earlier would only be refused again.
     """
     wait, cap = retry.initial_delay_seconds, retry.max_delay_seconds
-    for _ in range(attempt):
+    for _ in range(retried):
         if wait >= cap:
             break
         wait *= retry.backoff_multiplier
@@ -52,10 +52,10 @@ def as_dagster(
             yield
     except DativoError as error:
         hide(error, hidden)
-        attempt = context.retry_number
-        if error.retryable and attempt < retry.max_retries:
-            wait = delay(retry, attempt, getattr(error, "retry_after", None))
-            context.log.warning("%s; retry %s of %s in %g s", error, attempt + 1, retry.max_retries, wait)
+        retried = context.retry_number
+        if error.retryable and retried < retry.max_retries:
+            wait = delay(retry, retried, getattr(error, "retry_after", None))
+            context.log.warning("%s; retry %s of %s in %g s", error, retried + 1, retry.max_retries, wait)
             raise dg.RetryRequested(max_retries=retry.max_retries, seconds_to_wait=wait) from error
         raise failure(error) from error
     except Exception as error:

@@ -126,8 +126,9 @@ def extract_write(step: Step, plan: dict[str, Any]) -> dg.Output[dict[str, Any]]
 
     _in_one_session(step, plan)
     started, run_id = time.monotonic(), step.context.run_id
-    number, decided = step.context.retry_number, Plan.from_json(plan)
-    attempt, report = Attempt(number, number >= step.job.retry.max_retries), ProgressLog(step.context.log.info)
+    retries, decided = step.context.retry_number, Plan.from_json(plan)
+    attempt = Attempt(retries + 1, last=retries >= step.job.retry.max_retries)
+    report = ProgressLog(step.context.log.info)
     with _broken_rules_shown(step.context, step.stream):
         staged = stage(step.job, step.stream, decided, step.openers, run_id=run_id, attempt=attempt, report=report)
     seconds = time.monotonic() - started

@@ -33,10 +33,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Attempt:
-    """Which try of a step this is, 0 the first, and whether a try is left after it."""
+    """Which try of a step this is, 1 the first as in `owner.Run`, and whether it is the last one."""
 
-    number: int = 0
+    number: int = 1
     last: bool = True
+
+    @property
+    def first(self) -> bool:
+        """Say whether nothing was tried before."""
+        return self.number == 1
 
 
 @dataclass(frozen=True)

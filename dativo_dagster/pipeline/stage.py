@@ -103,9 +103,9 @@ def _staged(
             report=report,
         ),
     )
-    ledger = ledger_of(work, parts.table) if attempt.number or not attempt.last else None
+    ledger = ledger_of(work, parts.table) if not (attempt.first and attempt.last) else None
     try:
-        if ledger is not None and attempt.number:
+        if ledger is not None and not attempt.first:
             take_over(work, ledger)
         _run_units(work)
         done = [work.done[u.id] for u in units]

@@ -105,7 +105,7 @@ class Project:
 
     def _settled(self, name: str) -> str | None:
         """Give the state once nobody is removing it, which takes Google a minute or more."""
-        deadline = time.monotonic() + self.config.deploy_seconds
+        deadline = time.monotonic() + self.config.start_seconds
         while (state := self._state(name)) == "DELETING":
             if time.monotonic() > deadline:
                 raise TimeoutError
@@ -116,7 +116,7 @@ class Project:
         from google.api_core.exceptions import NotFound
 
         try:
-            self._client.delete_function({"name": name}).result(timeout=self.config.deploy_seconds)
+            self._client.delete_function({"name": name}).result(timeout=self.config.start_seconds)
         except NotFound:
             return
 
@@ -127,7 +127,7 @@ class Project:
         self._put(upload.upload_url, package.data)
         asked = {"parent": self.parent, "function_id": named.id, "function": self._function(named, upload)}
         try:
-            self._client.create_function(asked).result(timeout=self.config.deploy_seconds)
+            self._client.create_function(asked).result(timeout=self.config.start_seconds)
         except Conflict:  # another host was faster; it is the same function
             return
         except GoogleAPICallError as error:
@@ -137,7 +137,7 @@ class Project:
 
     def _when_active(self, name: str) -> Deployed:
         """Wait for whoever deploys it."""
-        deadline = time.monotonic() + self.config.deploy_seconds
+        deadline = time.monotonic() + self.config.start_seconds
         while (found := self._client.get_function({"name": name})).state.name != "ACTIVE":
             if found.state.name not in {"DEPLOYING", "UNKNOWN", "STATE_UNSPECIFIED"}:
                 said = "; ".join(message.message for message in found.state_messages)
@@ -180,7 +180,7 @@ class Project:
             raise unreachable("the source of a function cannot be sent", f"Google answered {answer.status}")
 
     def _refusals(self, what: str) -> AbstractContextManager[None]:
-        return refusals(what, self.config.deploy_seconds)
+        return refusals(what, self.config.start_seconds)
 
     @staticmethod
     def _project_of_credentials() -> str | None:

@@ -30,7 +30,7 @@ class Config(BaseModel):
         memory_mb: What one invocation may use, in MiB; processors come with it.
         timeout_seconds: How long one invocation may take.
         idle_seconds: How long a function waits for the host to take or send rows before it takes it for dead.
-        deploy_seconds: How long its build and deployment may take.
+        start_seconds: How long its build and deployment may take.
         environment: Variables of the function. They can be read by whoever may see the function.
         requirements: Packages of the plugin, as pip reads them.
         staging: A ``gs://`` folder for rows on their way, which host and function may use.
@@ -55,7 +55,7 @@ class Config(BaseModel):
     memory_mb: Annotated[int, Field(ge=128, le=32_768)] = 1024
     timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 900
     idle_seconds: PositiveFloat = 300
-    deploy_seconds: PositiveFloat = 900
+    start_seconds: PositiveFloat = 900
     environment: dict[str, str] = Field(default_factory=dict)
     requirements: tuple[str, ...] = ()
     staging: Annotated[str, StringConstraints(pattern="^gs://[^/]+")] | None = None

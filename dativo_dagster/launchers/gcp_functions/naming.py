@@ -23,7 +23,7 @@ _DIGITS = 12
 _TENANT_IN_NAME = 20
 """Of 49 characters, which the service of Cloud Run may have that Google makes of a function, under the same name."""
 _NO_SETTING = frozenset(
-    {"keep", "api_endpoint", "transport", "deploy_seconds", "idle_seconds", "staging", "staging_options"}
+    {"keep", "api_endpoint", "transport", "start_seconds", "idle_seconds", "staging", "staging_options"}
 )
 
 

@@ -39,7 +39,7 @@ def refusals(what: str, seconds: float) -> Iterator[None]:
     except GoogleAuthError as error:
         raise (unreachable if error.retryable else denied)(what, str(error)) from error
     except (TimeoutError, WaitedTooLong, api.DeadlineExceeded) as error:
-        raise TransientError(f"{what}: it took longer than deploy_seconds = {seconds:g}", "FUNCTION_TIMEOUT") from error
+        raise TransientError(f"{what}: it took longer than start_seconds = {seconds:g}", "FUNCTION_TIMEOUT") from error
     except api.GoogleAPICallError as error:
         raise _said(what, error) from error
     except api.RetryError as error:

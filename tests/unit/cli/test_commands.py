@@ -80,6 +80,28 @@ def test_all_commands_refuse_a_sandbox_beside_another_place_in_the_same_words(de
         assert (answer.code, words in answer.err, "PLACE_CONFLICT" in answer.err) == (2, True, True)
 
 
+def test_all_commands_take_a_job_in_the_same_ways(desk):
+    file = desk.job()
+    for command in (
+        ["validate"],
+        ["plan"],
+        ["check"],
+        ["run"],
+        ["state", "show"],
+        ["places", "gc", "--place", "local"],
+    ):
+        for said in ([str(file)], ["--config", str(file)], ["people"], ["--config", "people"]):
+            assert desk(*command, *said).code == 0, (command, said)
+        for said in (["nobody"], ["--config", "nobody"]):
+            answer = desk(*command, *said)
+            assert (answer.code, "there is no file 'nobody', and no job in jobs" in answer.out + answer.err) == (
+                2,
+                True,
+            )
+    desk.job("others")
+    assert desk("validate", str(file), "--config", "others").out.splitlines()[-1] == "2 jobs right, 0 problems"
+
+
 CLOUD = "engine: {cloud_execution: {enabled: true, runtime: provided.al2023}}"
 
 

@@ -32,7 +32,7 @@ parallelism: 1
 validation: quarantine
 contract: {{name: orders, schema: [{{name: id, type: int64, required: true{rule}}}]}}
 """
-FIRST, SECOND, LAST = Attempt(0, last=False), Attempt(1, last=False), Attempt(2, last=True)
+FIRST, SECOND, LAST = Attempt(1, last=False), Attempt(2, last=False), Attempt(3, last=True)
 AFTER = datetime.now(timezone.utc) + timedelta(days=1)
 
 
