@@ -1,13 +1,18 @@
 """Whose a thing is that a run made: its job, the run itself, and the process, named by a label and later looked for.
 
 A number of a process is used again after a while, and all of them after a restart of the machine; so the label has the
-boot and the time at which the process started, too. And containers may have the machine's name and numbers of their
-own: it has their namespace, and what is of another one is not known here.
+boot and the time at which the process started, too. Containers have numbers of their own, so it has their namespace.
+
+What is of another machine is not known here, nor what is of another container: one of the same name may be a neighbour
+in its pod that lives, or the same pod on another node. But the machine sees the processes of its containers, and whose
+boot is its own is one of them. So who asks there, outside of all containers, learns of a pod that was started again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +23,12 @@ from typing import Any
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NUMBERS = Path("/proc/self/ns/pid")
+_OUTSIDE = 0xEFFFFFFC
+"""The namespace of all processes: PROC_PID_INIT_INO of Linux, include/linux/proc_ns.h."""
+_ID = Path("/etc/machine-id")
+_DIGITS = 8
+_INSIDE = re.compile(r"^NSpid:(.*)$", re.MULTILINE)
+"""Which numbers a process has, from here to its innermost container: proc(5)."""
 _STARTED = 19
 """Where `/proc/<pid>/stat` has the start, counted after the name: proc(5)."""
 
@@ -73,19 +84,29 @@ def host_label() -> str:
 def is_gone(label: str) -> bool | None:
     """Tell whether the process that ``label`` names is gone; None where that cannot be told from here."""
     try:
-        host, boot, pid, started = label.split("/")
+        machine, boot, pid, started = label.split("/")
         number = int(pid)
     except ValueError:
         return None
-    if host != _machine() or not _boot():
+    ours, outside = machine == _machine(), _namespace() == _OUTSIDE
+    if not _boot():
         return None
-    return boot != _boot() or _started(number) != started
+    if boot != _boot():  # of a container it may be another one on another machine that has the same name
+        return True if ours and outside else None
+    if ours:
+        return _started(number) != started
+    return _ended_inside(pid, started) if outside else None
 
 
 def _machine() -> str:
     """Name what gives processes their numbers: the machine, or a container of it."""
-    namespace = _NUMBERS.stat().st_ino if _NUMBERS.exists() else 0
-    return f"{socket.gethostname()}@{namespace}"
+    # Its file says that the id itself is not to be shown to others: machine-id(5).
+    known = hashlib.sha256(_ID.read_bytes()).hexdigest()[:_DIGITS] if _ID.exists() else ""
+    return f"{socket.gethostname()}:{known}@{_namespace()}"
+
+
+def _namespace() -> int:
+    return _NUMBERS.stat().st_ino if _NUMBERS.exists() else 0
 
 
 def _boot() -> str:
@@ -98,3 +119,22 @@ def _started(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[_STARTED]
     except (OSError, IndexError):
         return ""
+
+
+def _ended_inside(pid: str, started: str) -> bool | None:
+    """Tell whether a process of some container is gone, which numbers it so; None where processes are hidden."""
+    if not Path("/proc/1/status").exists():
+        return None  # the processes of others are hidden: `hidepid` of proc(5)
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            numbers = _INSIDE.search(status.read_text())
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        except OSError:
+            return None
+        if numbers is None:
+            return None
+        outer, *inner = numbers[1].split()
+        if inner[-1:] == [pid] and _started(int(outer)) == started:
+            return False
+    return True

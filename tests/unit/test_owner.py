@@ -7,8 +7,10 @@ import sys
 
 import pytest
 
+from dativo_dagster import owner
 from dativo_dagster.owner import host_label, is_gone
 
+WAIT = "import sys; from dativo_dagster.owner import host_label; print(host_label(), flush=True); sys.stdin.read()"
 ASK = "import sys; from dativo_dagster.owner import host_label, is_gone; print(is_gone(sys.argv[1]), host_label())"
 
 
@@ -30,10 +32,40 @@ def test_of_another_machine_nothing_is_known(label):
     assert is_gone(label) is None
 
 
-def test_nor_of_a_container_that_has_the_name_of_its_machine():
-    apart = ("unshare", "--pid", "--fork", "--mount-proc")
-    if subprocess.run([*apart, "true"], check=False, capture_output=True).returncode:
+APART = ("unshare", "--pid", "--fork", "--mount-proc")
+
+
+@pytest.fixture
+def apart():
+    """Give what starts a process with numbers of its own, as a container has them."""
+    if subprocess.run([*APART, "true"], check=False, capture_output=True).returncode:
         pytest.skip("only root can give processes numbers of their own")
-    said, inside = ask(*apart, label=host_label())
+    return APART
+
+
+def test_nor_of_what_is_outside_of_a_container(apart):
+    said, _ = ask(*apart, label=host_label())
     assert said == "None"
+
+
+def test_the_machine_knows_whether_a_process_of_its_containers_lives(apart, monkeypatch):
+    outside = owner._namespace() == owner._OUTSIDE  # not where these tests run in a container themselves
+    with subprocess.Popen([*apart, sys.executable, "-c", WAIT], text=True, stdin=-1, stdout=-1) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        inside = process.stdout.readline().strip()
+        monkeypatch.setattr("socket.gethostname", lambda: "another-name")  # a container has one of its own
+        assert is_gone(inside) is (False if outside else None)
+        process.stdin.close()
+    assert is_gone(inside) is (True if outside else None)
+    monkeypatch.setattr(owner, "_namespace", lambda: 1)
     assert is_gone(inside) is None
+
+
+def test_a_restart_of_the_machine_ends_all_of_it_and_says_nothing_of_a_container_of_the_same_name(monkeypatch):
+    machine, _, number, start = host_label().split("/")
+    monkeypatch.setattr(owner, "_OUTSIDE", owner._namespace())
+    assert is_gone(f"{machine}/another/{number}/{start}") is True
+    assert is_gone(f"other{machine}/another/{number}/{start}") is None
+    monkeypatch.setattr(owner, "_OUTSIDE", -1)
+    assert is_gone(f"{machine}/another/{number}/{start}") is None
