@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from dativo_ingest.functions.child import Child, talking
 from dativo_ingest.functions.forks import Forks
 from dativo_ingest.model import PluginRef
 from dativo_ingest.worker.client import Doing
+from tests.waiting import until
 
 CHECK = Doing(verb="check")
 PLUGIN = """
@@ -111,7 +111,7 @@ def test_a_process_has_what_a_new_one_would_have_and_nothing_of_the_one_before(r
 
 def test_what_a_plugin_started_ends_with_it(run):
     seen, _ = run("spoil")
-    wait_for_end(seen["child"])
+    until(lambda: is_over(seen["child"]), 30)
 
 
 def test_threads_of_libraries_work_after_a_fork_and_side_by_side(run):
@@ -156,16 +156,11 @@ def test_each_process_of_a_server_has_its_own_to_fork_from_and_takes_it_along():
         one, other = (int(server.stdout.readline()) for _ in range(2))
         os.killpg(server.pid, signal.SIGKILL)
     assert one != other
-    wait_for_end(one)
-    wait_for_end(other)
+    until(lambda: is_over(one) and is_over(other), 30)
 
 
-def wait_for_end(pid):
-    """Return when a process is over; one that goes on would be the test's timeout."""
-    while True:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return
-        except (FileNotFoundError, ProcessLookupError):
-            return
-        time.sleep(0.05)
+def is_over(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
