@@ -7,12 +7,12 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from dativo_dagster.config.forplugins import without_stores
 from dativo_dagster.storage import Storage
-from dativo_ingest.exceptions import ConfigurationError, SandboxError
+from dativo_ingest.exceptions import ConfigurationError, PluginError, SandboxError
 from dativo_ingest.functions.checksums import checksum
 from dativo_ingest.functions.pieces import piece_name
 from dativo_ingest.model import CheckResult, DataFile
@@ -61,13 +61,15 @@ class FunctionWriter:
     def write(self, batches: Iterable[Any], base: str, name: str) -> list[DataFile]:
         """Write the batches; they are taken from ``batches`` as the plugin takes them."""
         with self.deployed.call("write", name, {"base": base, "name": name}) as call:
-            _send(call, batches)
+            untaken = _send(call, batches)
             reply = call.reply()
             with call.about.understood():
                 files = [DataFile.from_json(file) for file in reply["result"]]
                 if not self.commits:
                     _must_be_ours(files, name)
                     sums = [int(file["crc32"]) for file in reply["result"]]
+            if untaken and call.folder.has(untaken):
+                self._give_up(call, files)
             return files if self.commits else self._bring(call, files, sums, base)
 
     def commit(self, token: str, files: Sequence[DataFile]) -> Mapping[str, Any]:
@@ -85,6 +87,17 @@ class FunctionWriter:
     def cancel(self) -> None:
         """Make all that runs fail soon; any thread may."""
         self.deployed.cancel()
+
+    def _give_up(self, call: Call, files: Sequence[DataFile]) -> NoReturn:
+        """Take nothing of a writer that says it is done while rows lie there that it did not take.
+
+        Raises:
+            PluginError: ``PLUGIN_LOST_ROWS``.
+        """
+        if self.commits:
+            self.abort(files)
+        message = f"plugin {self.deployed.plugin}: write ended and had not taken all of its rows; nothing is committed"
+        raise call.about.told(PluginError(message, "PLUGIN_LOST_ROWS"))
 
     def _bring(self, call: Call, files: Sequence[DataFile], sums: Sequence[int], base: str) -> list[DataFile]:
         """Copy the files below ``base``; a copy that fails takes those before it away."""
@@ -140,20 +153,23 @@ def _lost(call: Call, what: str) -> SandboxError:
     return SandboxError(message, "FUNCTION_ROWS_LOST")
 
 
-def _send(call: Call, batches: Iterable[Any]) -> None:
-    """Put the rows into the staging folder, as many ahead as may wait there; at the end, what was put there."""
+def _send(call: Call, batches: Iterable[Any]) -> str:
+    """Put the rows into the staging folder, as many ahead as may wait there; at the end, what was put there.
+
+    Gives the name of the last piece, which is gone once all rows were taken; empty where there are none.
+    """
     settings, sent = call.deployed.settings, list[dict[str, int]]()
     for number, piece in enumerate(_pieces(batches, settings.piece_bytes), 1):
         unread = number - settings.ahead
         while unread > 0 and call.folder.has(f"in/{piece_name(unread)}"):
             if call.wait(POLL_SECONDS):
                 break
-        if call.wait(0):
-            call.reply()  # raises why it ended; a plugin may also need no more rows
-            return
         call.folder.put(f"in/{piece_name(number)}", piece)
         sent.append(checksum(piece))
+        if call.wait(0):
+            break
     call.folder.put("in/end.json", json.dumps({"pieces": sent}).encode())
+    return f"in/{piece_name(len(sent))}" if sent else ""
 
 
 def _pieces(batches: Iterable[Any], size: int) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dativo_ingest.exceptions import DativoError, SandboxError
+from dativo_ingest.exceptions import DativoError, PluginError, SandboxError
 from dativo_ingest.worker.batches import to_parts
 from dativo_ingest.worker.errors import error_from_json
 
@@ -94,7 +94,11 @@ class Session:
         return self._value(frame)
 
     def write(self, doing: Doing, batches: Iterable[Any], **arguments: Any) -> Any:
-        """Send batches as fast as the worker wants them; gives its answer."""
+        """Send batches as fast as the worker wants them; gives its answer.
+
+        Raises:
+            PluginError: ``PLUGIN_LOST_ROWS``, it says that it is done and did not want every batch.
+        """
         self._begin(doing, _call(doing, arguments))
         outgoing = _outgoing(batches)
         try:
@@ -108,7 +112,11 @@ class Session:
         except Exception:
             self._give_up()
             raise
-        return self._value(frame)
+        value = self._value(frame)
+        if any(header["op"] == "batch" for header, _ in itertools.islice(outgoing, 1)):
+            message = "write ended and had not taken all of its rows; nothing of them is committed"
+            raise self.place.told(PluginError(message, "PLUGIN_LOST_ROWS"))
+        return value
 
     def _give_up(self) -> None:
         """Tell a writer that its rows will not come, and let it clean up before the reason is raised."""

@@ -13,7 +13,7 @@ from dativo_ingest.exceptions import SandboxError
 from dativo_ingest.functions import handle
 from dativo_ingest.functions.checksums import checksum
 from tests.fakes.scripted_function import ipc
-from tests.integration.test_lambda_bootstrap import STREAM, Function, batches_of, csv_config, error_of
+from tests.integration.test_lambda_bootstrap import STREAM, Function, batches_of, csv_config, error_of, hostile
 from tests.native import native_library, native_program
 from tests.servers.runtime_api import sandbox
 
@@ -122,6 +122,19 @@ def test_a_piece_that_is_not_the_one_that_was_sent_is_an_error_and_nothing_is_ca
     assert error.details["piece"] == (1 if happens is change_places else 2)
     assert "of the rows (stream 'c', unit 'u1')" in error.message
     assert not any(name.startswith("out/") for name in made.names())
+
+
+@pytest.mark.parametrize("commits", [True, False])
+def test_a_writer_that_counts_other_rows_than_it_took_is_an_error_unless_it_commits_by_itself(function, commits):
+    made = function("hostile")
+    send(made, ipc([1]), ipc([2]))
+    config = {**hostile("wrong_rows"), "commits": commits}
+    answer = made.invoke("write", config, {"base": f"file:///tmp/{made.prefix}/", "name": "part-0"}, role="writer")
+    if commits:
+        assert answer["result"][0]["rows"] == 3
+        return
+    error = error_of(answer)
+    assert (error.error_code, error.details["taken"], error.details["laid"]) == ("ROWS_LOST", 2, 3)
 
 
 def test_a_large_configuration_is_used_only_as_it_was_put_there(function, tmp_path):

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,8 +22,33 @@ use crate::watch::{Patience, Watch};
 
 const END: &str = "in/end.json";
 
-/// Why rows did not come whole. A plugin may take an error of its rows for their end, and say that all is well.
-pub(crate) type Broken = Arc<OnceLock<Error>>;
+/// What became of the rows, which is told after the plugin has dropped them.
+#[derive(Debug, Default)]
+pub(crate) struct Fate {
+    broken: OnceLock<Error>,
+    rows: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl Fate {
+    /// Fail where the rows did not come whole, and the plugin took that for their end; and where it says that it is
+    /// done, and did not take or did not lay down every row. One that commits by itself may count as it likes.
+    pub(crate) fn held_against(&self, answer: Result<Value>, commits: bool) -> Result<Value> {
+        if let Some(error) = self.broken.get() {
+            return Err(error.clone());
+        }
+        let answer = answer?;
+        let (rows, ended) = (self.rows.load(Ordering::Relaxed), self.ended.load(Ordering::Relaxed));
+        let laid: u64 = answer["files"].as_array().into_iter().flatten().filter_map(|file| file["rows"].as_u64()).sum();
+        if ended && (commits || laid == rows) {
+            return Ok(answer);
+        }
+        let more = if ended { "" } else { ", more were there," };
+        Err(Error::new("ROWS_LOST", format!("answered OK, but {rows} rows were taken{more} and {laid} laid down"))
+            .detail("taken", rows)
+            .detail("laid", laid))
+    }
+}
 
 /// The batches that the host puts below `in/`, in order, as they come.
 pub(crate) struct Rows {
@@ -33,7 +59,7 @@ pub(crate) struct Rows {
     taken: Vec<Value>,
     ready: VecDeque<RecordBatch>,
     schema: SchemaRef,
-    broken: Broken,
+    fate: Arc<Fate>,
 }
 
 impl Rows {
@@ -48,7 +74,7 @@ impl Rows {
             taken: Vec::new(),
             ready: VecDeque::new(),
             schema,
-            broken: Broken::default(),
+            fate: Arc::default(),
         };
         let Some(first) = rows.pull()? else { return Ok(None) };
         rows.schema = first.schema();
@@ -56,9 +82,8 @@ impl Rows {
         Ok(Some(rows))
     }
 
-    /// Give what says, later, why they did not come whole.
-    pub(crate) fn broken(&self) -> Broken {
-        Arc::clone(&self.broken)
+    pub(crate) fn fate(&self) -> Arc<Fate> {
+        Arc::clone(&self.fate)
     }
 
     fn pull(&mut self) -> Result<Option<RecordBatch>> {
@@ -106,10 +131,15 @@ impl Iterator for Rows {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let pulled = match self.broken.get() {
+        let pulled = match self.fate.broken.get() {
             Some(error) => Err(error.clone()),
-            None => self.pull().inspect_err(|error| _ = self.broken.set(error.clone())),
+            None => self.pull().inspect_err(|error| _ = self.fate.broken.set(error.clone())),
         };
+        match &pulled {
+            Ok(Some(batch)) => _ = self.fate.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed),
+            Ok(None) => self.fate.ended.store(true, Ordering::Relaxed),
+            Err(_) => {}
+        }
         pulled.map_err(|error| ArrowError::ExternalError(Box::new(error))).transpose()
     }
 }

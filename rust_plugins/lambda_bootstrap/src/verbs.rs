@@ -178,17 +178,13 @@ fn rows(instance: &Instance, request: &Request, pieces: &mut Pieces<'_>) -> Resu
 fn write(instance: &Instance, request: &Request, next: &Next, watch: &Arc<Watch>) -> Result<Value> {
     let staging = request.staging()?;
     let Some(rows) = Rows::open(request, watch)? else { return Ok(json!([])) };
-    let broken = rows.broken();
+    let fate = rows.fate();
     let mut words = json!({ "base": request.arguments["base"], "name": request.arguments["name"] });
     let folder = if commits(request) { None } else { Some(Folder::new(&next.id)?) };
     if let Some(folder) = &folder {
         words["base"] = folder.base().into();
     }
-    let wrote = instance.write(&words, Box::new(rows));
-    if let Some(error) = broken.get() {
-        return Err(error.clone());
-    }
-    let mut answer = wrote?;
+    let mut answer = fate.held_against(instance.write(&words, Box::new(rows)), commits(request))?;
     if let Some(folder) = &folder {
         answer = folder.carry(answer, staging)?;
     }

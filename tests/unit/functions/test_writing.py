@@ -116,6 +116,28 @@ def test_a_file_that_is_not_the_one_that_was_told_leaves_nothing(tmp_path, arriv
     assert staged(tmp_path) == []
 
 
+@pytest.mark.parametrize(("count", "take"), [(1, 0), (2, 1), (9, 3)])
+@pytest.mark.parametrize("commits", [True, False])
+def test_a_writer_that_ends_before_it_took_all_rows_is_an_error(tmp_path, count, take, commits):
+    aborted = []
+
+    def script(request, folder):
+        if request["verb"] == "abort":
+            aborted.extend(file["path"] for file in request["arguments"]["files"])
+            return {"result": None}
+        for number in range(1, take + 1):
+            while not (folder / "in" / piece_name(number)).exists():
+                time.sleep(0.002)
+            (folder / "in" / piece_name(number)).unlink()
+        return {"result": [{"path": "s3://b/t/one", "rows": take, "bytes": 4}] if commits else []}
+
+    with pytest.raises(DativoError) as caught:
+        write(tmp_path, script, count, commits=commits)
+    assert (caught.value.error_code, caught.value.retryable) == ("PLUGIN_LOST_ROWS", False)
+    assert aborted == (["s3://b/t/one"] if commits else [])
+    assert staged(tmp_path) == []
+
+
 def test_an_error_ends_the_sending_of_rows(tmp_path):
     def script(*_):
         return {"error": error_to_json(RateLimitError("slow down", retry_after=3), "shop.py")}

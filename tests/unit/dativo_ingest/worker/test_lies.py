@@ -131,7 +131,15 @@ def test_an_answer_to_another_question_is_none(liar, verb, value):
 @pytest.mark.parametrize("frame", [{"op": "more"}, {"op": "more", "batches": []}, {"op": "result", "value": 3}])
 def test_a_writer_that_says_nonsense_is_told_as_such(liar, frame):
     with pytest.raises(Gone):
-        RemoteWriter(liar((frame,)), commits=False).write(iter([BATCH]), "file:///out/", "one")
+        RemoteWriter(liar((frame,)), commits=False).write(iter([]), "file:///out/", "one")
+
+
+@pytest.mark.parametrize("wanted", [0, 1])
+def test_a_writer_that_ends_before_it_took_all_rows_is_an_error(liar, wanted):
+    frames = ({"op": "more", "batches": wanted},), ({"op": "result", "value": []},)
+    with pytest.raises(PluginError) as caught:
+        RemoteWriter(liar(*frames), commits=True).write(iter([BATCH, BATCH]), "file:///out/", "one")
+    assert caught.value.error_code == "PLUGIN_LOST_ROWS"
 
 
 def off_the_end():
