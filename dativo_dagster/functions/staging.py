@@ -29,6 +29,7 @@ CLAIM_HOLDS = timedelta(days=1)
 """Of a host that nobody here can look at. Our own buckets forget what is older."""
 _CLAIMED = "function"
 _LOG = logging.getLogger(__name__)
+_MOST_OWNER_BYTES = 64 * 1024
 _OURS = re.compile("[0-9a-f]{32}")
 """Names of folders that `Staging.folder` makes. What else lies beside them is somebody's, and no leftover."""
 
@@ -153,8 +154,11 @@ def _leftover(store: Storage, url: str, files: Sequence[FileInfo], older_than: d
 
 
 def _owner(store: Storage, url: str) -> Mapping[str, Any]:
-    """Read whose a folder is; nobody's where it is going at this moment."""
-    stored = Folder(store, url).get(OWNER)
+    """Read whose a folder is; nobody's where it is going at this moment, or has more there than a host says."""
+    try:
+        stored = Folder(store, url).get(OWNER, _MOST_OWNER_BYTES)
+    except PluginError:
+        return {}
     return {} if stored is None else _said(stored)
 
 
@@ -162,6 +166,6 @@ def _said(stored: bytes) -> Mapping[str, Any]:
     """Read what says whose a folder is; the function may write there, too."""
     try:
         said = json.loads(stored)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}

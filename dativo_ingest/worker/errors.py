@@ -14,6 +14,8 @@ TRACEBACK = "remote_traceback"
 """The detail that has the traceback of the other side."""
 LONGEST_TEXT = 16 * 1024
 """Characters of a message, and of each text in the details; of what is longer the middle is left out."""
+DEEPEST = 32
+"""How deep lists and objects of an error may be nested: who shows it goes down all of it."""
 MOST_DETAILS = 128 * 1024
 """Bytes of all details as JSON; of what is more only the traceback is kept."""
 
@@ -37,7 +39,7 @@ def error_from_json(data: Any) -> DativoError:
     try:
         cls, state = getattr(exceptions, data["class"]), _bounded(data["state"])
         understood = _is_error(cls, state)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         understood = False
     if not understood:
         message = "the plugin's place told of an error, and what it told cannot be understood"
@@ -69,12 +71,14 @@ def _bounded(state: Mapping[str, Any]) -> dict[str, Any]:
     return cut
 
 
-def _cut(value: Any) -> Any:
-    """Leave out the middle of long texts; cut between words, so that no half of a secret is left to be seen."""
+def _cut(value: Any, depth: int = 0) -> Any:
+    """Leave out what is too deep, and the middle of long texts: between words, so that no half of a secret is seen."""
+    if depth > DEEPEST:
+        return "..."
     if isinstance(value, dict):
-        return {name: _cut(inner) for name, inner in value.items()}
+        return {name: _cut(inner, depth + 1) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_cut(inner) for inner in value]
+        return [_cut(inner, depth + 1) for inner in value]
     if not isinstance(value, str) or len(value) <= LONGEST_TEXT:
         return value
     half = LONGEST_TEXT // 2

@@ -38,7 +38,7 @@ class LambdaFunction:
         said = self._call(payload)
         body, log = said["Payload"].read(), base64.b64decode(said.get("LogResult", "")).decode("utf-8", "replace")
         if said.get("FunctionError"):
-            raise self._fault(json.loads(body), log)
+            raise self._fault(_said(body), log)
         billed, peak = _BILLED.search(log), _PEAK.search(log)
         return Answer(
             payload=body,
@@ -71,10 +71,21 @@ class LambdaFunction:
 
     def _fault(self, said: dict[str, Any], log: str) -> DativoError:
         kind, message = str(said.get("errorType", "")), str(said.get("errorMessage", ""))
-        details = {"remote_type": kind, "log": log, "traceback": "".join(said.get("stackTrace") or [])}
+        trace = said.get("stackTrace")
+        told = "".join(map(str, trace)) if isinstance(trace, list) else ""
+        details = {"remote_type": kind, "log": log, "traceback": told}
         if kind == "Sandbox.Timedout" or "Task timed out" in message:
             return faults.timed_out(self.function, self.limits.seconds, **details)
         if kind in {"Runtime.OutOfMemory", "Runtime.ExitError"} and ("signal: killed" in message or "Memory" in kind):
             return faults.out_of_memory(self.function, self.limits.memory_mb, **details)
         # What cannot be imported, or answers too much, does so the next time, too.
         return faults.crashed(self.function, f"{kind}: {message}", retryable=kind == "Runtime.ExitError", **details)
+
+
+def _said(body: bytes) -> dict[str, Any]:
+    """Take what a runtime says of its end; a plugin may have said it instead."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}

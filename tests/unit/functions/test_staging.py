@@ -40,7 +40,7 @@ def test_a_folder_of_a_host_that_is_gone_is_found_at_once_and_one_of_another_mac
     assert staging.leftovers(now + timedelta(seconds=5)) == []
 
 
-@pytest.mark.parametrize("said", [b"no json", b"[]", b'{"host": 7, "tenant": null}', None])
+@pytest.mark.parametrize("said", [b"no json", b"[]", b"[" * 60_000, b'{"host": 7, "tenant": null}', None])
 def test_what_a_function_wrote_over_the_owner_hides_nothing(staging, said):
     folder = staging.folder(OWNER)
     folder.put("000001.arrow", b"rows")
@@ -48,6 +48,13 @@ def test_what_a_function_wrote_over_the_owner_hides_nothing(staging, said):
     (left,) = staging.leftovers(datetime.now(timezone.utc) + timedelta(seconds=5))
     assert left.name == folder.url
     assert left.bytes >= 4
+
+
+def test_what_a_function_wrote_over_the_owner_is_not_read_however_large_it_is(staging):
+    folder = staging.folder(OWNER)
+    os.truncate(f"{folder.url.removeprefix('file://')}owner.json", 1 << 40)
+    (left,) = staging.leftovers(datetime.now(timezone.utc) + timedelta(seconds=5))
+    assert left.bytes == 1 << 40
 
 
 def test_what_others_keep_beside_the_staging_folders_is_no_leftover(staging, tmp_path):

@@ -267,6 +267,15 @@ def test_what_is_missing_is_named_where_a_call_is_denied(client: Any) -> None:
     assert caught.value.details["action"] == "lambda:InvokeFunction"
 
 
+@pytest.mark.parametrize("said", [b"", b"no json", b"[" * 10_000, b"[7]", b'{"errorType": 7, "stackTrace": 7}'])
+def test_an_end_that_a_plugin_tells_instead_of_the_runtime_is_a_crash(client: Any, said: bytes) -> None:
+    with Stubber(client) as answers:
+        answers.add_response("invoke", {"FunctionError": "Unhandled", "Payload": io.BytesIO(said)})
+        with pytest.raises(DativoError) as caught:
+            LambdaFunction(client, "one", LIMITS).invoke(b"{}", 1)
+    assert caught.value.error_code == "FUNCTION_CRASHED"
+
+
 def test_a_request_that_is_too_large_is_refused_before_the_call(client: Any) -> None:
     with Stubber(client), pytest.raises(ConfigurationError, match="request in bytes"):
         LambdaFunction(client, "one", LIMITS).invoke(b"x" * 101, 1)

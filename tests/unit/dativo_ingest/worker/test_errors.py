@@ -123,6 +123,14 @@ def test_what_is_no_error_is_an_error_that_says_so(told):
     assert found.to_dict()
 
 
+@pytest.mark.parametrize("depth", [100, 480, 900])
+def test_details_that_are_nested_without_end_are_cut(depth):
+    told = json.loads('{"a": ' + "[" * depth + "]" * depth + "}")
+    found = error_from_json({"class": "PluginError", "state": {**STATE, "details": told}})
+    assert found.error_code in {"CODE", "PLUGIN_BAD_RESULT"}
+    assert len(json.dumps(found.to_dict())) < 500
+
+
 def test_an_error_takes_no_method_from_the_other_side():
     found = error_from_json({"class": "TransientError", "state": {**STATE, "to_dict": "x", "__reduce__": 1}})
     assert found.to_dict()["retry_after"] is None
