@@ -157,7 +157,7 @@ def _keys(model: type[BaseModel], bases: Sequence[type[BaseModel]]) -> list[str]
     defs: Mapping[str, Any] = schema.get("$defs", {})
     told = [pair for base in bases for pair in base.model_json_schema().get("properties", {}).items()]
     rows = []
-    attributes = _attributes(model)
+    attributes = {name: text for each in reversed(model.__mro__) for name, text in _attributes(each).items()}
     for key, said in schema.get("properties", {}).items():
         if (key, said) in told:
             continue
@@ -169,9 +169,9 @@ def _keys(model: type[BaseModel], bases: Sequence[type[BaseModel]]) -> list[str]
     return ["", "| Key | Value | Default | What it is |", "|---|---|---|---|", *rows] if rows else []
 
 
-def _attributes(model: type[BaseModel]) -> dict[str, str]:
+def _attributes(model: type) -> dict[str, str]:
     """Give what a docstring says of the attributes of a model."""
-    told = (inspect.getdoc(model) or "").partition("\nAttributes:\n")[2]
+    told = inspect.cleandoc(model.__doc__ or "").partition("\nAttributes:\n")[2]
     found = re.findall(r"^ {4}(\w+): (.+(?:\n {5,}.+)*)", told, re.MULTILINE)
     return {name: " ".join(text.split()) for name, text in found}
 

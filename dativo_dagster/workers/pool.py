@@ -11,11 +11,12 @@ from dativo_dagster.owner import current_run, owner_of, running
 from dativo_dagster.telemetry import Redactor, plugin_secrets, secrets_in
 from dativo_dagster.workers.fate import CLOSED
 from dativo_dagster.workers.watch import Watch
-from dativo_dagster.workers.worker import CLOSE_SECONDS, HURRY_SECONDS, Limits, Worker
+from dativo_dagster.workers.worker import CLOSE_SECONDS, HURRY_SECONDS, Worker
 from dativo_ingest.exceptions import SandboxError
 from dativo_ingest.worker.client import IDLE, Doing, Gone, Session
 
 if TYPE_CHECKING:
+    from dativo_dagster.workers.limits import Limits
     from dativo_ingest.model import PluginRef
 
 Start = Callable[["PluginRef", Redactor, threading.Event], Worker]

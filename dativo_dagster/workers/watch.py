@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from dativo_dagster.workers import fate
-from dativo_dagster.workers.worker import MIB, Limits, Worker
+from dativo_dagster.workers.worker import MIB, Worker
 from dativo_ingest.worker.client import IDLE
 
 if TYPE_CHECKING:
     from dativo_dagster.workers.fate import Fate
+    from dativo_dagster.workers.limits import Limits
 
 LOOK_SECONDS = 0.05
 

@@ -6,7 +6,7 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.owner import current_run
 from dativo_dagster.workers import fate
@@ -15,6 +15,7 @@ from dativo_ingest.worker.logs import log_here
 if TYPE_CHECKING:
     from dativo_dagster.telemetry import Redactor
     from dativo_dagster.workers.fate import Fate
+    from dativo_dagster.workers.limits import Limits
     from dativo_dagster.workers.output import Output
     from dativo_ingest.exceptions import DativoError
     from dativo_ingest.model import PluginRef
@@ -29,40 +30,6 @@ DEATH_SECONDS = 2.0
 MIB = 1024 * 1024
 
 _LOGGER = logging.getLogger(__name__)
-
-
-class Limits(Protocol):
-    """What the options of every such place have; see the place for what they mean there."""
-
-    @property
-    def memory_mb(self) -> int:
-        """Memory of one worker, in MiB."""
-        ...
-
-    @property
-    def timeout_seconds(self) -> float:
-        """How long one verb may take."""
-        ...
-
-    @property
-    def idle_seconds(self) -> float:
-        """How long the host waits for anything at all from a verb that runs."""
-        ...
-
-    @property
-    def start_seconds(self) -> float:
-        """How long the plugin may take to be opened."""
-        ...
-
-    @property
-    def output_mb(self) -> int:
-        """What one verb may print and log, in MiB."""
-        ...
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Variables for the worker."""
-        ...
 
 
 class Worker(ABC):

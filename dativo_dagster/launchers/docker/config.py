@@ -11,12 +11,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PositiveFloat,
     PositiveInt,
     StringConstraints,
     field_validator,
     model_validator,
 )
+
+from dativo_dagster.workers.limits import Limits
 
 PLATFORM = Path(__file__).parents[3]
 """The folder that holds this package: who may write there runs code of his on the host."""
@@ -77,7 +78,7 @@ def _meet(one: Path, other: Path) -> bool:
     return one.is_relative_to(other) or other.is_relative_to(one)
 
 
-class Config(BaseModel):
+class Config(Limits):
     """Limits hold for each container, and a plugin that breaks one is ended.
 
     Attributes:
@@ -87,10 +88,6 @@ class Config(BaseModel):
         cpus: Processors.
         pids: Processes and threads.
         tmp_mb: The size of `/tmp`, the only folder that can be written, in MiB.
-        timeout_seconds: How long one verb may take from its beginning to its end, whoever it waits for.
-        idle_seconds: How long the host waits for anything at all from a verb that runs.
-        start_seconds: How long the container and the plugin may take to be opened.
-        output_mb: What one verb may print and log, in MiB.
         output_disk_mb: What a writer that does not commit may have laid down before it is carried away, in MiB.
         environment: All the variables that the plugin sees, besides those of the image.
         network: ``none``, ``bridge``, ``host``, or the name of a network of the engine.
@@ -103,20 +100,13 @@ class Config(BaseModel):
             where it cannot.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     image: str | None = None
     requirements: tuple[str, ...] = ()
     memory_mb: PositiveInt = 2048
     cpus: float = Field(default=1.0, ge=0.01, allow_inf_nan=False)
     pids: PositiveInt = 128
     tmp_mb: PositiveInt = 256
-    timeout_seconds: PositiveFloat = 6 * 3600
-    idle_seconds: PositiveFloat = 600
-    start_seconds: PositiveFloat = 60
-    output_mb: PositiveInt = 64
     output_disk_mb: PositiveInt = 20 * 1024
-    environment: dict[str, str] = Field(default_factory=dict)
     network: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*$")] = "none"
     mounts: tuple[Mount, ...] = ()
     seccomp_profile: str | None = None
