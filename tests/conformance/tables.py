@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from tests.conformance.faults import HOSTILE, PLACES, is_reason
+from tests.conformance.faults import HOSTILE, PLACES, SUITE, Row, is_reason
 from tests.conformance.subjects import SUBJECTS
 from tests.conformance.test_conformance import checks_of_places
 
@@ -14,11 +14,8 @@ ALL_PLACES = ("local", "process", *PLACES)
 
 def tables() -> dict[str, str]:
     """Give each table by the heading that it is under."""
-    return {"Plugins": _plugins(), **{_heading(kind): _faults(kind) for kind in HOSTILE}}
-
-
-def _heading(kind: str) -> str:
-    return f"A hostile {kind}"
+    hostile = {f"A hostile {kind}": _faults(faults) for kind, faults in HOSTILE.items()}
+    return {"Plugins": _plugins(), **hostile, "What the suite sees": _faults(SUITE)}
 
 
 def _plugins() -> str:
@@ -31,8 +28,8 @@ def _plugins() -> str:
     return "\n".join([*_table(["Plugin", *_named(ALL_PLACES)], rows), "", *(f"- {line}." for line in sorted(why))])
 
 
-def _faults(kind: str) -> str:
-    rows = [[f"`{fault}`", *map(_told, row)] for fault, row in HOSTILE[kind].items()]
+def _faults(faults: Mapping[str, Row]) -> str:
+    rows = [[f"`{fault}`", *map(_told, row)] for fault, row in faults.items()]
     return "\n".join(_table(["Fault", *_named(PLACES)], rows))
 
 
