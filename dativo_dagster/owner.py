@@ -95,7 +95,7 @@ def is_gone(label: str) -> bool | None:
         return True if ours and outside else None
     if ours:
         return _started(number) != started
-    return _ended_inside(pid, started) if outside else None
+    return _ended_anywhere(pid, started) if outside else None
 
 
 def _machine() -> str:
@@ -121,8 +121,8 @@ def _started(pid: int) -> str:
         return ""
 
 
-def _ended_inside(pid: str, started: str) -> bool | None:
-    """Tell whether a process of some container is gone, which numbers it so; None where processes are hidden."""
+def _ended_anywhere(pid: str, started: str) -> bool | None:
+    """Tell whether no process here, nor in a container, has that number and start; None where they are hidden."""
     if not Path("/proc/1/status").exists():
         return None  # the processes of others are hidden: `hidepid` of proc(5)
     for status in Path("/proc").glob("[0-9]*/status"):
@@ -134,7 +134,7 @@ def _ended_inside(pid: str, started: str) -> bool | None:
             return None
         if numbers is None:
             return None
-        outer, *inner = numbers[1].split()
-        if inner[-1:] == [pid] and _started(int(outer)) == started:
+        outer, inner = numbers[1].split()[0], numbers[1].split()[-1]
+        if inner == pid and _started(int(outer)) == started:
             return False
     return True

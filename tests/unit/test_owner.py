@@ -62,6 +62,12 @@ def test_the_machine_knows_whether_a_process_of_its_containers_lives(apart, monk
     assert is_gone(inside) is None
 
 
+def test_a_machine_that_got_another_name_ends_nobody(monkeypatch):
+    label = host_label()
+    monkeypatch.setattr("socket.gethostname", lambda: "another-name")
+    assert is_gone(label) is not True
+
+
 def test_a_restart_of_the_machine_ends_all_of_it_and_says_nothing_of_a_container_of_the_same_name(monkeypatch):
     machine, _, number, start = host_label().split("/")
     monkeypatch.setattr(owner, "_OUTSIDE", owner._namespace())
