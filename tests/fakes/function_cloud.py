@@ -1,4 +1,7 @@
-"""Clouds with one function, which runs `dativo_ingest.functions`: in this process, or in one for each invocation."""
+"""Clouds with one function, which runs `dativo_ingest.functions`: in this process, or in one for each invocation.
+
+Its plugin is the hostile one.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,18 @@ import time
 from pathlib import Path
 
 from dativo_dagster.functions import faults
+from dativo_dagster.functions.call import Deployed, Settings
 from dativo_dagster.functions.cloud import Answer, Limits
 from dativo_dagster.functions.prices import lambda_price
+from dativo_dagster.storage import Storage
 from dativo_ingest.functions import handle
+from dativo_ingest.model import PluginRef, Stream, Unit
 
+FAKES = Path(__file__).parent
+READER = PluginRef(path="hostile.py", name="Reader")
+STREAM, UNIT = Stream(name="bestellungen-ä"), Unit(id="1")
+SECRET = "sk-canary-55102"
+SMALL = Settings(inline_bytes=0, piece_bytes=1)
 _RUN = """
 import json, sys, time
 from pathlib import Path
@@ -65,3 +76,24 @@ class ProcessCloud(Cloud):
             if process.wait():
                 raise faults.crashed(self.function, f"status {process.returncode}")
             return Path(folder, "reply").read_bytes()
+
+
+def deployed(staging, settings=SMALL, cloud=None, **source):
+    config = {
+        "source": {"credentials": {"api": SECRET}, **source},
+        "stream": STREAM.to_json(),
+        "tenant": "t",
+        "job": "j",
+    }
+    functions = cloud or Cloud(FAKES)
+    return Deployed(
+        functions=functions, staging=staging, role="reader", plugin=READER, config=config, settings=settings
+    )
+
+
+def staged(staging) -> list[str]:
+    return [file.path for file in Storage.open(staging.url, staging.connection).list(staging.url)]
+
+
+def arrived(staging) -> list[str]:
+    return [path for path in staged(staging) if path.endswith(".arrow")]
