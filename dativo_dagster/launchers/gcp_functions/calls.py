@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LARGEST_BYTES = 32 * 1024 * 1024
 """Of a request and of an answer: https://cloud.google.com/functions/quotas"""
+_CHUNK_BYTES = 1024 * 1024
 _GRACE_SECONDS = 15.0
 """How much later than the platform the host gives up."""
 _OK = 200
@@ -61,26 +62,40 @@ class CloudFunction:
         """
         if len(payload) > LARGEST_BYTES:
             raise faults.beyond(self.function, "the request in bytes", len(payload), LARGEST_BYTES)
-        headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
+        # What is packed could become more than it may, and what says it is nevertheless is no reply.
+        plain = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        headers = {"Authorization": f"Bearer {self._token()}", **plain}
         begun = time.monotonic()
-        answer = self._send(payload, headers, min(seconds, self.limits.seconds) + _GRACE_SECONDS)
+        status, body, told = self._send(payload, headers, min(seconds, self.limits.seconds) + _GRACE_SECONDS)
         took = time.monotonic() - begun
-        if answer.status != _OK:
-            raise self._fault(answer.status, answer.data, answer.headers)
-        return Answer(payload=answer.data, function=self.function, seconds=took)
+        if status != _OK:
+            raise self._fault(status, body, told)
+        return Answer(payload=body, function=self.function, seconds=took)
 
-    def _send(self, payload: bytes, headers: dict[str, str], seconds: float) -> Any:
+    def _send(self, payload: bytes, headers: dict[str, str], seconds: float) -> tuple[int, bytes, Any]:
+        """Give status, body and headers of the answer."""
         import requests
-        from google.auth.exceptions import TransportError
-        from google.auth.transport.requests import Request
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+        end, how = time.monotonic() + seconds, {"timeout": seconds, "stream": True}
         try:
-            with session() as kept:
-                return Request(kept)(self.uri, "POST", payload, headers, timeout=seconds)
-        except TransportError as error:
-            if isinstance(error.__cause__ or error.__context__, requests.ReadTimeout):
-                raise faults.timed_out(self.function, seconds) from error
+            with session() as kept, kept.post(self.uri, data=payload, headers=headers, **how) as answer:
+                return answer.status_code, self._body(answer.raw, end, seconds), answer.headers
+        except (requests.ReadTimeout, ReadTimeoutError) as error:
+            raise faults.timed_out(self.function, seconds) from error
+        except (requests.RequestException, HTTPError) as error:
             raise faults.unreachable(self.function, str(error)) from error
+
+    def _body(self, raw: Any, end: float, seconds: float) -> bytes:
+        """Read as much as a reply may have, for as long as it may take: a plugin may stream without an end."""
+        body = bytearray()
+        while chunk := raw.read1(_CHUNK_BYTES, decode_content=False):
+            body += chunk
+            if len(body) > LARGEST_BYTES:
+                raise faults.crashed(self.function, f"it answers more than {LARGEST_BYTES:,} bytes", retryable=False)
+            if time.monotonic() > end:
+                raise faults.timed_out(self.function, seconds)
+        return bytes(body)
 
     def _token(self) -> str:
         from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
