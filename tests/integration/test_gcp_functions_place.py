@@ -247,7 +247,7 @@ def test_what_a_dead_host_left_is_found_and_removed_and_a_living_one_keeps_its_o
         assert place.leftovers(long_ago) == []
         machine = host_label().rsplit("/", 2)[0]
         dead = f"{machine}/{sys.maxsize}/1"  # no process has that number
-        cloud_functions.functions[name]["description"] = dead
+        cloud_functions.functions[name]["description"] = f"{dead} {place.config.staging}"
         assert place.leftovers(datetime.now(timezone.utc)) == []  # somebody has it open
         gcs.put(claim, json.dumps({"tenant": "acme", "job": "orders", "host": dead, "function": name}).encode())
         left = place.leftovers(long_ago)

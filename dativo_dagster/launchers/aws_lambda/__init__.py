@@ -62,10 +62,8 @@ class Launcher(FunctionLauncher):
         """Find functions, layers, roles, logs and staged rows that nobody uses."""
         from dativo_dagster.launchers.aws_lambda.tidy import leftovers
 
-        stagings = self._account.stagings()
-        claims = dict(claim for staging in stagings for claim in staging.claims())
-        staged = [left for staging in stagings for left in staging.leftovers(older_than)]
-        return [*leftovers(self._account, older_than, claims), *staged]
+        staged = [left for staging in self._account.stagings() for left in staging.leftovers(older_than)]
+        return [*leftovers(self._account, older_than), *staged]
 
     def remove(self, leftover: Leftover) -> None:
         """Remove one; it may be gone already."""
@@ -121,8 +119,10 @@ class Launcher(FunctionLauncher):
                     remove_own(self._account, name, made.role_arn)
 
     def _made(self, plugin: PluginRef, config: Mapping[str, Any], built: Built, role_arn: str, own: str = "") -> Made:
+        from dativo_dagster.launchers.aws_lambda.account import tag
         from dativo_dagster.launchers.aws_lambda.building import tags
         from dativo_dagster.launchers.aws_lambda.deploying import Made
+        from dativo_dagster.launchers.aws_lambda.tidy import STAGING
 
         return Made(
             tenant=owner_of(config).tenant,
@@ -133,7 +133,10 @@ class Launcher(FunctionLauncher):
             package=built.package,
             layers=built.layers,
             own=own,
-            tags=tags(config, built.content or str(self.config.image), keep=self.config.keep),
+            tags={
+                **tags(config, built.content or str(self.config.image), keep=self.config.keep),
+                STAGING: tag(self._account.root_url),
+            },
         )
 
     def _invoked(self, name: str) -> Any:

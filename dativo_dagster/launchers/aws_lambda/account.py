@@ -80,10 +80,11 @@ class Account:
         if not self.config.staging:
             with refusals(f"bucket {self._own_bucket}"):
                 self._make(self._own_bucket)
-        return self._root
+        return self.root_url
 
     @property
-    def _root(self) -> str:
+    def root_url(self) -> str:
+        """Give the same URL; nothing is made."""
         return f"{(self.config.staging or f's3://{self._own_bucket}').rstrip('/')}/{_TENANTS}"
 
     def staging(self, tenant: str) -> Staging:
@@ -92,11 +93,12 @@ class Account:
 
     def staging_url(self, tenant: str) -> str:
         """Give the URL of the staging folder of a tenant; nothing is made."""
-        return f"{self._root}/{tenant_key(tenant)}"
+        return f"{self.root_url}/{tenant_key(tenant)}"
 
-    def stagings(self) -> list[Staging]:
-        """List the staging folders that are there; nothing is made."""
-        bucket, prefix = urlsplit(self._root).netloc, f"{urlsplit(self._root).path.lstrip('/')}/"
+    def stagings(self, root: str = "") -> list[Staging]:
+        """List the staging folders that are there, below our root or another; nothing is made."""
+        at = urlsplit(root or self.root_url)
+        bucket, prefix = at.netloc, f"{at.path.lstrip('/')}/"
         client = self.client("s3")
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
         with refusals(f"bucket {bucket}"), contextlib.suppress(client.exceptions.NoSuchBucket):
@@ -106,6 +108,10 @@ class Account:
                 for found in page.get("CommonPrefixes", ())
             ]
         return []
+
+    def claims(self, root: str = "") -> dict[str, str]:
+        """Give the functions that somebody has open, and their tenants, as the folders below a root tell."""
+        return dict(claim for staging in self.stagings(root) for claim in staging.claims())
 
     def staging_at(self, url: str) -> Staging:
         """Give the staging folder at a URL."""

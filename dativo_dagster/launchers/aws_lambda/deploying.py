@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 DIRECT_BYTES = 50_000_000
 """What AWS takes in a call; more goes by its object store."""
 _NAME_CHARACTERS = 64
-_NO_SETTING = frozenset(
-    {"keep", "start_seconds", "idle_seconds", "endpoint_url", "function_endpoint_url", "staging", "inline_mb"}
-)
+_NO_SETTING = frozenset({"keep", "start_seconds", "idle_seconds", "endpoint_url", "function_endpoint_url", "inline_mb"})
 _LOOK_SECONDS = 0.25
 _ASSUMED_SECONDS = 60.0
 """How long a new role may take until Lambda can take it on; Amazon says that it is some seconds."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from dativo_dagster.launchers.aws_lambda.account import Account
 
 KINDS = ("function", "layer", "role", "log")
+STAGING = "dativo.staging"
+"""The tag with the folder in which hosts tell that they have the function open."""
 _OURS = "dativo-"
 _LOGS = "/aws/lambda/"
 _TENANT = r"dativo-[A-Za-z0-9-]+-[0-9a-f]{8}"
@@ -37,24 +39,44 @@ _LOG = re.compile(rf"{_LOGS}{_TENANT}-[A-Za-z0-9-]+-[0-9a-f]{{16}}")
 _logger = logging.getLogger(__name__)
 
 
-def leftovers(account: Account, older_than: datetime, claims: Mapping[str, str]) -> list[Leftover]:
-    """Find them; what `remove` takes in this order goes without a refusal.
-
-    Args:
-        account: The account.
-        older_than: What is younger stays, but for what is not kept and whose host is gone.
-        claims: The functions that somebody has open, and the tenants of those: such a one stays, however old.
-    """
+def leftovers(account: Account, older_than: datetime) -> list[Leftover]:
+    """Find them; what `remove` takes in this order goes without a refusal."""
     with refusals("what is left"):
-        client = account.client("lambda")
+        client, opened = account.client("lambda"), _Opened(account)
         functions = list(_pages(client, "list_functions", "Functions"))
-        free = (each for each in functions if each["FunctionName"] not in claims)
-        old = [left for each in free if (left := _function(client, each, older_than)) is not None]
+        old = [left for each in functions if (left := _function(client, each, older_than, opened)) is not None]
         gone = {left.name for left in old}
         used = [each for each in functions if each["FunctionName"] not in gone]
-        roles = (left for left in _roles(account, used, older_than) if left.owner not in set(map(tag, claims.values())))
+        tenants = set(map(tag, opened.below("").values()))
+        roles = (left for left in _roles(account, used, older_than) if left.owner not in tenants)
         rest = (_layers(client, used, older_than), roles, _logs(account, used, older_than))
         return [*old, *(left for kind in rest for left in kind)]
+
+
+class _Opened:
+    """Which functions somebody has open: jobs with another staging folder tell it there."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._below: dict[str, dict[str, str]] = {}
+
+    def below(self, root: str) -> dict[str, str]:
+        """Give the functions that a folder names, and their tenants."""
+        if root not in self._below:
+            self._below[root] = self._account.claims(root)
+        return self._below[root]
+
+    def has(self, function: str, root: str) -> bool:
+        """Say whether somebody has a function open, or may have."""
+        ours = root in {"", tag(self._account.root_url)}  # a tag may not hold each letter of it
+        try:
+            return function in self.below("" if ours else root)
+        except DativoError as error:
+            told = f"{function} stays: nobody can see in {root} whether it is open: {error}"
+            event(
+                _logger, "function_not_removed", told, level=logging.WARNING, function=function, code=error.error_code
+            )
+            return True
 
 
 def remove(account: Account, leftover: Leftover) -> None:
@@ -95,13 +117,13 @@ def remove_function(client: Any, name: str) -> None:
         return
 
 
-def _function(client: Any, found: dict[str, Any], older_than: datetime) -> Leftover | None:
+def _function(client: Any, found: dict[str, Any], older_than: datetime, opened: _Opened) -> Leftover | None:
     name = found["FunctionName"]
     tags = client.list_tags(Resource=found["FunctionArn"]).get("Tags", {}) if name.startswith(_OURS) else {}
     if tags.get("dativo") != "1":
         return None
     since = _time(found["LastModified"])
-    if not _over(tags, since, older_than):
+    if not _over(tags, since, older_than) or opened.has(name, tags.get(STAGING, "")):
         return None
     return Leftover(
         kind="function",

@@ -59,10 +59,8 @@ class Launcher(FunctionLauncher):
         """Find functions and staged rows that nobody uses."""
         from dativo_dagster.launchers.gcp_functions.tidy import leftovers
 
-        if not self.config.staging and not self._bucket.exists():
-            return leftovers(self._project, older_than, frozenset())
-        claims = frozenset(function for function, _ in self._staging.claims())
-        return [*leftovers(self._project, older_than, claims), *self._staging.leftovers(older_than)]
+        staged = self._staging.leftovers(older_than) if self.config.staging or self._bucket.exists() else ()
+        return [*leftovers(self._project, older_than, self._claims), *staged]
 
     def remove(self, leftover: Leftover) -> None:
         """Remove one; it may be gone already."""
@@ -121,12 +119,21 @@ class Launcher(FunctionLauncher):
 
         return Bucket(self._project.id, self.config.region, self.config.staging_options)
 
+    def _claims(self, staging: str) -> frozenset[str]:
+        """Give the functions that somebody has open, as hosts tell in a folder; in our own bucket when it is ""."""
+        if not staging and not self._bucket.exists():
+            return frozenset()
+        return frozenset(function for function, _ in self._staging_at(staging).claims())
+
     @cached_property
     def _staging(self) -> Staging:
+        return self._staging_at(self.config.staging)
+
+    def _staging_at(self, folder: str | None) -> Staging:
         from dativo_dagster.functions.staging import Staging
 
         said = self.config.staging_options
-        url = self.config.staging or f"gs://{self._bucket.name}/"
+        url = folder or f"gs://{self._bucket.name}/"
         # A key file is the host's; the function has an account of its own.
         options = {name: value for name, value in said.items() if name != "credentials_path"}
         return Staging(url=url, connection={"gcs": dict(said)}, options=options)

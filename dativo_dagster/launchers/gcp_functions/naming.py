@@ -22,9 +22,7 @@ _LONGEST_LABEL = 63
 _DIGITS = 12
 _TENANT_IN_NAME = 20
 """Of 49 characters, which the service of Cloud Run may have that Google makes of a function, under the same name."""
-_NO_SETTING = frozenset(
-    {"keep", "api_endpoint", "transport", "start_seconds", "idle_seconds", "staging", "staging_options"}
-)
+_NO_SETTING = frozenset({"keep", "api_endpoint", "transport", "start_seconds", "idle_seconds", "staging_options"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +35,10 @@ class Named:
 
 
 def named(owner: Owner, package: Package, config: Config) -> Named:
-    """Name a function by its tenant, its content and its settings; one that is not kept is of this opening alone."""
+    """Name a function by its tenant, its content and its settings; one that is not kept is of this opening alone.
+
+    The description has what a label may not hold: the process that it goes with, and its staging folder.
+    """
     settings = config.model_dump(mode="json", exclude=set(_NO_SETTING))
     content = json.dumps([owner.tenant, package.hash, settings], sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()
@@ -52,10 +53,9 @@ def named(owner: Owner, package: Package, config: Config) -> Named:
         "dativo_hash": digest[:_LONGEST_LABEL],
         "dativo_keep": str(config.keep).lower(),
     }
-    # What a label may not hold: the process that it goes with.
-    return Named(
-        id=f"{MARK}-{tenant}-{digest[:_DIGITS]}{own}", description="" if config.keep else host_label(), labels=labels
-    )
+    host = "kept" if config.keep else host_label()
+    description = f"{host} {config.staging or ''}".rstrip()
+    return Named(id=f"{MARK}-{tenant}-{digest[:_DIGITS]}{own}", description=description, labels=labels)
 
 
 def label(text: str) -> str:

@@ -8,8 +8,9 @@ try deploys the function anew.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timezone
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.owner import is_gone
@@ -27,17 +28,35 @@ _BUSY = frozenset({"DEPLOYING", "DELETING"})
 _logger = logging.getLogger(__name__)
 
 
-def leftovers(project: Project, older_than: datetime, claims: Collection[str]) -> list[Leftover]:
+def leftovers(project: Project, older_than: datetime, claims: Callable[[str], Collection[str]]) -> list[Leftover]:
     """Find the functions of ours in the region: kept ones by age, others whose host is gone.
 
     Args:
         project: The project.
         older_than: Kept ones that are younger stay.
-        claims: Names of the functions that somebody has open: such a one stays, however old.
+        claims: Gives the functions that somebody has open, by what hosts tell in a staging folder; ours when it is "".
     """
-    free = (function for function in project.ours() if function.name not in claims)
-    found = (_leftover(function, older_than) for function in free if function.state.name not in _BUSY)
-    return [leftover for leftover in found if leftover is not None]
+    opened = _Opened(claims)
+    settled = (function for function in project.ours() if function.state.name not in _BUSY)
+    found = ((function, _leftover(function, older_than)) for function in settled)
+    return [left for function, left in found if left is not None and not opened.has(function)]
+
+
+class _Opened:
+    """Which functions somebody has open: jobs with another staging folder tell it there."""
+
+    def __init__(self, claims: Callable[[str], Collection[str]]) -> None:
+        self._claims = cache(claims)
+
+    def has(self, function: Any) -> bool:
+        """Say whether somebody has a function open, or may have."""
+        root = function.description.partition(" ")[2]
+        try:
+            return function.name in self._claims(root)
+        except DativoError as error:
+            told = f"{function.name} stays: nobody can see in {root} whether it is open: {error}"
+            event(_logger, "function_not_removed", told, level=logging.WARNING, function=function.name)
+            return True
 
 
 def remove_own(project: Project, named: Named) -> None:
@@ -55,7 +74,7 @@ def remove_own(project: Project, named: Named) -> None:
 def _leftover(function: Any, older_than: datetime) -> Leftover | None:
     labels = function.labels
     since = datetime.fromtimestamp(function.update_time.timestamp(), timezone.utc)
-    gone = None if labels.get("dativo_keep") == "true" else is_gone(function.description)
+    gone = None if labels.get("dativo_keep") == "true" else is_gone(function.description.partition(" ")[0])
     if gone is False or (gone is None and since >= older_than):
         return None
     return Leftover(

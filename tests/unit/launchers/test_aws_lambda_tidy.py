@@ -12,6 +12,7 @@ from dativo_dagster.launchers.aws_lambda.account import Account, tenant_key
 from dativo_dagster.launchers.aws_lambda.config import Config
 from dativo_dagster.launchers.aws_lambda.deploying import Made, function_name
 from dativo_dagster.launchers.aws_lambda.tidy import leftovers
+from dativo_ingest.exceptions import AuthenticationError
 
 if TYPE_CHECKING:
     import pytest
@@ -28,10 +29,22 @@ LAYER = f"dativo-{tenant_key(MADE.tenant)}-{'0' * 16}"
 LOG = f"/aws/lambda/{function_name(MADE, Config())}"
 
 
-def test_layers_and_logs_of_others_whose_names_begin_like_ours_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def account_with(monkeypatch: pytest.MonkeyPatch, claims: dict[str, dict[str, str]]) -> Account:
+    """Give an account whose staging folders tell what is open; one that is not known refuses."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
-    account = Account(Config(region="eu-west-1"))
+
+    def told(_: Account, root: str = "") -> dict[str, str]:
+        if root not in claims:
+            raise AuthenticationError(f"{root}: refused", "ACCESS_DENIED")
+        return claims[root]
+
+    monkeypatch.setattr(Account, "claims", told)
+    return Account(Config(region="eu-west-1", staging="s3://ours"))
+
+
+def test_layers_and_logs_of_others_whose_names_begin_like_ours_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = account_with(monkeypatch, {"": {}})
     version = {"LayerVersionArn": f"arn:aws:lambda:eu-west-1:000000000000:layer:{LAYER}:3", "Version": 3}
     logs = [{"logGroupName": name, "creationTime": 0} for name in (LOG, "/aws/lambda/dativo-webhook", LOG + "-2")]
     with (
@@ -46,14 +59,14 @@ def test_layers_and_logs_of_others_whose_names_begin_like_ours_are_left_alone(mo
         )
         roles.add_response("list_roles", {"Roles": []})
         groups.add_response("describe_log_groups", {"logGroups": logs})
-        found = leftovers(account, datetime.now(timezone.utc), {})
+        found = leftovers(account, datetime.now(timezone.utc))
     assert [(left.kind, left.name) for left in found] == [("layer", f"{LAYER}:3"), ("log", LOG)]
 
 
-def test_a_function_that_somebody_has_open_stays_with_its_role_however_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
-    account = Account(Config(region="eu-west-1"))
+def test_a_function_that_somebody_has_open_stays_with_its_role_however_old(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = account_with(monkeypatch, {"": {"dativo-open": "a"}, "s3://other": {"dativo-there": "b"}})
     arn, long_ago = "arn:aws:lambda:eu-west-1:000000000000:function:", datetime(2020, 1, 1, tzinfo=timezone.utc)
     deployed = [
         {
@@ -62,7 +75,7 @@ def test_a_function_that_somebody_has_open_stays_with_its_role_however_old(monke
             "LastModified": "2020-01-01T00:00:00.000+0000",
             "Role": f"{MADE.role_arn}-{name}",
         }
-        for name in ("dativo-open", "dativo-idle")
+        for name in ("dativo-open", "dativo-there", "dativo-unseen", "dativo-idle")
     ]
     roles_there = [
         {
@@ -80,12 +93,19 @@ def test_a_function_that_somebody_has_open_stays_with_its_role_however_old(monke
         Stubber(account.client("logs")) as groups,
     ):
         functions.add_response("list_functions", {"Functions": deployed})
-        functions.add_response("list_tags", {"Tags": {"dativo": "1", "dativo.tenant": "b", "dativo.keep": "true"}})
+        for staging in (
+            {"dativo.staging": "s3://ours/tenants"},
+            {"dativo.staging": "s3://other"},
+            {"dativo.staging": "s3://refused"},
+            {},
+        ):
+            functions.add_response("list_tags", {"Tags": {"dativo": "1", "dativo.keep": "true", **staging}})
         functions.add_response("list_layers", {"Layers": []})
         roles.add_response("list_roles", {"Roles": roles_there})
         for tenant in ("b", "a"):
             tags = [{"Key": "dativo.tenant", "Value": tenant}, {"Key": "dativo.keep", "Value": "true"}]
             roles.add_response("list_role_tags", {"Tags": tags})
         groups.add_response("describe_log_groups", {"logGroups": []})
-        found = leftovers(account, datetime.now(timezone.utc), {"dativo-open": "a"})
+        found = leftovers(account, datetime.now(timezone.utc))
     assert [(left.kind, left.name) for left in found] == [("function", "dativo-idle"), ("role", "dativo-idle")]
+    assert "dativo-unseen stays: nobody can see in s3://refused whether it is open" in caplog.text

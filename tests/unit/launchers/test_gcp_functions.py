@@ -80,7 +80,7 @@ def test_one_function_serves_the_streams_of_a_plugin_and_one_that_is_not_kept_se
     assert name(keep=False).id != name(keep=False).id
 
 
-@pytest.mark.parametrize("same", [{"api_endpoint": "http://localhost:1"}, {"start_seconds": 5}, {"staging": "gs://x"}])
+@pytest.mark.parametrize("same", [{"api_endpoint": "http://localhost:1"}, {"start_seconds": 5}])
 def test_how_a_host_reaches_it_makes_no_other_function(same):
     assert name(**same).id == name().id
 
