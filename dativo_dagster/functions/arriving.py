@@ -44,11 +44,17 @@ class Sent:
 
 
 class Arriving:
-    """Takes the pieces; each is deleted once its rows are used, so that the function may write another."""
+    """Takes the pieces; each is deleted once its rows are used, so that the function may write another.
+
+    Attributes:
+        taken: What each piece had.
+        rows: How many were yielded.
+    """
 
     def __init__(self, call: Call) -> None:
         self.call = call
         self.taken: list[Piece] = []
+        self.rows = 0
 
     def live(self) -> Iterator[Any]:
         """Yield what arrives while the function runs."""
@@ -88,17 +94,17 @@ class Arriving:
         data = self.call.folder.get(name)
         if data is None:
             return
-        rows, summed = 0, checksum(data)
-        for batch in self._batches(data, len(self.taken) + 1):
-            rows += batch.num_rows
-            yield batch
-        self.taken.append((rows, summed["bytes"], summed["crc32"]))
+        before, summed = self.rows, checksum(data)
+        yield from self._batches(data, len(self.taken) + 1)
+        self.taken.append((self.rows - before, summed["bytes"], summed["crc32"]))
         self.call.folder.delete(name)
 
     def _batches(self, data: bytes, piece: int) -> Iterator[Any]:
         """Yield the batches of a piece; what is in them was made by code that nobody has to trust."""
         try:
-            yield from batches_in(data)
+            for batch in batches_in(data):
+                self.rows += batch.num_rows
+                yield batch
         except SwollenError as error:
             message = f"plugin {self.call.deployed.plugin}: gave rows that cannot be taken: {error}"
             raise self.call.about.told(PluginError(message, "PLUGIN_BAD_DATA")) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.functions.arriving import Arriving, Sent
@@ -54,10 +54,15 @@ class FunctionReader:
 
         Raises:
             SandboxError: ``FUNCTION_ROWS_LOST``, what arrived is not what the function sent.
+            PluginError: ``PLUGIN_BAD_RESULT``, what it says is left was read before: rows would come twice.
         """
         left: Unit | None = unit
+        asked: list[tuple[str, Mapping[str, Any]]] = []
         while left is not None:
+            asked.append((left.id, left.spec))
             left = yield from self._invocation(stream, left, unit.id)
+            if left is not None and (left.id, left.spec) in asked:
+                raise self._strange(unit.id, "says that what it read is left")
 
     def _invocation(self, stream: Stream, unit: Unit, name: str) -> Generator[Any, None, Unit | None]:
         """Yield what one invocation reads; gives what is left of the unit."""
@@ -71,12 +76,15 @@ class FunctionReader:
                 left = Unit.from_json(rest) if rest else None
                 reached = Cursor.from_json(reply["reached"]) if reply.get("reached") else None
             yield from pieces.rest(sent)
-        if left is not None and not (sent.pieces or sent.inline):
-            message = f"plugin {self.deployed.plugin}: read of unit {name!r} gave no rows and says that some are left"
-            raise PluginError(message, "PLUGIN_BAD_RESULT")
+        if left is not None and not pieces.rows:
+            raise self._strange(name, "gave no rows and says that some are left")
         self._positions[name] = sent.position
         self._reached[name] = reached or self._reached.get(name)
         return left
+
+    def _strange(self, unit: str, what: str) -> PluginError:
+        message = f"plugin {self.deployed.plugin}: read of stream {self.deployed.stream!r}, unit {unit!r}, {what}"
+        return PluginError(message, "PLUGIN_BAD_RESULT")
 
     def position(self, unit: Unit) -> int:
         """Give the bytes of the source that were read, once the unit was; 0 before, and for rows of a reply."""

@@ -298,6 +298,30 @@ def test_a_unit_goes_on_in_the_next_invocation_until_nothing_is_left(tmp_path):
     assert reader.position(UNIT) == 1
 
 
+@pytest.mark.parametrize("left", [{"id": "1", "spec": {}}, {"id": "2", "spec": {"from": 1}}])
+def test_a_unit_that_was_read_is_not_read_as_what_is_left(tmp_path, left):
+    """The first gives itself; the other one goes round in a circle."""
+
+    def script(*_):
+        return {"rows": {"inline": [one]}, "reached": None, "rest": left}
+
+    one = base64.b64encode(ipc([1])).decode()
+    error = refused(tmp_path, script)
+    assert error.error_code == "PLUGIN_BAD_RESULT"
+    assert "says that what it read is left" in error.message
+
+
+def test_a_read_that_gives_no_rows_and_says_that_some_are_left_does_not_go_on(tmp_path):
+    empty = base64.b64encode(ipc([])).decode()
+    asked = iter(range(9))
+
+    def script(*_):
+        return {"rows": {"inline": [empty]}, "reached": None, "rest": {"id": "1", "spec": {"from": next(asked)}}}
+
+    assert refused(tmp_path, script).error_code == "PLUGIN_BAD_RESULT"
+    assert next(asked) == 1
+
+
 def cursors(tmp_path, *, repeatable=False, said=("1", "2"), after=None, before=None, read=("1", "2")):
     """Read units of a plugin that says a cursor after each; gives that of the window, and what was asked for it."""
 
