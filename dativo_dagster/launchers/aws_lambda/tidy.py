@@ -111,10 +111,8 @@ def remove_own(account: Account, name: str, role_arn: str) -> None:
 
 def remove_function(client: Any, name: str) -> None:
     """Remove a function; it may be gone already."""
-    try:
+    with contextlib.suppress(client.exceptions.ResourceNotFoundException):
         client.delete_function(FunctionName=name)
-    except client.exceptions.ResourceNotFoundException:
-        return
 
 
 def _function(client: Any, found: dict[str, Any], older_than: datetime, opened: _Opened) -> Leftover | None:
@@ -130,7 +128,7 @@ def _function(client: Any, found: dict[str, Any], older_than: datetime, opened: 
         name=name,
         since=since.isoformat(timespec="seconds"),
         owner=f"{tags.get('dativo.tenant', '')}/{tags.get('dativo.job', '')}",
-        why="it was deployed that long ago" if since < older_than else "its host is gone",
+        why="its host is gone" if _host_is_gone(tags) else "it was deployed that long ago",
     )
 
 
@@ -173,8 +171,13 @@ def _remove_log(account: Account, name: str) -> None:
 
 def _over(tags: Mapping[str, str], since: datetime, older_than: datetime) -> bool:
     """Tell whether something is left over: what is not kept once its host is gone, all else by age."""
-    gone = None if tags.get("dativo.keep") == "true" else is_gone(tags.get("dativo.host", ""))
+    gone = _host_is_gone(tags)
     return since < older_than if gone is None else gone
+
+
+def _host_is_gone(tags: Mapping[str, str]) -> bool | None:
+    """Tell whether the host of what is not kept is gone; None of what is kept, and where that cannot be told."""
+    return None if tags.get("dativo.keep") == "true" else is_gone(tags.get("dativo.host", ""))
 
 
 def _unused(kind: str, name: str, since: datetime, owner: str = "") -> Leftover:

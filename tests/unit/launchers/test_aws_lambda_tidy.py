@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from dativo_dagster.launchers.aws_lambda.account import Account, tenant_key
 from dativo_dagster.launchers.aws_lambda.config import Config
 from dativo_dagster.launchers.aws_lambda.deploying import Made, function_name
 from dativo_dagster.launchers.aws_lambda.tidy import leftovers
+from dativo_dagster.owner import host_label
 from dativo_ingest.exceptions import AuthenticationError
 
 if TYPE_CHECKING:
@@ -109,3 +111,28 @@ def test_a_function_that_somebody_has_open_stays_with_its_role_however_old(
         found = leftovers(account, datetime.now(timezone.utc))
     assert [(left.kind, left.name) for left in found] == [("function", "dativo-idle"), ("role", "dativo-idle")]
     assert "dativo-unseen stays: nobody can see in s3://refused whether it is open" in caplog.text
+
+
+def test_an_old_function_that_was_not_kept_is_left_over_for_its_host_and_not_for_its_age(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    account = account_with(monkeypatch, {"": {}})
+    found = {
+        "FunctionName": "dativo-own",
+        "FunctionArn": "arn:aws:lambda:eu-west-1:000000000000:function:dativo-own",
+        "LastModified": "2020-01-01T00:00:00.000+0000",
+        "Role": MADE.role_arn,
+    }
+    nobody = f"{host_label().rsplit('/', 2)[0]}/{sys.maxsize}/1"  # no process has that number
+    with (
+        Stubber(account.client("lambda")) as functions,
+        Stubber(account.client("iam")) as roles,
+        Stubber(account.client("logs")) as groups,
+    ):
+        functions.add_response("list_functions", {"Functions": [found]})
+        functions.add_response("list_tags", {"Tags": {"dativo": "1", "dativo.keep": "false", "dativo.host": nobody}})
+        functions.add_response("list_layers", {"Layers": []})
+        roles.add_response("list_roles", {"Roles": []})
+        groups.add_response("describe_log_groups", {"logGroups": []})
+        [left] = leftovers(account, datetime.now(timezone.utc))
+    assert (left.name, left.why) == ("dativo-own", "its host is gone")
