@@ -50,7 +50,7 @@ def refused(job: Job, stream: JobStream, side: Side) -> ConfigurationError | Non
     """
     part: Source | Target = stream.source if side == "source" else stream.target
     if not part.plugin:
-        return _unknown(job, stream, side, part)
+        return _missing(job, stream, side, part)
     try:
         plugins.suited(job, part)
         if part.connector == PLUGIN and side == "target":
@@ -61,16 +61,20 @@ def refused(job: Job, stream: JobStream, side: Side) -> ConfigurationError | Non
     return None
 
 
-def _unknown(job: Job, stream: JobStream, side: Side, part: Source | Target) -> ConfigurationError | None:
+def _missing(job: Job, stream: JobStream, side: Side, part: Source | Target) -> ConfigurationError | None:
     kind = SIDES[side]
     known = registry.entries(kind)
-    if part.connector in known:
-        return None
-    return ConfigurationError(
-        f"{job.path}: stream {stream.name!r}: this version cannot use {part.connector!r} as a {side}; it has "
-        f"{', '.join(sorted(known))}",
-        f"UNKNOWN_{kind.removesuffix('s').upper()}",
-    )
+    if part.connector not in known:
+        return ConfigurationError(
+            f"{job.path}: stream {stream.name!r}: this version cannot use {part.connector!r} as a {side}; it has "
+            f"{', '.join(sorted(known))}",
+            f"UNKNOWN_{kind.removesuffix('s').upper()}",
+        )
+    try:
+        registry.ready(kind, part.connector)
+    except ConfigurationError as error:
+        return error
+    return None
 
 
 def open_reader(job: Job, stream: JobStream, session: Any = None) -> AbstractContextManager[Reader]:

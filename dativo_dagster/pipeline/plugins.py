@@ -119,7 +119,8 @@ def suited(job: Job, side: Source | Target) -> None:
     An option with a variable that is not set yet is looked at when the job is loaded for a run.
 
     Raises:
-        ConfigurationError: No such plugin, no such place, a wrong option, or a place that cannot run the plugin.
+        ConfigurationError: No such plugin, no such place, a wrong option, a place that cannot run the plugin, or a
+            package that it needs is missing.
     """
     chosen = place(job, side)
     if _VARIABLE in str(chosen.options):
@@ -130,6 +131,7 @@ def suited(job: Job, side: Source | Target) -> None:
     launcher = module.Launcher(config)
     if isinstance(launcher, Choosy):
         launcher.suits(plugin)
+    registry.ready("launchers", chosen.launcher)
 
 
 def openings(chosen: Place) -> list[str]:

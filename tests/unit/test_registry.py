@@ -75,11 +75,13 @@ def without_drivers(tmp_path_factory):
 
 @pytest.mark.parametrize("job", JOBS)
 def test_a_job_without_its_extra_can_be_validated_and_its_run_says_what_to_install(without_drivers, job):
-    assert without_drivers[job, "validate"][0] == 0
+    install = f"pip install 'dativo-dagster[{job.rpartition(' ')[2]}]'"
+    code, noted = without_drivers[job, "validate"]
+    assert (code, install in noted) == (0, not job.startswith("a catalog"))  # which only the table's own part knows
     code, told = without_drivers[job, "run"]
     assert code == 2
     assert "MISSING_EXTRA" in told
-    assert f"pip install 'dativo-dagster[{job.rpartition(' ')[2]}]'" in told
+    assert install in told
 
 
 @pytest.mark.parametrize(("kind", "name", "line"), NEEDY, ids=[f"{kind} {name}" for kind, name, _ in NEEDY])
