@@ -211,6 +211,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_plugin_that_left_rows_or_counts_others_is_refused_and_one_that_commits_counts_as_it_likes() {
+        let code = |ended: bool, laid: u64, commits: bool| {
+            let fate = Fate { rows: 2.into(), ended: ended.into(), ..Fate::default() };
+            let answer = json!({ "files": [{ "rows": laid }] });
+            fate.held_against(Ok(answer), commits).map_or_else(|error| error.code().to_owned(), |_| "OK".to_owned())
+        };
+        assert_eq!(code(true, 2, false), "OK");
+        assert_eq!(code(true, 3, false), "ROWS_LOST");
+        assert_eq!(code(true, 3, true), "OK");
+        assert_eq!(code(false, 2, true), "ROWS_LOST");
+    }
+
+    #[test]
+    fn a_plugin_that_takes_broken_rows_for_their_end_is_refused() {
+        let fate = Fate { rows: 2.into(), ended: true.into(), ..Fate::default() };
+        fate.broken.set(changed("piece 2")).unwrap();
+        let error = fate.held_against(Ok(json!({ "files": [{ "rows": 2 }] })), true).unwrap_err();
+        assert_eq!(error.code(), "FUNCTION_ROWS_LOST");
+    }
+
+    #[test]
     fn a_file_outside_of_the_folder_is_refused_and_the_folder_goes_with_the_invocation() {
         let folder = Folder::new("test/../1").unwrap();
         let path = folder.0.clone();
