@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dativo_ingest.exceptions import SandboxError
+from dativo_ingest.worker.batches import allocate
 from dativo_ingest.worker.channel import AT_ONCE, Channel
 from dativo_ingest.worker.wire import MAX_PAYLOAD_BYTES
 
@@ -63,7 +64,8 @@ def test_what_is_only_said_to_come_is_not_allocated(ends):
 def test_a_frame_that_is_larger_than_what_is_allocated_at_once_arrives_whole(ends, monkeypatch):
     monkeypatch.setattr("dativo_ingest.worker.channel.AT_ONCE", 1000)
     here, there = ends
-    parts = [bytes([at % 251]) * at for at in range(200)]
+    there.allocate = allocate
+    parts = [bytes([at % 251]) * at for at in range(700)]
     with ThreadPoolExecutor(1) as pool:
         sent = pool.submit(here.send, {"op": "batch"}, parts)
         assert bytes(there.receive().payload) == b"".join(parts)
