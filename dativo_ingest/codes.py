@@ -423,7 +423,7 @@ CODES: dict[str, tuple[str, str]] = {
         "Let an owner GRANT what the message names.",
     ),
     "PLACE_CONFLICT": (
-        "A job says two things about where a plugin runs: `place` and `cloud_execution`, or a sandbox and no container.",
+        "A job says twice where a plugin runs: `place` and `cloud_execution`, or a sandbox and no container.",
         "Take out one of them; no weaker place is ever taken by itself.",
     ),
     "PLACE_UNSUPPORTED": (
