@@ -116,7 +116,7 @@ def _boot() -> str:
 def _started(pid: int) -> str:
     """Give the start in ticks since the boot; empty when there is no such process."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[_STARTED]
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[_STARTED]
     except (OSError, IndexError):
         return ""
 
@@ -127,7 +127,7 @@ def _ended_anywhere(pid: str, started: str) -> bool | None:
         return None  # the processes of others are hidden: `hidepid` of proc(5)
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
-            numbers = _INSIDE.search(status.read_text())
+            numbers = _INSIDE.search(status.read_text(errors="replace"))  # a name may be any bytes
         except (FileNotFoundError, ProcessLookupError):
             continue
         except OSError:

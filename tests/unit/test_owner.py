@@ -68,6 +68,25 @@ def test_a_machine_that_got_another_name_ends_nobody(monkeypatch):
     assert is_gone(label) is not True
 
 
+NAMED = """
+import ctypes, sys
+from dativo_dagster.owner import host_label
+ctypes.CDLL(None).prctl(15, "é".encode()[:1], 0, 0, 0)
+print(host_label(), flush=True)
+sys.stdin.read()
+"""  # PR_SET_NAME of prctl(2); Linux cuts names of 16 bytes and more, in the middle of a letter, too
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives processes such names")
+def test_a_name_of_any_process_that_is_no_text_hides_nothing():
+    with subprocess.Popen([sys.executable, "-c", NAMED], text=True, stdin=-1, stdout=-1) as process:
+        assert process.stdout is not None
+        label = process.stdout.readline().strip()
+        assert is_gone(label) is False
+        assert is_gone(f"other{label}") is not True
+    assert is_gone(label) is True
+
+
 def test_a_restart_of_the_machine_ends_all_of_it_and_says_nothing_of_a_container_of_the_same_name(monkeypatch):
     machine, _, number, start = host_label().split("/")
     monkeypatch.setattr(owner, "_OUTSIDE", owner._namespace())
