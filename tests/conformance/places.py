@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 HERE = ("local", "process")
 WITH_FOLDERS = (*HERE, "docker")
 """Where a plugin can be given folders of this machine; a function reaches buckets and servers."""
-BUT_AWS = (*WITH_FOLDERS, "gcp_functions")
-EVERYWHERE = (*BUT_AWS, "aws_lambda")
+EVERYWHERE = (*WITH_FOLDERS, "gcp_functions", "aws_lambda")
 GROUPS = {"docker": "docker", "gcp_functions": "cloud_functions", "aws_lambda": "lambda"}
 """The `xdist_group` of the places that need a server."""
 

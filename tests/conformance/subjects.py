@@ -19,7 +19,7 @@ import pyarrow.parquet
 from dativo_ingest.testing import ReaderCase, WriterCase, hostile, reader_case, stream, writer_case
 from tests.conformance.mirrored import mirrored
 from tests.conformance.people import PEOPLE, TOKEN
-from tests.conformance.places import BUT_AWS, EVERYWHERE, HERE, WITH_FOLDERS, Where
+from tests.conformance.places import EVERYWHERE, HERE, WITH_FOLDERS, Where
 from tests.native import native_library
 
 ROOT = Path(__file__).parents[2]
@@ -285,7 +285,6 @@ def _guide_writer(stack: ExitStack, place: Where) -> WriterCase:
 
 
 ON_A_DISK = ("PLACE_UNSUPPORTED", "it makes its files visible by itself, and on a disk only")
-TOO_NEW = ("GLIBC_TOO_NEW", "built here, for a newer system than Python 3.11 has there; one in C runs")
 NO_DISK = ("RESOURCE_NOT_FOUND", "it reads files of a disk, and a function has none of yours")
 SEES_OURS = ("", "the same, but functions of the test server see the disk of this machine")
 SUBJECTS: dict[str, Subject] = {
@@ -295,9 +294,9 @@ SUBJECTS: dict[str, Subject] = {
     "files": _built_in("files", "csv"),
     "rust csv_reader": Subject(_rust_csv, rust=True, native=True),
     "rust parquet_writer": Subject(_rust_parquet, rust=True, native=True),
-    "older ABI reader": Subject(_older_reader, BUT_AWS, rust=True, without={"aws_lambda": TOO_NEW}),
+    "older ABI reader": Subject(_older_reader, rust=True),
     "older ABI writer": Subject(
-        _older_writer, WITH_FOLDERS, rust=True, without={"gcp_functions": ON_A_DISK, "aws_lambda": TOO_NEW}
+        _older_writer, WITH_FOLDERS, rust=True, without={"gcp_functions": ON_A_DISK, "aws_lambda": ON_A_DISK}
     ),
     "example API reader": _api(PLUGINS / "json_api_reader.py", "JSONAPIReader"),
     "example Arrow reader": Subject(_arrow, WITH_FOLDERS, without={"gcp_functions": SEES_OURS, "aws_lambda": NO_DISK}),
