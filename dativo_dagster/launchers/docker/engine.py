@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -21,6 +22,7 @@ _SOCKET = "/var/run/docker.sock"
 _LOCAL = "http+docker://localhost"
 """What the SDK calls an engine behind a unix socket."""
 _PATIENCE_SECONDS = 10.0
+_FRACTION = re.compile(r"\.\d+")
 _NO_SUCH_PATH = "bind source path does not exist"
 BEING_REMOVED = frozenset({404, 409})
 """What is said of a container that is gone, or that another, such as `docker container prune`, is about to remove."""
@@ -135,5 +137,5 @@ def has_image(client: Client, name: str) -> bool:
 
 
 def when(text: str) -> datetime:
-    """Read the engine's time: nanoseconds, in UTC."""
-    return datetime.fromisoformat(f"{text.partition('.')[0].removesuffix('Z')}+00:00")
+    """Read the engine's time: in nanoseconds, and in UTC or the zone of its machine, which tags of images have."""
+    return datetime.fromisoformat(_FRACTION.sub("", text).replace("Z", "+00:00"))

@@ -105,7 +105,8 @@ def _is_kept(client: Client, tag: str) -> bool:
 
 def last_used(image: Any) -> datetime:
     """Tell to the hour when an image of ours was last taken for a job, or its birth where the engine does not know."""
-    return when((image.attrs.get("Metadata") or {}).get("LastTagTime") or image.attrs["Created"])
+    born, tagged = image.attrs["Created"], (image.attrs.get("Metadata") or {}).get("LastTagTime")
+    return max(when(born), when(tagged or born))  # one that came by `docker load` was tagged in the year 1
 
 
 def _make(

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dativo_dagster.launchers.docker.image import _alone, locks, standard
+from dativo_dagster.launchers.docker.image import _alone, last_used, locks, standard
 from dativo_dagster.launchers.docker.left import _images, _locks, remove
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
@@ -17,7 +17,7 @@ OURS = {"dativo": "1", "dativo.hash": "0"}
 
 
 def image(tag, *, born, used=None, labels=OURS):
-    metadata = {"LastTagTime": f"{used}T10:00:00.123456789Z"} if used else None
+    metadata = {"LastTagTime": f"{used}T10:00:00.123456789+02:00"} if used else None
     attributes = {"Created": f"{born}T10:00:00.123456789Z", "Size": 3, "Metadata": metadata}
     return SimpleNamespace(id=tag, tags=[tag], labels=labels, attrs=attributes)
 
@@ -30,8 +30,14 @@ def test_an_image_is_old_when_no_job_took_it_for_long():
     assert old([image("a:1", born="2026-01-01", used="2026-02-27")]) == []
     assert old([image("a:1", born="2026-01-01", used="2026-01-02")]) == ["a:1"]
     assert old([image("a:1", born="2026-01-01")]) == ["a:1"]
+    assert old([image("a:1", born="2026-02-27", used="0001-01-02")]) == [], "it was loaded and never tagged here"
     assert old([image("a:1", born="2026-01-01")], "a:1") == []
     assert old([image("a:1", born="2026-01-01", labels={"dativo": "1"})]) == []
+
+
+def test_the_time_of_a_tag_is_in_the_zone_of_the_engine():
+    tagged = image("a:1", born="2026-01-01", used="2026-02-27")
+    assert last_used(tagged) == datetime(2026, 2, 27, 8, tzinfo=timezone.utc)
 
 
 def test_the_image_of_this_version_is_never_old_and_what_was_built_from_another_goes_first():
