@@ -84,7 +84,8 @@ def test_a_changed_plugin_is_another_function_and_the_old_one_goes_by_its_age(de
     now, project = datetime.now(timezone.utc), Project(place())
     name = f"{project.parent}/functions/{old.function}"
     cloud_functions.functions[name]["updateTime"] = (now - timedelta(days=30)).isoformat().replace("+00:00", "Z")
-    (left,) = leftovers(project, now - timedelta(days=7))
+    assert leftovers(project, now - timedelta(days=7), lambda _: {old.function}) == []  # somebody has it open
+    (left,) = leftovers(project, now - timedelta(days=7), lambda _: {new.function})
     assert left.name == name
     project.remove(left.name)
     assert ask(new)["filling"] == ""
@@ -300,8 +301,8 @@ def test_leftovers_are_ours_by_label_and_older_than_asked(deployed, place, cloud
     cloud_functions.functions[theirs] = {**cloud_functions.functions[f"{project.parent}/functions/{function.function}"]}
     cloud_functions.functions[theirs] |= {"name": theirs, "labels": {"team": "data"}}
     now = datetime.now(timezone.utc)
-    assert leftovers(project, now - timedelta(hours=1)) == []
-    (left,) = leftovers(project, now + timedelta(hours=1))
+    assert leftovers(project, now - timedelta(hours=1), lambda _: ()) == []
+    (left,) = leftovers(project, now + timedelta(hours=1), lambda _: ())
     assert left.name.endswith(function.function)
     assert (left.kind, left.owner) == ("function", "acme/orders")
 

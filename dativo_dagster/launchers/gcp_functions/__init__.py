@@ -93,7 +93,7 @@ class Launcher(FunctionLauncher):
             self._bucket.make()
         package = source(plugin, self.config.requirements, self.config.runtime)
         name = named(owner_of(config), package, self.config)
-        with self._staging.claim(asdict(owner_of(config)), self._project.name_of(name)):
+        with self._staging.claim(asdict(owner_of(config)), name.id):
             try:
                 yield Deployed(
                     functions=CloudFunction(self._project.deploy(name, package), self.config),
@@ -120,7 +120,7 @@ class Launcher(FunctionLauncher):
         return Bucket(self._project.id, self.config.region, self.config.staging_options)
 
     def _claims(self, staging: str) -> frozenset[str]:
-        """Give the functions that somebody has open, as hosts tell in a folder; in our own bucket when it is ""."""
+        """Give the ids of functions that somebody has open, as hosts tell in a folder; in our bucket if it is ""."""
         if not staging and not self._bucket.exists():
             return frozenset()
         return frozenset(function for function, _ in self._staging_at(staging).claims())

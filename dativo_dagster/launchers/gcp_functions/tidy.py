@@ -34,7 +34,7 @@ def leftovers(project: Project, older_than: datetime, claims: Callable[[str], Co
     Args:
         project: The project.
         older_than: Kept ones that are younger stay.
-        claims: Gives the functions that somebody has open, by what hosts tell in a staging folder; ours when it is "".
+        claims: Gives the ids of functions that somebody has open, as hosts tell in a staging folder; ours if it is "".
     """
     opened = _Opened(claims)
     settled = (function for function in project.ours() if function.state.name not in _BUSY)
@@ -51,10 +51,10 @@ class _Opened:
     def has(self, function: Any) -> bool:
         """Say whether somebody has a function open, or may have."""
         root = function.description.partition(" ")[2]
-        try:
-            return function.name in self._claims(root)
+        try:  # by the id: before it a name has the project, which jobs may give by its number
+            return function.name.rpartition("/")[2] in self._claims(root)
         except DativoError as error:
-            told = f"{function.name} stays: nobody can see in {root} whether it is open: {error}"
+            told = f"{function.name} stays: nobody can see in {root or 'our bucket'} whether it is open: {error}"
             event(_logger, "function_not_removed", told, level=logging.WARNING, function=function.name)
             return True
 
