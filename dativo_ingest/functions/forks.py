@@ -39,10 +39,14 @@ class Ended:
 
 
 class Forked:
-    """A process that was forked, with a group of its own."""
+    """A process that was forked, with a group of its own.
+
+    Attributes:
+        killed: Whether it was ended before it ended by itself.
+    """
 
     def __init__(self, pid: int, forker: _Forker) -> None:
-        self.pid, self._forker = pid, forker
+        self.pid, self.killed, self._forker = pid, False, forker
         self._ended: Ended | None = None
 
     def wait(self, patience: float = math.inf) -> Ended:
@@ -57,16 +61,18 @@ class Forked:
                 self._ended = Ended(**answer)
             else:
                 if time.monotonic() >= deadline:
+                    self.killed = True
                     self.kill()
                 time.sleep(pause)
                 pause = min(2 * pause, _LAST_LOOK_SECONDS)
         return self._ended
 
     def kill(self) -> None:
-        """End it with all that it started; any thread may."""
-        if self._ended is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+        """End it with all that it started; any thread may. It may have left its group."""
+        for end in (os.killpg, os.kill):
+            if self._ended is None:
+                with contextlib.suppress(ProcessLookupError):
+                    end(self.pid, signal.SIGKILL)
 
 
 class Forks:
@@ -78,7 +84,7 @@ class Forks:
 
     def start(self) -> None:
         """Let everything be imported now rather than with the first fork."""
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError):  # the first fork tells
             self._running()
 
     def fork(self, folder: Path, environ: Mapping[str, str], connection: int, output: int) -> Forked:
@@ -88,15 +94,16 @@ class Forks:
             SandboxError: The system starts no further process.
         """
         asked = {"folder": str(folder), "environ": dict(environ)}
-        for _ in range(2):  # the first may have died since it was used last
+        try:
             with self._lock:
                 forker = self._running()
-            answer = forker.ask(asked, [connection, output])
-            if answer is not None:
-                break
-        if answer is None or "error" in answer:
-            why = answer["error"] if answer else "the one that it would be forked from ends; give it more memory"
-            raise SandboxError(f"no process can be started for a plugin: {why}")
+        except OSError as error:
+            raise _unstarted(str(error)) from error
+        answer = forker.ask(asked, [connection, output])
+        if answer is None:  # it may have forked before: who asked anew would have two on one connection
+            raise _unstarted("the one that it would be forked from ends")
+        if "error" in answer:
+            raise _unstarted(answer["error"])
         return Forked(int(answer["pid"]), forker)
 
     def _running(self) -> _Forker:
@@ -111,15 +118,19 @@ class _Forker:
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-I", "-c", _START, json.dumps([_ROOT, *sys.path]), str(theirs.fileno())]
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-                command,
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                cwd="/",
-                start_new_session=True,
-            )
+        try:
+            with theirs:
+                self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
+                    command,
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    cwd="/",
+                    start_new_session=True,
+                )
+        except OSError:
+            self._control.close()
+            raise
         self._owner, self._lock, self.gone = os.getpid(), threading.Lock(), False
         atexit.register(self._end)
         self._hear()  # that everything is imported
@@ -127,14 +138,21 @@ class _Forker:
     @property
     def usable(self) -> bool:
         """Say whether it lives and is ours: the server of a function may fork, too."""
-        return not self.gone and self._owner == os.getpid()
+        if self._owner != os.getpid():
+            return False
+        with self._lock:
+            if not self.gone and self._process.poll() is not None:
+                self._end()
+            return not self.gone
 
     def ask(self, asked: Mapping[str, Any], passed: Sequence[int] = ()) -> dict[str, Any] | None:
         """Ask, and wait for the answer; None when it is gone."""
         with self._lock:
             if not self.gone:
-                with contextlib.suppress(OSError):  # it ended meanwhile: there is no answer then
+                try:
                     socket.send_fds(self._control, [json.dumps(asked).encode()], passed)
+                except OSError:  # it ended meanwhile, or cannot be asked: there is no answer then
+                    self._end()
             return self._hear()
 
     def _hear(self) -> dict[str, Any] | None:
@@ -146,8 +164,12 @@ class _Forker:
         return None
 
     def _end(self) -> None:
-        if self.usable:
+        if not self.gone and self._owner == os.getpid():
             self.gone = True
             self._control.close()
             self._process.kill()
             self._process.wait()
+
+
+def _unstarted(why: str) -> SandboxError:
+    return SandboxError(f"no process can be started for a plugin: {why}; give it more memory")

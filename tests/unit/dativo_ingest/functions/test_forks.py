@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dativo_ingest.exceptions import SandboxError
-from dativo_ingest.functions.child import Child, talking
+from dativo_ingest.functions.child import FORKS, Child, talking
 from dativo_ingest.functions.forks import Forks
 from dativo_ingest.model import PluginRef
 from dativo_ingest.worker.client import Doing
@@ -69,6 +70,10 @@ class Reader:
         threading.Thread(target=lambda: (time.sleep(0.2), print("by a thread"))).start()
         ctypes.CDLL(None).printf(b"by a library")
 
+    def flee(self):
+        os.setpgid(0, os.getpgid(os.getppid()))
+        threading.Thread(target=time.sleep, args=(600,)).start()
+
     def orphan(self):
         os.kill(os.getppid(), signal.SIGKILL)
         os._exit(3)
@@ -120,6 +125,12 @@ def test_threads_of_libraries_work_after_a_fork_and_side_by_side(run):
     assert saw == [[[2499950000, 2500000000], [0, 1, 4, 9], 300.0]] * 3
 
 
+def test_a_plugin_that_left_its_group_and_does_not_end_is_killed(run, monkeypatch):
+    monkeypatch.setattr("dativo_ingest.functions.child.CLOSE_SECONDS", 0.1)
+    _, child = run("flee")
+    assert child.process.wait().status == -signal.SIGKILL
+
+
 def test_all_that_is_printed_until_the_very_end_is_heard(run):
     _, child = run("speak")
     assert {record["message"] for record in child.records.kept} == {"by a thread", "at the end", "by a library"}
@@ -131,10 +142,26 @@ def test_without_the_process_that_forked_it_a_plugin_is_killed_and_the_next_call
     assert run("work", 1)[0][1] == [0, 1, 4, 9]
 
 
-def test_a_process_that_cannot_be_started_is_told(monkeypatch, tmp_path):
-    monkeypatch.setattr(sys, "executable", "/bin/false")
+@pytest.mark.parametrize("program", ["/bin/false", "/nowhere"])
+def test_a_process_that_cannot_be_started_is_told(monkeypatch, tmp_path, program):
+    monkeypatch.setattr(sys, "executable", program)
     with pytest.raises(SandboxError, match="more memory"):
         Forks().fork(tmp_path, {}, 1, 2)
+
+
+def test_what_cannot_be_asked_is_an_error_and_waits_for_nobody(tmp_path):
+    with pytest.raises(SandboxError, match="no process can be started"):
+        Forks().fork(tmp_path, {"LONG": "x" * 1024 * 1024}, 1, 2)
+
+
+def test_a_process_of_which_nobody_was_told_shares_its_connection_with_no_other(run):
+    run("look")
+    forker = FORKS._forker
+    forker._control.shutdown(socket.SHUT_RD)  # it forks, and dies of not being heard
+    with pytest.raises(SandboxError, match="no process can be started"):
+        run("look", 1)
+    until(lambda: not members(forker._process.pid), 30)
+    assert run("work", 2)[0][1] == [0, 1, 4, 9]
 
 
 HOST = """
@@ -157,6 +184,12 @@ def test_each_process_of_a_server_has_its_own_to_fork_from_and_takes_it_along():
         os.killpg(server.pid, signal.SIGKILL)
     assert one != other
     until(lambda: is_over(one) and is_over(other), 30)
+
+
+def members(session):
+    """Give the processes of a session that live."""
+    stats = (path.read_text().rpartition(")")[2].split() for path in Path("/proc").glob("[0-9]*/stat"))
+    return [stat for stat in stats if stat[0] != "Z" and int(stat[3]) == session]
 
 
 def is_over(pid):
