@@ -9,21 +9,21 @@ function of the region has it; those of functions that were not kept at once whe
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 from datetime import datetime, timezone
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from dativo_dagster.functions.staying import is_open, tell_it_stays
 from dativo_dagster.launchers.aws_lambda import role
 from dativo_dagster.launchers.aws_lambda.account import tag
 from dativo_dagster.launchers.aws_lambda.refusals import refusals
 from dativo_dagster.owner import is_gone
-from dativo_dagster.telemetry import event
 from dativo_ingest.exceptions import DativoError
 from dativo_ingest.model import Leftover
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from dativo_dagster.launchers.aws_lambda.account import Account
 
@@ -36,47 +36,20 @@ _TENANT = r"dativo-[A-Za-z0-9-]+-[0-9a-f]{8}"
 _LAYER = re.compile(rf"{_TENANT}-[0-9a-f]{{16}}")
 _LOG = re.compile(rf"{_LOGS}{_TENANT}-[A-Za-z0-9-]+-[0-9a-f]{{16}}")
 """Names that we give. Layers and logs have no tags, and what else begins with `dativo-` may be somebody's."""
-_logger = logging.getLogger(__name__)
 
 
 def leftovers(account: Account, older_than: datetime) -> list[Leftover]:
     """Find them; what `remove` takes in this order goes without a refusal."""
     with refusals("what is left"):
-        client, opened = account.client("lambda"), _Opened(account)
+        client, claims = account.client("lambda"), cache(account.claims)
         functions = list(_pages(client, "list_functions", "Functions"))
-        old = [left for each in functions if (left := _function(client, each, older_than, opened)) is not None]
+        old = [left for each in functions if (left := _function(account, each, older_than, claims)) is not None]
         gone = {left.name for left in old}
         used = [each for each in functions if each["FunctionName"] not in gone]
-        tenants = set(map(tag, opened.below("").values()))
+        tenants = set(map(tag, claims("").values()))
         roles = (left for left in _roles(account, used, older_than) if left.owner not in tenants)
         rest = (_layers(client, used, older_than), roles, _logs(account, used, older_than))
         return [*old, *(left for kind in rest for left in kind)]
-
-
-class _Opened:
-    """Which functions somebody has open: jobs with another staging folder tell it there."""
-
-    def __init__(self, account: Account) -> None:
-        self._account = account
-        self._below: dict[str, dict[str, str]] = {}
-
-    def below(self, root: str) -> dict[str, str]:
-        """Give the functions that a folder names, and their tenants."""
-        if root not in self._below:
-            self._below[root] = self._account.claims(root)
-        return self._below[root]
-
-    def has(self, function: str, root: str) -> bool:
-        """Say whether somebody has a function open, or may have."""
-        ours = root in {"", tag(self._account.root_url)}  # a tag may not hold each letter of it
-        try:
-            return function in self.below("" if ours else root)
-        except DativoError as error:
-            told = f"{function} stays: nobody can see in {root} whether it is open: {error}"
-            event(
-                _logger, "function_not_removed", told, level=logging.WARNING, function=function, code=error.error_code
-            )
-            return True
 
 
 def remove(account: Account, leftover: Leftover) -> None:
@@ -105,8 +78,7 @@ def remove_own(account: Account, name: str, role_arn: str) -> None:
             if not account.config.role_arn:
                 role.remove(account, role_arn.rpartition("/")[2])
     except DativoError as error:
-        told = f"{name} is not kept, and could not be removed: {error}"
-        event(_logger, "function_not_removed", told, level=logging.WARNING, function=name, code=error.error_code)
+        tell_it_stays(name, "is not kept, and could not be removed", error)
 
 
 def remove_function(client: Any, name: str) -> None:
@@ -115,13 +87,18 @@ def remove_function(client: Any, name: str) -> None:
         client.delete_function(FunctionName=name)
 
 
-def _function(client: Any, found: dict[str, Any], older_than: datetime, opened: _Opened) -> Leftover | None:
+def _function(
+    account: Account, found: dict[str, Any], older_than: datetime, claims: Callable[[str], Collection[str]]
+) -> Leftover | None:
     name = found["FunctionName"]
-    tags = client.list_tags(Resource=found["FunctionArn"]).get("Tags", {}) if name.startswith(_OURS) else {}
+    if not name.startswith(_OURS):
+        return None
+    tags = account.client("lambda").list_tags(Resource=found["FunctionArn"]).get("Tags", {})
     if tags.get("dativo") != "1":
         return None
-    since = _time(found["LastModified"])
-    if not _over(tags, since, older_than) or opened.has(name, tags.get(STAGING, "")):
+    since, folder = _time(found["LastModified"]), tags.get(STAGING, "")
+    ours = folder == tag(account.root_url)  # a tag may not hold each letter of it
+    if not _over(tags, since, older_than) or is_open(name, "" if ours else folder, claims):
         return None
     return Leftover(
         kind="function",

@@ -7,14 +7,13 @@ try deploys the function anew.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection
 from datetime import datetime, timezone
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from dativo_dagster.functions.staying import is_open, tell_it_stays
 from dativo_dagster.owner import is_gone
-from dativo_dagster.telemetry import event
 from dativo_ingest.exceptions import DativoError
 from dativo_ingest.model import Leftover
 
@@ -22,10 +21,8 @@ if TYPE_CHECKING:
     from dativo_dagster.launchers.gcp_functions.admin import Project
     from dativo_dagster.launchers.gcp_functions.naming import Named
 
-
 KIND = "function"
 _BUSY = frozenset({"DEPLOYING", "DELETING"})
-_logger = logging.getLogger(__name__)
 
 
 def leftovers(project: Project, older_than: datetime, claims: Callable[[str], Collection[str]]) -> list[Leftover]:
@@ -36,27 +33,10 @@ def leftovers(project: Project, older_than: datetime, claims: Callable[[str], Co
         older_than: Kept ones that are younger stay.
         claims: Gives the ids of functions that somebody has open, as hosts tell in a staging folder; ours if it is "".
     """
-    opened = _Opened(claims)
+    claims = cache(claims)
     settled = (function for function in project.ours() if function.state.name not in _BUSY)
     found = ((function, _leftover(function, older_than)) for function in settled)
-    return [left for function, left in found if left is not None and not opened.has(function)]
-
-
-class _Opened:
-    """Which functions somebody has open: jobs with another staging folder tell it there."""
-
-    def __init__(self, claims: Callable[[str], Collection[str]]) -> None:
-        self._claims = cache(claims)
-
-    def has(self, function: Any) -> bool:
-        """Say whether somebody has a function open, or may have."""
-        root = function.description.partition(" ")[2]
-        try:  # by the id: before it a name has the project, which jobs may give by its number
-            return function.name.rpartition("/")[2] in self._claims(root)
-        except DativoError as error:
-            told = f"{function.name} stays: nobody can see in {root or 'our bucket'} whether it is open: {error}"
-            event(_logger, "function_not_removed", told, level=logging.WARNING, function=function.name)
-            return True
+    return [left for function, left in found if left is not None and not _is_open(function, claims)]
 
 
 def remove_own(project: Project, named: Named) -> None:
@@ -67,8 +47,12 @@ def remove_own(project: Project, named: Named) -> None:
     try:
         project.remove(project.name_of(named))
     except DativoError as error:
-        told = f"{named.id} is not kept, and could not be removed: {error}"
-        event(_logger, "function_not_removed", told, level=logging.WARNING, function=named.id, code=error.error_code)
+        tell_it_stays(named.id, "is not kept, and could not be removed", error)
+
+
+def _is_open(function: Any, claims: Callable[[str], Collection[str]]) -> bool:
+    # By the id: before it a name has the project, which jobs may give by its number.
+    return is_open(function.name.rpartition("/")[2], function.description.partition(" ")[2], claims)
 
 
 def _leftover(function: Any, older_than: datetime) -> Leftover | None:
