@@ -11,12 +11,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import IO, Any
 
+from dativo_ingest.worker.logs import last_words
+
 LINES_PER_SECOND = 100
 LONGEST_LINE = 4096
 KEPT_LINES = 40
-TOLD_OF_A_LINE = 200
-"""Characters of a line that an error repeats; its details have the whole."""
-_CRASH = "Fatal Python error"  # faulthandler's first line; the newest frame comes next
 
 _LOGGER = logging.getLogger("dativo_ingest.plugin")
 
@@ -66,10 +65,8 @@ class Output(threading.Thread):
         self._take(data + b"\n" if data else b"")
 
     def last_words(self) -> list[str]:
-        """Give the few lines that tell most: where Python was when it crashed, else the last ones."""
-        lines = [line if len(line) <= TOLD_OF_A_LINE else f"{line[:TOLD_OF_A_LINE]} ..." for line in self.kept]
-        crash = next((i for i, line in enumerate(lines) if line.startswith(_CRASH)), None)
-        return lines[-5:] if crash is None else lines[max(0, crash - 2) : crash + 5]
+        """Give the few lines that tell most."""
+        return last_words(list(self.kept))
 
     def _take(self, data: bytes) -> None:
         self.count(len(data))

@@ -15,7 +15,7 @@ from typing import IO, Any
 ROOM = 512 * 1024
 """Bytes of records, as JSON, that a reply has room for."""
 LONGEST_LINE = 4096
-LAST_LINES = 20
+LAST_LINES = 40
 PRINTED = "printed"
 """The logger that printed lines are told as."""
 _FULL = "the plugin logged more than a reply has room for; the rest is left out"

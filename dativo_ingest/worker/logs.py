@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE = 8192
 """Characters of a message that are sent; a plugin may log a whole response."""
+TOLD_OF_A_LINE = 200
+"""Characters of a line that an error repeats; its details have the whole."""
+_CRASH = "Fatal Python error"  # faulthandler's first line; the newest frame comes next
 
 _HOST = logging.getLogger("dativo_ingest.plugin")
 
@@ -48,3 +51,10 @@ def log_here(line: Mapping[str, Any], **where: Any) -> None:
     """Log a record of a worker in the host, with the plugin, the stream and the unit that it is about."""
     fields = {**where, "logger": line["logger"]}
     _HOST.log(int(line["level"]), "%s", line["message"], extra={"event_type": "plugin_log", "fields": fields})
+
+
+def last_words(printed: Sequence[str]) -> list[str]:
+    """Give the few lines that tell most: where Python was when it crashed, else the last ones."""
+    lines = [line if len(line) <= TOLD_OF_A_LINE else f"{line[:TOLD_OF_A_LINE]} ..." for line in printed]
+    crash = next((i for i, line in enumerate(lines) if line.startswith(_CRASH)), None)
+    return lines[-5:] if crash is None else lines[max(0, crash - 2) : crash + 5]
