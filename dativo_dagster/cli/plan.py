@@ -46,9 +46,23 @@ def main(args: argparse.Namespace, console: Console) -> int:
 class Unasked:
     """What is known of a stream whose source was not asked, since that would deploy it."""
 
-    reason = "what its source has is known once it is deployed: a run does that, and so does this command with --deploy"
-    empty = False
+    stream: JobStream
     changes: tuple[SchemaChange, ...]
+    reason = "what its source has is known once it is deployed: a run does that, and so does this command with --deploy"
+    window = token = None
+    empty = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what is known under the names that a plan has."""
+        return {
+            "stream": self.stream.name,
+            "table": self.stream.target.table,
+            "mode": self.stream.target.mode,
+            "changes": [change.to_json() for change in self.changes],
+            "reason": self.reason,
+            "window": None,
+            "deployed": False,
+        }
 
 
 def _planned(
@@ -66,7 +80,7 @@ def _planned(
     where = places(job, stream)
     try:
         if not args.deploy and not is_made(job, stream):
-            return stream, Unasked(tuple(open_table(job, stream).changes())), where
+            return stream, Unasked(stream, tuple(open_table(job, stream).changes())), where
         return stream, plan_stream(job, stream), where
     except DativoError:
         for line in _places(stream, where):
@@ -89,20 +103,7 @@ def _refused(plan: Plan | Unasked) -> list[SchemaChange]:
 def _json(stream: JobStream, plan: Plan | Unasked, where: Mapping[str, Place]) -> dict[str, Any]:
     ran = {"places": {side: _place(place) for side, place in where.items()}} if where else {}
     part = {"partition": stream.slice.key} if stream.slice else {}
-    known = _known(stream, plan) if isinstance(plan, Unasked) else plan.to_json()
-    return {**known, **part, **ran, "empty": plan.empty, "refused": bool(_refused(plan))}
-
-
-def _known(stream: JobStream, plan: Unasked) -> dict[str, Any]:
-    return {
-        "stream": stream.name,
-        "table": stream.target.table,
-        "mode": stream.target.mode,
-        "changes": [change.to_json() for change in plan.changes],
-        "reason": plan.reason,
-        "window": None,
-        "deployed": False,
-    }
+    return {**plan.to_json(), **part, **ran, "empty": plan.empty, "refused": bool(_refused(plan))}
 
 
 def _given(place: Place) -> list[str]:
@@ -125,11 +126,11 @@ def _show(stream: JobStream, plan: Plan | Unasked, where: Mapping[str, Place], c
     if plan.empty:
         console.line("  nothing to read, nothing to write")
         return
-    if not isinstance(plan, Unasked):
+    if plan.window:
         _show_window(plan.window, console)
     for change in plan.changes:
         console.line(f"  {_change(change, console)}")
-    if not isinstance(plan, Unasked):
+    if plan.token:
         console.line(f"  commits as {plan.token}")
 
 
