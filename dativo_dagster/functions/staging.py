@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dativo_dagster.owner import host_label, is_gone
 from dativo_dagster.storage import Storage
 from dativo_dagster.telemetry import event
-from dativo_ingest.exceptions import DativoError, PluginError
+from dativo_ingest.exceptions import ConfigurationError, DativoError, PluginError
 from dativo_ingest.model import Leftover
 
 if TYPE_CHECKING:
@@ -73,13 +73,13 @@ class Staging:
         store, now = Storage.open(self.url, self.connection), datetime.now(timezone.utc)
         for url, files in self._folders(store):
             said = _owner(store, url)
-            if _CLAIMED in said and _leftover(store, url, files, now) is None:
+            if _CLAIMED in said and _leftover(url, files, said, now) is None:
                 yield str(said[_CLAIMED]), str(said.get("tenant", ""))
 
     def leftovers(self, older_than: datetime) -> Sequence[Leftover]:
         """Find folders that nobody uses: of hosts of this machine that are gone, and others that are old."""
         store = Storage.open(self.url, self.connection)
-        found = (_leftover(store, url, files, older_than) for url, files in self._folders(store))
+        found = (_leftover(url, files, _owner(store, url), older_than) for url, files in self._folders(store))
         return [leftover for leftover in found if leftover is not None]
 
     def _folders(self, store: Storage) -> list[tuple[str, list[FileInfo]]]:
@@ -135,9 +135,8 @@ class Folder:
         return (file.path for file in self.store.list(self.url))
 
 
-def _leftover(store: Storage, url: str, files: Sequence[FileInfo], older_than: datetime) -> Leftover | None:
+def _leftover(url: str, files: Sequence[FileInfo], said: Mapping[str, Any], older_than: datetime) -> Leftover | None:
     last = max(file.modified for file in files)
-    said = _owner(store, url)
     gone = is_gone(str(said.get("host", "")))
     if _CLAIMED in said:
         older_than = min(older_than, datetime.now(timezone.utc) - CLAIM_HOLDS)
@@ -158,6 +157,10 @@ def _owner(store: Storage, url: str) -> Mapping[str, Any]:
     try:
         stored = Folder(store, url).get(OWNER, _MOST_OWNER_BYTES)
     except PluginError:
+        return {}
+    except ConfigurationError as error:
+        if error.error_code != "FILE_NOT_FOUND":
+            raise
         return {}
     return {} if stored is None else _said(stored)
 

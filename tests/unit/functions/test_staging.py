@@ -10,6 +10,8 @@ import pytest
 
 from dativo_dagster.functions.staging import Staging
 from dativo_dagster.owner import host_label
+from dativo_dagster.storage import Storage
+from dativo_dagster.storage._disk import Disk
 from dativo_ingest.exceptions import PluginError
 
 OWNER = {"tenant": "t", "job": "j", "stream": "s"}
@@ -88,6 +90,22 @@ def test_a_claim_of_a_host_that_is_gone_does_not_hold_and_one_of_another_machine
         os.utime(file, times=(0, 0))
     assert list(staging.claims()) == []
     assert len(staging.leftovers(now)) == 2
+
+
+def test_a_call_that_ends_while_somebody_looks_hinders_nobody(staging, monkeypatch):
+    find = Disk.find
+
+    def found_and_gone(store, path):
+        found = find(store, path)
+        if path.endswith("/owner.json"):
+            store.delete(path)
+        return found
+
+    with staging.claim(OWNER, "f"):
+        listed = staging._folders(Storage.open(staging.url))
+        monkeypatch.setattr(Staging, "_folders", lambda *_: listed)
+        monkeypatch.setattr(Disk, "find", found_and_gone)
+        assert list(staging.claims()) == []
 
 
 def test_an_object_that_is_too_large_is_not_read(staging):
