@@ -6,6 +6,7 @@ that columns share. Whoever works with rows makes them plain sooner or later, so
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 LARGEST_BYTES = 2 * 1024 * 1024 * 1024
@@ -43,15 +44,25 @@ def _nested(array: Any) -> int:
         return _repeated(array.values, len(array), lambda widths: _times(widths, array.run_ends))
     if types.is_list_view(kind) or types.is_large_list_view(kind):
         return least + _sum(array.value_lengths()) * _widest(array.values)
+    if types.is_union(kind) and kind.mode == "dense":
+        return least + sum(_picked(array, at) for at in range(kind.num_fields))
     if types.is_struct(kind) or types.is_union(kind):
         return least + sum(_plain(array.field(at)) for at in range(kind.num_fields))
     return least + _plain(array.values)
 
 
+def _picked(union: Any, at: int) -> int:
+    """Give what the rows of a dense union take that are of one of its kinds; they may all show the same value."""
+    import pyarrow.compute as pc
+
+    places = union.offsets.filter(pc.equal(union.type_codes, union.type.type_codes[at]))
+    return _repeated(union.field(at), len(places), lambda widths: widths.take(places))
+
+
 def _repeated(values: Any, rows: int, repeat: Any) -> int:
     """Give what values take, each of which stands for many; they are counted one by one only where it matters."""
     most = rows * _widest(values)
-    if most <= LARGEST_BYTES or _LEAST * max(rows, len(values)) > LARGEST_BYTES:
+    if most <= LARGEST_BYTES or _width(values) is not None or _LEAST * max(rows, len(values)) > LARGEST_BYTES:
         return most
     return _sum(repeat(_widths(values)))
 
@@ -62,27 +73,48 @@ def _widest(values: Any) -> int:
 
     if _LEAST * len(values) > LARGEST_BYTES:
         return _LEAST * len(values)
-    return pc.max(_widths(values)).as_py() or 0
+    each = _width(values)
+    return (pc.max(_widths(values)).as_py() or 0) if each is None else each + _LEAST
+
+
+def _width(values: Any) -> int | None:
+    """Give the bytes of each value where all have as many; of those that are lists, all that the lists have."""
+    import pyarrow as pa
+    from pyarrow import types
+
+    if isinstance(values, pa.ExtensionArray):
+        return _width(values.storage)
+    kind = values.type
+    if _is_text(kind) or _is_view(kind) or types.is_struct(kind):
+        return None
+    if types.is_null(kind):
+        return 0
+    plain = types.is_primitive(kind) or types.is_decimal(kind) or types.is_fixed_size_binary(kind)
+    return kind.bit_width // 8 if plain else _plain(values)
 
 
 def _widths(values: Any) -> Any:
-    """Give the bytes of each value; of one that is nested those of all."""
+    """Give the bytes of each value."""
     import pyarrow as pa
     import pyarrow.compute as pc
     from pyarrow import types
 
-    kind = values.type
-    if _is_view(kind):
+    if isinstance(values, pa.ExtensionArray):
+        return _widths(values.storage)
+    kind, each = values.type, _width(values)
+    if each is not None:
+        found = pa.repeat(pa.scalar(min(each, LARGEST_BYTES), pa.int64()), len(values))
+    elif types.is_struct(kind):
+        fields = (_widths(values.field(at)) for at in range(kind.num_fields))
+        found = functools.reduce(pc.add, fields, pa.repeat(pa.scalar(0, pa.int64()), len(values)))
+    elif _is_view(kind):
         heads = pa.Array.from_buffers(
             pa.int32(), 4 * len(values), [None, values.buffers()[1]], offset=4 * values.offset
         )
         lengths = pc.list_element(pa.FixedSizeListArray.from_arrays(heads, 4), 0)
         found = pc.if_else(values.is_valid(), lengths, 0)
-    elif types.is_binary(kind) or types.is_string(kind) or types.is_large_binary(kind) or types.is_large_string(kind):
-        found = pc.binary_length(values)
     else:
-        each = kind.bit_width // 8 if types.is_primitive(kind) else _plain(values)
-        found = pa.repeat(pa.scalar(each, pa.int64()), len(values))
+        found = pc.fill_null(pc.binary_length(values), 0)
     return pc.add(pc.cast(found, pa.int64()), _LEAST)
 
 
@@ -98,7 +130,16 @@ def _times(widths: Any, ends: Any) -> Any:
 def _sum(numbers: Any) -> int:
     import pyarrow.compute as pc
 
-    return pc.sum(numbers).as_py() or 0
+    most = (pc.max(numbers).as_py() or 0) * len(numbers)
+    return (pc.sum(numbers).as_py() or 0) if most < 2**63 else most
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(
+        types.is_binary(kind) or types.is_string(kind) or types.is_large_binary(kind) or types.is_large_string(kind)
+    )
 
 
 def _is_view(kind: Any) -> bool:

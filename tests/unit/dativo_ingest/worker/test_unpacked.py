@@ -44,7 +44,16 @@ def list_views(rows):
     )
 
 
+def union(rows):
+    """Give rows of a union that are all the same text."""
+    codes, places = (
+        pa.Array.from_buffers(kind, rows, [None, pa.py_buffer(bytes(4 * rows))]) for kind in (pa.int8(), pa.int32())
+    )
+    return pa.UnionArray.from_dense(codes, places, [pa.array([LONG]), pa.array([1])])
+
+
 BOMBS = {
+    "a union of one text": lambda: union(2**16),
     "nulls": lambda: nulls(MANY),
     "a run of numbers": lambda: runs(MANY, 7),
     "a run of texts": lambda: runs(10**6, LONG),
@@ -92,6 +101,44 @@ def test_one_long_text_among_many_short_ones_is_counted_once():
         pa.RunEndEncodedArray.from_arrays(ends, pa.array(["y", LONG])),
     ):
         assert unpacked_bytes(batch(column)) < 2_000_000
+
+
+MANY_VALUES = 50_000
+FIXED = {
+    "amounts": pa.array(range(MANY_VALUES)).cast(pa.decimal128(30, 2)),
+    "keys": pa.array([number.to_bytes(16, "big") for number in range(MANY_VALUES)], pa.binary(16)),
+    "nulls": pa.nulls(MANY_VALUES),
+    "documents": pa.ExtensionArray.from_storage(pa.json_(), pa.array(["[]"] * MANY_VALUES)),
+    "structs": pa.StructArray.from_arrays([pa.array(range(MANY_VALUES)), pa.array(["x"] * MANY_VALUES)], ["n", "t"]),
+}
+
+
+@pytest.mark.parametrize("values", FIXED)
+def test_many_values_that_are_named_one_by_one_are_counted_one_by_one(values):
+    column, each = FIXED[values], pa.array(range(MANY_VALUES), pa.int32())
+    for encoded in (
+        pa.DictionaryArray.from_arrays(each, column),
+        pa.RunEndEncodedArray.from_arrays(pa.array(range(1, MANY_VALUES + 1), pa.int32()), column),
+        pa.ListViewArray.from_arrays(each, pa.array([1] * MANY_VALUES, pa.int32()), column),
+    ):
+        assert column.nbytes <= unpacked_bytes(batch(encoded)) <= 64 * MANY_VALUES
+
+
+@pytest.mark.parametrize("size", [2**29, 2**31 - 1])
+def test_a_sum_that_is_too_large_for_a_number_is_too_much(size):
+    inner = pa.FixedSizeListArray.from_arrays(nulls(size * size), size)
+    values = pa.FixedSizeListArray.from_arrays(inner, size)
+    for rows in (1, 4, 8):
+        for column in (values, pa.StructArray.from_arrays([values], ["v"])):
+            assert unpacked_bytes(batch(picks(pa.int8(), column, rows))) > LARGEST_BYTES
+
+
+def test_a_union_is_counted_as_what_its_rows_show():
+    values = [pa.array(["y"] * 99_999 + [LONG]), pa.array(range(100_000))]
+    codes = pa.array([0, 1] * 100_000, pa.int8())
+    places = pa.array([at // 2 for at in range(200_000)], pa.int32())
+    shown = unpacked_bytes(batch(pa.UnionArray.from_dense(codes, places, values)))
+    assert sum(column.nbytes for column in values) <= shown < 6_000_000
 
 
 TEXTS = st.lists(st.none() | st.text(max_size=30), min_size=1, max_size=30)
