@@ -15,16 +15,16 @@ pytestmark = [pytest.mark.integration, pytest.mark.docker, pytest.mark.xdist_gro
 
 def test_an_image_that_a_job_takes_is_used_from_then_on(base_images, monkeypatch):
     tag = f"{image.NAME}:{uuid.uuid4().hex[:16]}"
-    assert not image._is_kept(base_images, tag)
+    assert not image._take(base_images, tag)
     base_images.images.get(BASE_IMAGES[0]).tag(*tag.split(":"))
     try:
         tagged = image.last_used(base_images.images.get(tag))
         assert datetime.now(timezone.utc) - tagged < timedelta(minutes=5)
-        assert image._is_kept(base_images, tag)
+        assert image._take(base_images, tag)
         assert image.last_used(base_images.images.get(tag)) == tagged, "it is noted once an hour"
         monkeypatch.setattr(image, "_NOTED_EVERY", timedelta(days=-1))
         before = base_images.images.get(tag).attrs["Metadata"]["LastTagTime"]
-        assert image._is_kept(base_images, tag)
+        assert image._take(base_images, tag)
         assert base_images.images.get(tag).attrs["Metadata"]["LastTagTime"] > before
     finally:
         base_images.images.remove(tag)

@@ -31,7 +31,6 @@ _TAIL_LINES = 15
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _ENGINE_WORDS = (" ---> ", "Removing intermediate container ", "The command '")
 """How lines begin that the engine writes about a step, and that are not what the step printed."""
-
 _NOTED_EVERY = timedelta(hours=1)
 _LOGGER = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ def _build(client: Client, recipe: str, base: str, files: Mapping[str, bytes], g
     content, arguments = _ingredients(recipe, base, files, given)
     digest = _digest(content, arguments)
     tag = f"{NAME}:{digest}"
-    if _is_kept(client, tag):
+    if _take(client, tag):
         return tag
     with _alone(digest):
         if not has_image(client, tag):
@@ -89,8 +88,8 @@ def _build(client: Client, recipe: str, base: str, files: Mapping[str, bytes], g
     return tag
 
 
-def _is_kept(client: Client, tag: str) -> bool:
-    """Say whether the engine has an image, and note the use: it is tagged once more, whose time the engine keeps."""
+def _take(client: Client, tag: str) -> bool:
+    """Take an image if the engine has it: it is tagged once more, and when that was the engine knows."""
     import docker
 
     with refusals(f"image {tag}"):
@@ -104,7 +103,7 @@ def _is_kept(client: Client, tag: str) -> bool:
 
 
 def last_used(image: Any) -> datetime:
-    """Tell to the hour when an image of ours was last taken for a job, or its birth where the engine does not know."""
+    """Tell to the hour when an image of ours was last taken for a job, or when it was built if that is not known."""
     born, tagged = image.attrs["Created"], (image.attrs.get("Metadata") or {}).get("LastTagTime")
     return max(when(born), when(tagged or born))  # one that came by `docker load` was tagged in the year 1
 
