@@ -47,7 +47,7 @@ def leftovers(account: Account, older_than: datetime) -> list[Leftover]:
         gone = {left.name for left in old}
         used = [each for each in functions if each["FunctionName"] not in gone]
         tenants = set(map(tag, claims("").values()))
-        roles = (left for left in _roles(account, used, older_than) if left.owner not in tenants)
+        roles = _roles(account, used, tenants, older_than)
         rest = (_layers(client, used, older_than), roles, _logs(account, used, older_than))
         return [*old, *(left for kind in rest for left in kind)]
 
@@ -121,15 +121,20 @@ def _layers(client: Any, functions: list[dict[str, Any]], older_than: datetime) 
                 yield _unused("layer", name, since)
 
 
-def _roles(account: Account, functions: list[dict[str, Any]], older_than: datetime) -> Iterator[Leftover]:
+def _roles(
+    account: Account, functions: list[dict[str, Any]], tenants: set[str], older_than: datetime
+) -> Iterator[Leftover]:
+    """Find roles; a kept one stays while its tenant has any function open, which may be about to take it on."""
     used = {each["Role"] for each in functions}
     for found in _pages(account.client("iam"), "list_roles", "Roles", PathPrefix=role.path_of(account)):
         if found["Arn"] in used:
             continue
         said = account.client("iam").list_role_tags(RoleName=found["RoleName"])["Tags"]
         tags = {each["Key"]: each["Value"] for each in said}
-        if _over(tags, found["CreateDate"], older_than):
-            yield _unused("role", found["RoleName"], found["CreateDate"], tags.get("dativo.tenant", ""))
+        tenant = tags.get("dativo.tenant", "")
+        wanted = tags.get("dativo.keep") == "true" and tenant in tenants
+        if not wanted and _over(tags, found["CreateDate"], older_than):
+            yield _unused("role", found["RoleName"], found["CreateDate"], tenant)
 
 
 def _logs(account: Account, functions: list[dict[str, Any]], older_than: datetime) -> Iterator[Leftover]:

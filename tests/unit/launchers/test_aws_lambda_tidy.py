@@ -87,7 +87,7 @@ def test_a_function_that_somebody_has_open_stays_with_its_role_however_old(
             "Arn": f"{MADE.role_arn}-{name}",
             "CreateDate": long_ago,
         }
-        for name in ("dativo-open", "dativo-idle", "dativo-new")
+        for name in ("dativo-open", "dativo-idle", "dativo-new", "dativo-own")
     ]
     with (
         Stubber(account.client("lambda")) as functions,
@@ -104,12 +104,13 @@ def test_a_function_that_somebody_has_open_stays_with_its_role_however_old(
             functions.add_response("list_tags", {"Tags": {"dativo": "1", "dativo.keep": "true", **staging}})
         functions.add_response("list_layers", {"Layers": []})
         roles.add_response("list_roles", {"Roles": roles_there})
-        for tenant in ("b", "a"):
-            tags = [{"Key": "dativo.tenant", "Value": tenant}, {"Key": "dativo.keep", "Value": "true"}]
+        for tenant, keep in (("b", "true"), ("a", "true"), ("a", "false")):
+            tags = [{"Key": "dativo.tenant", "Value": tenant}, {"Key": "dativo.keep", "Value": keep}]
             roles.add_response("list_role_tags", {"Tags": tags})
         groups.add_response("describe_log_groups", {"logGroups": []})
         found = leftovers(account, datetime.now(timezone.utc))
-    assert [(left.kind, left.name) for left in found] == [("function", "dativo-idle"), ("role", "dativo-idle")]
+    left = [(each.kind, each.name) for each in found]
+    assert left == [("function", "dativo-idle"), ("role", "dativo-idle"), ("role", "dativo-own")]
     assert "dativo-unseen stays: nobody can see in s3://refused whether it is open" in caplog.text
 
 
