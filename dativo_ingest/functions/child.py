@@ -18,11 +18,14 @@ from dativo_ingest.functions.records import Printed, Records
 from dativo_ingest.worker.batches import allocate
 from dativo_ingest.worker.channel import Channel
 from dativo_ingest.worker.client import CANCEL_SECONDS, Gone, Session
+from dativo_ingest.worker.logs import last_words
 
 if TYPE_CHECKING:
     from dativo_ingest.model import PluginRef
 
 CLOSE_SECONDS = 5.0
+DEATH_SECONDS = 2.0
+"""How long a process that says nothing more may take to end by itself."""
 
 FORKS = Forks()
 """Where this instance of the function has its processes from."""
@@ -41,7 +44,7 @@ class Child:
         ours, theirs = socket.socketpair()
         printed, output = os.pipe()
         self.session = Session(Channel(ours, allocate), self)
-        self.records, self.peak_mb = Records(tags), 0
+        self.records, self.peak_mb, self._plugin = Records(tags), 0, "the plugin"
         self._printed = Printed(os.fdopen(printed, "rb"), self.records)
         self._printed.start()
         try:
@@ -54,6 +57,7 @@ class Child:
 
     def open(self, role: str, plugin: PluginRef, config: Mapping[str, Any], level: int) -> Any:
         """Open the plugin; gives what the worker says of it."""
+        self._plugin = f"plugin {plugin}"
         return self.session.open(role, plugin, config, path=sys.path, log_level=level)
 
     def hear(self, line: Mapping[str, Any]) -> None:
@@ -85,17 +89,27 @@ class Child:
         self.session.channel.close()
 
     def died(self) -> DativoError:
-        """Tell why the process ended while something was wanted of it."""
-        status = self.process.wait().status
+        """Tell why the process ended while something was wanted of it; one that garbled what it says is ended."""
+        status = self.process.wait(DEATH_SECONDS).status
         self._printed.finish()
-        said = {"printed": self._printed.last}
+        said: dict[str, Any] = {"printed": self._printed.last}
+        if self.process.killed:
+            what = (
+                "was ended because what it sent was no frame, or no answer to what it was asked; does it write to file "
+                "descriptors that are not its own?"
+            )
+            return SandboxError(self._ended(what), "WIRE_BROKEN", said, retryable=False)
         if status >= 0:
-            return PluginError(f"the plugin ended its process with status {status}", "PLUGIN_CRASHED", said)
-        name = signal.Signals(-status).name
+            return PluginError(self._ended(f"ended its process with status {status}"), "PLUGIN_CRASHED", said)
+        name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
         if name == "SIGKILL":
-            message = "the plugin was killed, most likely because the function has not enough memory; raise memory_mb"
-            return SandboxError(message, "PLUGIN_OUT_OF_MEMORY", said, retryable=False)
-        return PluginError(f"the plugin crashed with {name}", "PLUGIN_CRASHED", {"signal": name, **said})
+            what = "was killed, most likely because the function has not enough memory; raise memory_mb"
+            return SandboxError(self._ended(what), "PLUGIN_OUT_OF_MEMORY", said, retryable=False)
+        return PluginError(self._ended(f"crashed with {name}"), "PLUGIN_CRASHED", {"signal": name, **said})
+
+    def _ended(self, what: str) -> str:
+        lines = "".join(f"\n  {line}" for line in last_words(self._printed.last))
+        return f"{self._plugin}: it {what}" + (f"; it last said:{lines}" if lines else "")
 
 
 @contextlib.contextmanager

@@ -18,9 +18,6 @@ from tests.native import native_library
 
 JOB = f"test_faults-{uuid.uuid4().hex[:12]}"
 """Of this session alone: others may use the engine, or were killed in it."""
-KNOWN = {("signal of real time", "gcp_functions"), ("signal of real time", "aws_lambda")}
-KNOWN |= {("no frame", "gcp_functions"), ("no frame", "aws_lambda")}
-"""What a function tells otherwise: a death by a signal without a name, and a worker that garbles what it says."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +36,6 @@ def parameters():
                 marks = [pytest.mark.xdist_group(GROUPS[place]), pytest.mark.integration]
                 marks += [pytest.mark.docker] if place != "gcp_functions" else []
                 marks += [pytest.mark.rust] if "Rust" in kind else []
-                marks += [pytest.mark.xfail(strict=True)] if (fault, place) in KNOWN else []
                 yield pytest.param(kind, fault, place, expected, id=f"{kind}: {fault}, {place}", marks=marks)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -53,13 +54,22 @@ def test_a_plugin_that_hangs_is_cancelled_within_two_seconds(near):
 
 
 @pytest.mark.parametrize(
-    ("fault", "code"),
-    [("segfault", "PLUGIN_CRASHED"), ("killed", "PLUGIN_OUT_OF_MEMORY"), ("exit", "PLUGIN_CRASHED")],
+    ("fault", "code", "what"),
+    [
+        (
+            "segfault",
+            "PLUGIN_CRASHED",
+            "crashed with SIGSEGV; it last said:\n  Fatal Python error: Segmentation fault\n",
+        ),
+        ("killed", "PLUGIN_OUT_OF_MEMORY", "was killed"),
+        ("exit", "PLUGIN_CRASHED", "ended its process with status "),
+    ],
 )
-def test_a_crash_of_the_plugin_is_an_error_that_tells(near, fault, code):
+def test_a_crash_of_the_plugin_is_an_error_that_tells(near, fault, code, what):
     with pytest.raises(DativoError) as caught:
         list(FunctionReader(deployed(near, fault=fault)).read(STREAM, UNIT))
     assert caught.value.error_code == code
+    assert re.match(rf"plugin \S+\.py:\w+: it {re.escape(what)}", caught.value.message)
     assert caught.value.details["unit"] == "1"
     assert staged(near) == []
 
