@@ -51,9 +51,11 @@ class Launcher(FunctionLauncher):
         from dativo_dagster.launchers.aws_lambda.deploying import is_deployed
         from dativo_dagster.launchers.aws_lambda.role import find
 
+        if not self.config.keep:
+            return False
         tenant = owner_of(config).tenant
         role_arn = self.config.role_arn or find(self._account, tenant, self._account.staging_url(tenant))
-        if not self.config.keep or role_arn is None:
+        if role_arn is None:
             return False
         made = self._made(plugin, config, build(self._account, tenant, plugin, publish=False), role_arn)
         return is_deployed(self._account.client("lambda"), made, self.config)

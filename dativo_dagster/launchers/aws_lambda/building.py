@@ -61,7 +61,7 @@ def build(account: Account, tenant: str, plugin: PluginRef, *, publish: bool = T
         account: Where.
         tenant: Whose function it will be.
         plugin: What is packed.
-        publish: Whether a layer is made that is not there; else the name of one that is not is empty.
+        publish: Whether a layer that is not there is made; else its name is empty.
 
     Raises:
         ConfigurationError: ``GLIBC_TOO_NEW``, ``WRONG_MACHINE``: the runtime cannot load the library.
@@ -73,7 +73,7 @@ def build(account: Account, tenant: str, plugin: PluginRef, *, publish: bool = T
     runtime = _runtime(config, plugin)
     if runtime in OLD_RUNTIMES:
         _LOG.warning("%s is on Amazon Linux 2, which is at its end of life; take a newer `runtime`", runtime)
-    _runs(config, runtime, plugin)
+    _must_run(config, runtime, plugin)
     if runtime.startswith("provided"):
         return _library(runtime, plugin)
     package = plugin_package(plugin, {})
@@ -94,14 +94,14 @@ def build(account: Account, tenant: str, plugin: PluginRef, *, publish: bool = T
 def suited(config: Config, plugin: PluginRef) -> None:
     """Refuse, as `build` does, a plugin that its runtime cannot run; nobody is asked for that."""
     if not config.image:
-        _runs(config, _runtime(config, plugin), plugin)
+        _must_run(config, _runtime(config, plugin), plugin)
 
 
-def _runs(config: Config, runtime: str, plugin: PluginRef) -> None:
+def _must_run(config: Config, runtime: str, plugin: PluginRef) -> None:
     if plugin.kind == "native":
         glibc.check(Path(plugin.path), runtime, config.architecture)
     if runtime.startswith("provided"):
-        _without_python(config, runtime, plugin)
+        _must_need_no_python(config, runtime, plugin)
 
 
 def _runtime(config: Config, plugin: PluginRef) -> str:
@@ -146,7 +146,7 @@ def _image(plugin: PluginRef) -> Built:
     )
 
 
-def _without_python(config: Config, runtime: str, plugin: PluginRef) -> None:
+def _must_need_no_python(config: Config, runtime: str, plugin: PluginRef) -> None:
     if plugin.kind != "native":
         message = f"{runtime} has no Python, and plugin {plugin} is a class; leave `runtime` out, or give python3.12"
         raise ConfigurationError(message, "FUNCTION_REFUSED")

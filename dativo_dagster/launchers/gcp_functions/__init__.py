@@ -52,8 +52,10 @@ class Launcher(FunctionLauncher):
         from dativo_dagster.launchers.gcp_functions.source import source
         from dativo_dagster.owner import owner_of
 
+        if not self.config.keep:
+            return False
         package = source(plugin, self.config.requirements, self.config.runtime)
-        return self.config.keep and self._project.has(named(owner_of(config), package, self.config))
+        return self._project.has(named(owner_of(config), package, self.config))
 
     def leftovers(self, older_than: datetime) -> list[Leftover]:
         """Find functions and staged rows that nobody uses."""
