@@ -13,6 +13,7 @@ from dativo_ingest.worker.unpacked import LARGEST_BYTES, unpacked_bytes
 
 PIECE_BYTES = 64 * 1024 * 1024
 """A batch that is larger goes in pieces, so that the receiver's memory is bounded whatever a plugin gives."""
+_UNPACKED_BYTES = LARGEST_BYTES // 2  # so does one whose rows would take more, as rows differ in size
 
 
 class SwollenError(ValueError):
@@ -92,7 +93,8 @@ def allocate(size: int) -> Any:
 
 
 def _pieces(batch: Any) -> Iterator[Any]:
-    rows = max(1, batch.num_rows * PIECE_BYTES // max(1, batch.nbytes))
+    size = max(batch.nbytes, unpacked_bytes(batch) * PIECE_BYTES // _UNPACKED_BYTES)
+    rows = max(1, batch.num_rows * PIECE_BYTES // max(1, size))
     if rows >= batch.num_rows:
         yield batch
         return

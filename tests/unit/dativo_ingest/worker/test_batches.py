@@ -66,6 +66,14 @@ def test_a_huge_batch_goes_in_pieces_with_all_of_its_rows_in_order(monkeypatch):
     assert pa.Table.from_batches(found).combine_chunks().to_batches() == [batch]
 
 
+def test_a_batch_whose_rows_become_too_much_goes_in_pieces_that_are_taken():
+    words, rows = pa.array(["x" * 100_000, "y"]), 50_000
+    batch = pa.record_batch({"a": pa.DictionaryArray.from_arrays(pa.array([0, 1] * (rows // 2), pa.int8()), words)})
+    payloads = [b"".join(bytes(part) for part in parts) for parts in to_parts(batch)]
+    taken = [from_payload(payload, full=True) for payload in payloads]
+    assert pa.Table.from_batches(taken).column(0).combine_chunks().indices.to_pylist() == [0, 1] * (rows // 2)
+
+
 def test_one_row_that_is_larger_than_a_piece_goes_alone(monkeypatch):
     monkeypatch.setattr(worker_batches, "PIECE_BYTES", 10)
     assert [b.num_rows for b in _crossed(pa.record_batch({"s": ["x" * 100] * 3}))] == [1, 1, 1]
