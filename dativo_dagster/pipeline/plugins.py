@@ -116,15 +116,15 @@ def launcher_of(chosen: Place) -> Launcher:
 def suited(job: Job, side: Source | Target) -> None:
     """Do the part of opening a side's plugin that asks nobody.
 
-    An option with a variable that is not set yet is looked at when the job is loaded for a run.
+    What a cloud is told with a variable that is not set yet is looked at when the job is loaded for a run.
 
     Raises:
         ConfigurationError: No such plugin, no such place, a wrong option, a place that cannot run the plugin, or a
             package that it needs is missing.
     """
-    chosen = place(job, side)
-    if _VARIABLE in str(chosen.options):
+    if _VARIABLE in str((side.options.get("engine") or {}).get("cloud_execution")):
         return
+    chosen = place(job, side)
     module = registry.load("launchers", chosen.launcher)
     config = _config(chosen, module.Config)
     plugin = reference(job, side)

@@ -155,7 +155,7 @@ def _must_need_no_python(config: Config, runtime: str, plugin: PluginRef) -> Non
         raise ConfigurationError(message, "FUNCTION_REFUSED")
     if not BOOTSTRAP.is_file():
         message = f"{BOOTSTRAP} is not there; `make rust` builds it, and a wheel of this package has it"
-        raise ConfigurationError(message, "FUNCTION_REFUSED")
+        raise ConfigurationError(message, "PLUGIN_NOT_FOUND")
     glibc.check(BOOTSTRAP, runtime, config.architecture)
 
 

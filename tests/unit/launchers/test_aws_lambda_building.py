@@ -45,8 +45,9 @@ def test_a_library_of_the_older_abi_goes_to_the_runtime_with_python_of_the_same_
         built = build(Account(Config(runtime=runtime)), "acme", plugins["old"])
         assert (built.runtime, built.plugin.path) == (python, f"plugin/{Path(plugins['old'].path).name}")
     monkeypatch.setattr(building, "BOOTSTRAP", Path("/nowhere/lambda_bootstrap"))
-    with pytest.raises(ConfigurationError, match="lambda_bootstrap"):
+    with pytest.raises(ConfigurationError, match="lambda_bootstrap") as caught:
         build(Account(Config()), "acme", plugins["v1"])
+    assert caught.value.error_code == "PLUGIN_NOT_FOUND", "it may be there where the job runs"
 
 
 def test_no_two_tenants_share_a_name() -> None:
