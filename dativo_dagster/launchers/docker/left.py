@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -76,9 +77,10 @@ def _images(images: Sequence[Any], used: set[str], older_than: datetime) -> Iter
 
 def _locks(older_than: datetime) -> Iterator[Leftover]:
     for path in sorted(locks().glob("*.lock")):
-        since = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
-        if since < older_than and not _is_held(path):
-            yield Leftover(kind=_LOCK, name=str(path), since=since.isoformat(), why="its build is over for long")
+        with contextlib.suppress(FileNotFoundError):  # its build just ended
+            since = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+            if since < older_than and not _is_held(path):
+                yield Leftover(kind=_LOCK, name=str(path), since=since.isoformat(), why="its build is over for long")
 
 
 def _is_held(path: Path) -> bool:
