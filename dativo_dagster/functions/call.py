@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dativo_dagster.functions import faults
 from dativo_dagster.functions.replies import About
 from dativo_dagster.owner import Run, current_run, owner_of
-from dativo_dagster.telemetry import Redactor, event, plugin_secrets
+from dativo_dagster.telemetry import Redactor, plugin_secrets
 from dativo_ingest.exceptions import DativoError, PluginError, SandboxError
 from dativo_ingest.functions.checksums import checksum
 from dativo_ingest.functions.handling import PROTOCOL, RESULT
@@ -35,7 +35,6 @@ END_SECONDS = 1.5
 MOST_RESULT_BYTES = 64 * 1024 * 1024
 """An answer that is larger is none."""
 T = TypeVar("T")
-_LOG = logging.getLogger(__name__)
 _PLUGIN_LOG = logging.getLogger("dativo_ingest.plugin")
 
 
@@ -181,8 +180,7 @@ class Call:
                     self.future.exception(END_SECONDS)
             self.folder.remove()
         except DativoError as error:
-            told = f"{self.folder.url} could not be removed, and `dativo places gc` finds it later: {error}"
-            event(_LOG, "staging_not_removed", told, level=logging.WARNING, folder=self.folder.url)
+            self.folder.tell_it_stays(error)
 
     def _invoke(self, payload: bytes) -> None:
         """Count what the invocation took, however it ended and whether or not its reply is wanted still."""

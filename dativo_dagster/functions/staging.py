@@ -1,4 +1,4 @@
-"""The host's side of the staging folders: one for each invocation, gone after it, and found if its host died."""
+"""The host's side of the staging folders: for one invocation, or a claim; gone after it, and found if its host died."""
 
 from __future__ import annotations
 
@@ -65,8 +65,7 @@ class Staging:
             try:
                 folder.remove()
             except DativoError as error:
-                told = f"{folder.url} could not be removed, and `dativo places gc` finds it later: {error}"
-                event(_LOG, "staging_not_removed", told, level=logging.WARNING, folder=folder.url)
+                folder.tell_it_stays(error)
 
     def claims(self) -> Iterator[tuple[str, str]]:
         """Give function and tenant of each claim that holds: of a host here that lives, of another one for a day."""
@@ -82,6 +81,10 @@ class Staging:
         found = (_leftover(url, files, _owner(store, url), older_than) for url, files in self._folders(store))
         return [leftover for leftover in found if leftover is not None]
 
+    def remove(self, leftover: Leftover) -> None:
+        """Remove one that `leftovers` found."""
+        Folder(Storage.open(self.url, self.connection), leftover.name).remove()
+
     def _folders(self, store: Storage) -> list[tuple[str, list[FileInfo]]]:
         folders: dict[str, list[FileInfo]] = {}
         root = f"{self.url.rstrip('/')}/"
@@ -91,13 +94,9 @@ class Staging:
                 folders.setdefault(f"{root}{name}/", []).append(file)
         return sorted(folders.items())
 
-    def remove(self, leftover: Leftover) -> None:
-        """Remove one that `leftovers` found."""
-        Folder(Storage.open(self.url, self.connection), leftover.name).remove()
-
 
 class Folder:
-    """The folder of one invocation."""
+    """A folder of its own for one invocation, or for a claim."""
 
     def __init__(self, store: Storage, url: str) -> None:
         self.store, self.url = store, url
@@ -130,6 +129,11 @@ class Folder:
         """Delete all of it; what says whose it is goes last."""
         for path in sorted(self._paths(), key=lambda path: path.endswith(f"/{OWNER}")):
             self.store.delete(path)
+
+    def tell_it_stays(self, error: DativoError) -> None:
+        """Log that it could not be removed; `Staging.leftovers` finds it later."""
+        told = f"{self.url} could not be removed, and `dativo places gc` finds it later: {error}"
+        event(_LOG, "staging_not_removed", told, level=logging.WARNING, folder=self.url)
 
     def _paths(self) -> Iterator[str]:
         return (file.path for file in self.store.list(self.url))
