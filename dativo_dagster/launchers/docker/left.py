@@ -50,9 +50,10 @@ def _ownerless(
 def _folders() -> Iterator[tuple[Path, datetime]]:
     """Give the private folders of this user's places: everybody may make a folder there that is called so."""
     for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        facts = path.lstat()
-        if stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid():
-            yield path, datetime.fromtimestamp(facts.st_mtime, timezone.utc)
+        with contextlib.suppress(FileNotFoundError):  # its job just ended
+            facts = path.lstat()
+            if stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid():
+                yield path, datetime.fromtimestamp(facts.st_mtime, timezone.utc)
 
 
 def _labels(folder: Path) -> Mapping[str, str]:

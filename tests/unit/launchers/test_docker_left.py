@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from dativo_dagster.launchers.docker.image import _alone, last_used, locks, standard
-from dativo_dagster.launchers.docker.left import _images, _locks, remove
+from dativo_dagster.launchers.docker.left import _folders, _images, _locks, remove
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
 OURS = {"dativo": "1", "dativo.hash": "0"}
@@ -64,6 +65,11 @@ def test_a_build_leaves_no_lock_and_one_that_was_killed_leaves_one_that_is_colle
     remove(None, left)
     remove(None, left)
     assert sorted(path.name for path in locks().iterdir()) == ["gone.lock", "young.lock"]
+
+
+def test_a_job_that_ends_while_somebody_looks_hinders_nobody(monkeypatch, tmp_path):
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([tmp_path / "gone", tmp_path]))
+    assert [path for path, _ in _folders()] == [tmp_path]
 
 
 @pytest.mark.usefixtures("cache")
