@@ -26,6 +26,7 @@ POLL_SECONDS = 0.15
 CHUNK_BYTES = 1024 * 1024
 OUT = "out/"
 """Where in the staging folder a function puts the files that are brought home."""
+END = "in/end.json"
 
 
 class FunctionWriter:
@@ -156,20 +157,23 @@ def _lost(call: Call, what: str) -> SandboxError:
 def _send(call: Call, batches: Iterable[Any]) -> str:
     """Put the rows into the staging folder, as many ahead as may wait there; at the end, what was put there.
 
-    Gives the name of the last piece, which is gone once all rows were taken; empty where there are none.
+    Gives the name of the last piece, which is gone once all rows were taken; empty where there are none. A function
+    that has ended before could not know whether there are more: then it is what tells, which nobody takes.
     """
-    settings, sent = call.deployed.settings, list[dict[str, int]]()
+    settings, sent, last = call.deployed.settings, list[dict[str, int]](), ""
     for number, piece in enumerate(_pieces(batches, settings.piece_bytes), 1):
         unread = number - settings.ahead
         while unread > 0 and call.folder.has(f"in/{piece_name(unread)}"):
             if call.wait(POLL_SECONDS):
                 break
-        call.folder.put(f"in/{piece_name(number)}", piece)
+        last = f"in/{piece_name(number)}"
+        call.folder.put(last, piece)
         sent.append(checksum(piece))
         if call.wait(0):
+            last = END
             break
-    call.folder.put("in/end.json", json.dumps({"pieces": sent}).encode())
-    return f"in/{piece_name(len(sent))}" if sent else ""
+    call.folder.put(END, json.dumps({"pieces": sent}).encode())
+    return last
 
 
 def _pieces(batches: Iterable[Any], size: int) -> Iterator[bytes]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 
 import pyarrow as pa
 import pytest
 
 from dativo_dagster.functions.call import Settings
+from dativo_dagster.functions.staging import Folder
 from dativo_dagster.functions.writing import FunctionWriter
-from dativo_ingest.exceptions import DativoError, RateLimitError
+from dativo_ingest.exceptions import DativoError, PluginError, RateLimitError
 from dativo_ingest.functions.checksums import checksum
 from dativo_ingest.functions.pieces import piece_name
 from dativo_ingest.model import DataFile
 from dativo_ingest.worker.batches import batches_in
 from dativo_ingest.worker.errors import error_to_json
 from tests.fakes.scripted_function import deployed, staged
+from tests.waiting import until
 
 
 def batches(count):
@@ -136,6 +139,24 @@ def test_a_writer_that_ends_before_it_took_all_rows_is_an_error(tmp_path, count,
     assert (caught.value.error_code, caught.value.retryable) == ("PLUGIN_LOST_ROWS", False)
     assert aborted == (["s3://b/t/one"] if commits else [])
     assert staged(tmp_path) == []
+
+
+def test_a_writer_that_ends_before_it_knows_that_there_are_no_more_rows_is_an_error(tmp_path, monkeypatch):
+    put = Folder.put
+
+    def put_and_see_it_taken(folder, name, data):
+        put(folder, name, data)
+        if name == "in/000001.arrow":
+            until(lambda: "dativo-invoke-write" not in {thread.name for thread in threading.enumerate()}, 30)
+
+    def script(_, folder):
+        until((folder / "in" / piece_name(1)).exists, 30)
+        (folder / "in" / piece_name(1)).unlink()
+        return {"result": []}
+
+    monkeypatch.setattr(Folder, "put", put_and_see_it_taken)
+    with pytest.raises(PluginError, match="had not taken all of its rows"):
+        write(tmp_path, script, 2)
 
 
 def test_an_error_ends_the_sending_of_rows(tmp_path):
