@@ -119,3 +119,5 @@ def _show(found: Sequence[Stream], console: Console) -> None:
         if rows:
             console.table(("column", "type", "", ""), rows, indent=2)
     console.line(counted(len(found), "object"))
+    if not found:
+        console.note("the source has nothing, or it does not tell: a plugin does with a method `discover`")

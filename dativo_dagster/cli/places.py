@@ -25,7 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verbs, each with what it takes."""
     verbs = parser.add_subparsers(metavar="VERB", title="verbs", dest="verb", required=True)
     listed = verbs.add_parser("list", help="say which places there are, and whether they can be used here")
-    tidied = verbs.add_parser("gc", help="remove containers, functions and packages that nobody uses any more")
+    tidied = verbs.add_parser(
+        "gc",
+        help="remove containers, functions and packages that nobody uses any more",
+        description="Remove what nobody uses any more. An engine or an account is asked for all that dativo made "
+        "there, whichever job it was: a JOB says which places are asked, and no more. Look with --dry-run first.",
+    )
     for verb in (listed, tidied):
         verb.add_argument("--debug", action="store_true", help="show the traceback of an error")
         verb.add_argument("--json", action="store_true", help="print the outcome as JSON")
@@ -39,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "job",
         nargs="?",
         metavar="JOB",
-        help="a job file, a folder of jobs, or the name of a job ($DATIVO_JOBS, else the folder jobs)",
+        help="whose places are asked: a job file, a folder of jobs, or the name of a job ($DATIVO_JOBS, else the "
+        "folder jobs)",
     )
     which.add_argument("--config", metavar="JOB", help="the same, as an option")
     tidied.add_argument("--mode", choices=MODES, default=MODES[0], help="what the jobs are run with")

@@ -155,6 +155,15 @@ def test_what_may_be_there_where_a_job_runs_is_a_note(desk):
     assert f"note  {file}:3:29: plugin 'none.py:Reader' not found: there is no none.py in" in told.out
 
 
+@pytest.mark.parametrize("cloud", ["enabled: true, provider: '${CLOUD}'", "enabled: '${CLOUD}', runtime: provided.al2"])
+def test_validate_leaves_a_cloud_to_the_run_that_only_a_variable_names(desk, cloud):
+    file = desk.job()
+    (file.parent / "api.py").touch()
+    said = f"custom_reader: api.py:Reader, engine: {{cloud_execution: {{{cloud}}}}}"
+    file.write_text(file.read_text().replace("connector: csv", said))
+    assert (desk("validate", str(file)).code, desk("plan", str(file)).code) == (0, 2)
+
+
 def test_validate_says_which_of_several_streams_cannot_run(desk):
     file = desk.job()
     (file.parent / "api.py").touch()
@@ -236,6 +245,17 @@ def test_check_answers_for_both_sides_in_the_kept_shape(desk):
     assert failed.json["target"]["status"] == "success"
     assert failed.event("check_failed")
     assert "source  failed   no file matches" in desk("check", "people").out
+
+
+def test_discover_says_of_a_plugin_that_lists_nothing_that_it_may_not_tell(desk):
+    silent = ["from dativo_ingest import BaseReader", "class R(BaseReader):", "    def extract(self, state=None):", ""]
+    (desk.path / "silent.py").write_text("\n".join(silent) + "        yield []\n")
+    file = desk.job()
+    built_in = '{connector: csv, files: ["data/people*.csv"], incremental: file_modified_time}'
+    file.write_text(file.read_text().replace(built_in, "{custom_reader: silent.py:R}"))
+    answer = desk("discover", "people")
+    assert (answer.code, answer.out) == (0, "0 objects\n")
+    assert "a method `discover`" in answer.err
 
 
 def test_discover_lists_what_a_job_or_a_connector_has(desk):
