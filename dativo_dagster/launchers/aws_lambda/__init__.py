@@ -121,7 +121,6 @@ class Launcher(FunctionLauncher):
                     remove_own(self._account, name, made.role_arn)
 
     def _made(self, plugin: PluginRef, config: Mapping[str, Any], built: Built, role_arn: str, own: str = "") -> Made:
-        from dativo_dagster.launchers.aws_lambda.account import tag
         from dativo_dagster.launchers.aws_lambda.building import tags
         from dativo_dagster.launchers.aws_lambda.deploying import Made
         from dativo_dagster.launchers.aws_lambda.tidy import STAGING
@@ -137,7 +136,7 @@ class Launcher(FunctionLauncher):
             own=own,
             tags={
                 **tags(config, built.content or str(self.config.image), keep=self.config.keep),
-                STAGING: tag(self._account.root_url),
+                STAGING: self._account.root_tag,
             },
         )
 

@@ -87,6 +87,12 @@ class Account:
         """Give the same URL; nothing is made."""
         return f"{(self.config.staging or f's3://{self._own_bucket}').rstrip('/')}/{_TENANTS}"
 
+    @property
+    def root_tag(self) -> str:
+        """Give it as a value of tags; one that cannot be written whole names no folder, so that none is mistaken."""
+        held = tag(self.root_url)
+        return held if held == self.root_url else hashlib.sha256(self.root_url.encode()).hexdigest()
+
     def staging(self, tenant: str) -> Staging:
         """Give the staging folder of a tenant."""
         return self.staging_at(f"{self.root}/{tenant_key(tenant)}")

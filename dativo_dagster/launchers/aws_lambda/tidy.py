@@ -97,7 +97,7 @@ def _function(
     if tags.get("dativo") != "1":
         return None
     since, folder = _time(found["LastModified"]), tags.get(STAGING, "")
-    ours = folder == tag(account.root_url)  # a tag may not hold each letter of it
+    ours = folder == account.root_tag
     if not _over(tags, since, older_than) or is_open(name, "" if ours else folder, claims):
         return None
     return Leftover(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
 
+import pytest
 from botocore.stub import Stubber
 
 from dativo_dagster.functions.package import pack
@@ -15,9 +15,7 @@ from dativo_dagster.launchers.aws_lambda.deploying import Made, function_name
 from dativo_dagster.launchers.aws_lambda.tidy import leftovers
 from dativo_dagster.owner import host_label
 from dativo_ingest.exceptions import AuthenticationError
-
-if TYPE_CHECKING:
-    import pytest
+from dativo_ingest.exceptions import ConnectionError as UnreachableError
 
 MADE = Made(
     tenant="Ärzte & Co",
@@ -112,6 +110,16 @@ def test_a_function_that_somebody_has_open_stays_with_its_role_however_old(
     left = [(each.kind, each.name) for each in found]
     assert left == [("function", "dativo-idle"), ("role", "dativo-idle"), ("role", "dativo-own")]
     assert "dativo-unseen stays: nobody can see in s3://refused whether it is open" in caplog.text
+
+
+def test_a_folder_that_no_tag_can_hold_is_not_taken_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    for folder in ("s3://b/our's", "s3://b/" + "x" * 250):
+        account = Account(Config(region="eu-west-1", staging=folder))
+        with pytest.raises(UnreachableError, match="bucket"):  # so what has it open is not known, and it stays
+            account.claims(account.root_tag)
+    assert Account(Config(staging="s3://b/ours")).root_tag == "s3://b/ours/tenants"
 
 
 def test_an_old_function_that_was_not_kept_is_left_over_for_its_host_and_not_for_its_age(
