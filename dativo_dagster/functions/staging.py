@@ -17,6 +17,7 @@ from dativo_dagster.storage import Storage
 from dativo_dagster.telemetry import event
 from dativo_ingest.exceptions import ConfigurationError, DativoError, PluginError
 from dativo_ingest.model import Leftover
+from dativo_ingest.worker.texts import parse_object
 
 if TYPE_CHECKING:
     from dativo_dagster.storage import FileInfo
@@ -166,13 +167,4 @@ def _owner(store: Storage, url: str) -> Mapping[str, Any]:
         if error.error_code != "FILE_NOT_FOUND":
             raise
         return {}
-    return {} if stored is None else _said(stored)
-
-
-def _said(stored: bytes) -> Mapping[str, Any]:
-    """Read what says whose a folder is; the function may write there, too."""
-    try:
-        said = json.loads(stored)
-    except (ValueError, RecursionError):
-        return {}
-    return said if isinstance(said, dict) else {}
+    return {} if stored is None else parse_object(stored)  # the function may write there, too

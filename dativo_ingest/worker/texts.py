@@ -25,3 +25,12 @@ def parse(text: bytes) -> Any:
     if values > MOST_VALUES:
         raise ValueError(f"it has up to {values:,} values, of which {MOST_VALUES:,} may be")
     return json.loads(text)
+
+
+def parse_object(text: bytes) -> dict[str, Any]:
+    """Take a JSON object apart; an empty one stands for what is none."""
+    try:
+        said = parse(text)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dativo_dagster.functions import faults
 from dativo_dagster.functions.cloud import Answer, Limits
 from dativo_dagster.launchers.aws_lambda.refusals import DENIED, THROTTLED, action
+from dativo_ingest.worker.texts import parse_object
 
 if TYPE_CHECKING:
     from dativo_dagster.functions.prices import Price
@@ -38,7 +38,7 @@ class LambdaFunction:
         said = self._call(payload)
         body, log = said["Payload"].read(), base64.b64decode(said.get("LogResult", "")).decode("utf-8", "replace")
         if said.get("FunctionError"):
-            raise self._fault(_said(body), log)
+            raise self._fault(parse_object(body), log)
         billed, peak = _BILLED.search(log), _PEAK.search(log)
         return Answer(
             payload=body,
@@ -70,6 +70,7 @@ class LambdaFunction:
         return faults.refused(self.function, f"{code}: {message}", code=code)
 
     def _fault(self, said: dict[str, Any], log: str) -> DativoError:
+        """Tell of an end as the runtime does; a plugin may have said it instead."""
         kind, message = str(said.get("errorType", "")), str(said.get("errorMessage", ""))
         trace = said.get("stackTrace")
         told = "".join(map(str, trace)) if isinstance(trace, list) else ""
@@ -80,12 +81,3 @@ class LambdaFunction:
             return faults.out_of_memory(self.function, self.limits.memory_mb, **details)
         # What cannot be imported, or answers too much, does so the next time, too.
         return faults.crashed(self.function, f"{kind}: {message}", retryable=kind == "Runtime.ExitError", **details)
-
-
-def _said(body: bytes) -> dict[str, Any]:
-    """Take what a runtime says of its end; a plugin may have said it instead."""
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return said if isinstance(said, dict) else {}
