@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from pydantic import ValidationError
+
 from dativo_dagster import registry
 from dativo_dagster.config.contract import Contract, Field
 from dativo_dagster.config.job import PLUGIN, Job, JobStream, Source, SourceContext, TableSpec, Target
+from dativo_dagster.config.mistakes import dotted, explained
 from dativo_dagster.config.normal import OF_PLUGINS
 from dativo_dagster.config.placed import spot
 from dativo_dagster.config.tags import derive_tags
@@ -144,7 +147,16 @@ def _table(job: Job, stream: JobStream) -> Table:
         properties=derive_tags(stream.contract, **job.governance),
         plugin=partial(plugins.open_writer, job, stream) if target.plugin else None,
     )
-    return cast("Table", module.Table(module.Config.model_validate(options), spec))
+    return cast("Table", module.Table(_config(module.Config, options), spec))
+
+
+def _config(kind: Any, options: Mapping[str, Any]) -> Any:
+    """Understand the options of a target; a writer's are its own affair until here."""
+    try:
+        return kind.model_validate(options)
+    except ValidationError as error:
+        wrong = [f"target.{dotted(at)}: {why}" for at, why, _ in explained(error, kind, options)]
+        raise ConfigurationError("; ".join(wrong), "BAD_JOB") from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -137,14 +137,17 @@ def test_all_commands_refuse_what_no_place_would_take_in_the_same_words(desk, sa
     assert problem["message"] in desk("run", str(file)).out
 
 
-def test_validate_refuses_what_a_writer_that_commits_by_itself_cannot_do(desk):
+@pytest.mark.parametrize(
+    ("said", "words"), [("path: lake, publish: audited", "target.publish: "), ("path: 5", "target.path: ")]
+)
+def test_validate_refuses_what_a_writer_that_commits_by_itself_cannot_do(desk, said, words):
     file = desk.job()
     (file.parent / "api.py").touch()
-    target = "custom_writer: api.py:Writer, path: lake, publish: audited"
+    target = f"custom_writer: api.py:Writer, {said}"
     file.write_text(file.read_text().replace("connector: parquet, warehouse: lake", target))
     told = desk("validate", str(file))
     assert told.code == 2
-    assert told.out.startswith(f"{file}:4:10: target.publish: ")
+    assert told.out.startswith(f"{file}:4:10: {words}")
 
 
 def test_what_may_be_there_where_a_job_runs_is_a_note(desk):
