@@ -57,7 +57,7 @@ def needs(path: Path) -> Needs:
         raise _unreadable(path)
     try:
         return _needs(data)
-    except (struct.error, IndexError) as error:
+    except (struct.error, IndexError, ValueError, OverflowError) as error:
         raise _unreadable(path) from error
 
 
@@ -131,7 +131,11 @@ def _names(data: bytes, order: str, section: tuple[int, ...], texts: int) -> Ite
             *_, name, distance = struct.unpack_from(order + _VERSION, data, here)
             yield data[texts + name : data.index(b"\0", texts + name)]
             here += distance
+            if not distance:  # the last one, whatever the count of a damaged file is
+                break
         at += following
+        if not following:
+            break
 
 
 def _dotted(version: tuple[int, int]) -> str:

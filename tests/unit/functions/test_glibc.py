@@ -2,6 +2,7 @@
 
 import platform
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -87,3 +88,17 @@ def test_what_is_no_library_or_cut_short_is_refused(size, ours, tmp_path):
     with pytest.raises(ConfigurationError, match=r"libx\.so is no library") as refused:
         needs(cut)
     assert refused.value.error_code == "LIBRARY_UNREADABLE"
+
+
+def test_what_is_damaged_inside_is_refused_and_holds_nobody_up(ours, tmp_path):
+    whole, damaged = ours.read_bytes(), tmp_path / "libx.so"
+    start, size, count = struct.unpack_from("<40xQ10xHH", whole)
+    sections = range(start, start + size * count, size)
+    [needed] = [at for at in sections if struct.unpack_from("<4xI", whole, at) == (0x6FFFFFFE,)]
+    names = sections[struct.unpack_from("<40xI", whole, needed)[0]]
+    for at, wrong in ((needed + 24, b"\xff" * 8), (names + 24, b"\0\0\0\0\0\xff\0\0")):  # where they are
+        damaged.write_bytes(whole[:at] + wrong + whole[at + 8 :])
+        with pytest.raises(ConfigurationError, match=r"libx\.so is no library"):
+            needs(damaged)
+    damaged.write_bytes(whole[: needed + 44] + b"\xff" * 4 + whole[needed + 48 :])  # how many there are
+    assert needs(damaged) == needs(ours)
