@@ -26,7 +26,7 @@ from clouds import CLASS, COLUMNS, Cloud, Subject, amazon, google, numbers, time
 from measure import versions
 
 ROOT = Path(__file__).parents[1]
-NEEDED = "import sys; sys.path[:0] = sys.argv[1:]; import dativo_ingest.opening, dativo_ingest.worker, pyarrow"
+NEEDED = "import sys; sys.path[:0] = sys.argv[1:]; import dativo_ingest.opening, dativo_ingest.worker.serving, pyarrow"
 """What a process of a verb imports, where it is not forked."""
 
 
