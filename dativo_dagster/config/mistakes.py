@@ -103,13 +103,21 @@ def explained(
             continue  # of two shapes that a block may have it is the other one, which has a mistake inside
         if found["type"] == "extra_forbidden":
             names = [*_names(model, location[:-1]), *(known if len(location) == 1 else ())]
-            yield location, unknown_key(str(location[-1]), names), True
+            yield location, _misplaced(model, location) or unknown_key(str(location[-1]), names), True
         elif found["type"] == "missing":
             yield location[:-1], f"{location[-1]!r} is missing", True
         elif found["type"] == "literal_error" and isinstance(found["input"], str):
             yield location, f"{found['input']!r} is not one of {found['ctx']['expected']}", False
         else:
             yield location, _WANTED.get(found["type"]) or _said(found["msg"]), False
+
+
+def _misplaced(model: type[BaseModel], location: Location) -> str | None:
+    """Say which blocks of a file have the key that was written beside them, as `place` beside `source`."""
+    *above, key = location
+    blocks = () if above else _names(model, ())
+    homes = [f"`{block}`" for block in blocks if key in _names(model, (block,))]
+    return f"unknown key {key!r}; it is a key of {' or '.join(homes)}: write it there" if homes else None
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:

@@ -273,6 +273,10 @@ CASES = {
     "a runner file": ("runner: {}\n", ["1:1: this is a runner's file, not a job; it names jobs in `schedules`"]),
     "something else": ("version: 2\n", ["1:1: this is no job: it has no source, target or contract"]),
     "unknown key": (JOB + "tenat: x\n", ["4:1: tenat: unknown key 'tenat'; did you mean 'tenant'?"]),
+    "key of a block": (
+        JOB + "place: docker\n",
+        ["4:1: place: unknown key 'place'; it is a key of `source` or `target`: write it there"],
+    ),
     "unknown key of a source": (
         JOB.replace("files", "delimeter: ';', files"),
         ["1:26: source.delimeter: unknown key 'delimeter'; did you mean 'delimiter'?"],
