@@ -1,7 +1,8 @@
 """How much memory the rows of a batch take once each value stands by itself.
 
-A few bytes can say a billion rows: nulls without a buffer, one run, a short dictionary, views of one long text, buffers
-that columns share. Whoever works with rows makes them plain sooner or later, so what comes from far away is bounded.
+A few bytes can say a billion rows: nulls without a buffer, one run, a short dictionary, views of one text, a union of
+one value, buffers that columns share. Whoever works with rows makes them plain sooner or later, so what comes from far
+away is bounded.
 """
 
 from __future__ import annotations
