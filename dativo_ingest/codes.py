@@ -766,8 +766,8 @@ CODES: dict[str, tuple[str, str]] = {
         "Build it for the architecture in the message, or change `architecture` of the place.",
     ),
     "WRONG_ROLE": (
-        "A job uses a recipe as a source or target that is not one.",
-        "Choose a recipe whose `roles` has that side.",
+        "A job uses a recipe, or a name in a library, as a source or target that is not one.",
+        "Choose a recipe whose `roles` has that side; of a library, write one of the names in the message.",
     ),
     "WRONG_TENANT": (
         "A job belongs to another tenant, or a folder to several.",

@@ -50,7 +50,7 @@ class NativeLibrary:
     @contextlib.contextmanager
     def reader(self, name: str, config: Mapping[str, Any]) -> Iterator[NativeReader]:
         """Open the library's reader; the configuration is looked at before anything is read."""
-        _of_role(self.path, name, "reader")
+        of_role(self.path, name, "reader")
         limits = Limits.of(config)
         with self._pool("reader", config) as pool:
             yield NativeReader(pool, Call(self.path, "reader"), limits)
@@ -58,7 +58,7 @@ class NativeLibrary:
     @contextlib.contextmanager
     def writer(self, name: str, config: Mapping[str, Any]) -> Iterator[NativeWriter]:
         """Open the library's writer; the configuration is looked at before anything is written."""
-        _of_role(self.path, name, "writer")
+        of_role(self.path, name, "writer")
         with self._pool("writer", config) as pool:
             yield NativeWriter(pool, Call(self.path, "writer"), commits=bool(config.get("commits")))
 
@@ -112,7 +112,12 @@ def _only_known(struct: Any, call: Call) -> None:
     ctypes.memset(ctypes.addressof(struct) + size, 0, most - size)
 
 
-def _of_role(path: str, name: str, role: str) -> None:
+def of_role(path: str, name: str, role: str) -> None:
+    """Refuse a name that a library does not have for its role.
+
+    Raises:
+        ConfigurationError: ``WRONG_ROLE``.
+    """
     shipped = Path(path).stem.removeprefix("lib")  # ``native:csv_reader`` names the library itself
     if name not in (*_NAMES[role], shipped):
         known = " or ".join(f"{path}:{n}" for n in _NAMES[role])

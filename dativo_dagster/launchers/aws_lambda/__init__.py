@@ -81,8 +81,9 @@ class Launcher(FunctionLauncher):
     def deployed(self, role: str, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[Deployed]:
         """Deploy a plugin, or find it deployed."""
         from dativo_dagster.functions.call import Deployed, Settings
-        from dativo_dagster.launchers.aws_lambda.building import build
+        from dativo_dagster.launchers.aws_lambda.building import build, named
 
+        named(self.config, role, plugin)
         tenant = owner_of(config).tenant
         staging = self._account.staging(tenant)
         built = build(self._account, tenant, plugin)

@@ -97,6 +97,14 @@ def suited(config: Config, plugin: PluginRef) -> None:
         _must_run(config, _runtime(config, plugin), plugin)
 
 
+def named(config: Config, role: str, plugin: PluginRef) -> None:
+    """Refuse a name that a library does not have, as every other place does: our bootstrap asks for none."""
+    from dativo_ingest.native.library import of_role
+
+    if plugin.kind == "native" and not config.image and _runtime(config, plugin).startswith("provided"):
+        of_role(plugin.path, plugin.name, role)
+
+
 def _must_run(config: Config, runtime: str, plugin: PluginRef) -> None:
     if plugin.kind == "native":
         glibc.check(Path(plugin.path), runtime, config.architecture)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dativo_dagster.functions.package import Package
-from dativo_dagster.launchers.aws_lambda import building
+from dativo_dagster.launchers.aws_lambda import Launcher, building
 from dativo_dagster.launchers.aws_lambda.account import Account, tenant_key
 from dativo_dagster.launchers.aws_lambda.building import build, tags
 from dativo_dagster.launchers.aws_lambda.config import Config
@@ -58,3 +58,16 @@ def test_tags_say_whose_a_function_is_in_letters_that_aws_takes() -> None:
     said = tags({"tenant": "acme", "job": "a|b", "stream": {"name": "lines"}}, "0a", keep=False)
     assert (said["dativo"], said["dativo.job"], said["dativo.keep"]) == ("1", "a_b", "false")
     assert said["dativo.hash"] == "0a"
+
+
+@pytest.mark.parametrize("name", ["make_reader", "create_writer"])
+def test_a_name_that_a_library_does_not_have_is_refused_as_in_every_place_before_anybody_is_asked(name: str) -> None:
+    plugin = PluginRef(path=str(c_library("v1")), name=name, kind="native")
+    with (
+        pytest.raises(
+            ConfigurationError, match=f"{name}: a library .* has one reader; write .*:create_reader"
+        ) as caught,
+        Launcher(Config()).deployed("reader", plugin, {}),
+    ):
+        pass
+    assert caught.value.error_code == "WRONG_ROLE"
