@@ -96,14 +96,17 @@ PYTHON_WRITER: dict[str, Row] = {
 }
 """Of a writer in Python, from the same file."""
 
+TAKES_ALL_ALONG = Row("PLUGIN_CRASHED", "PLUGIN_CRASHED", "FUNCTION_CRASHED")
+"""What ends the process of a library: in Lambda that is the function itself."""
+
 RUST: dict[str, Row] = {
     # What ends a process.
-    "segfault": Row("PLUGIN_CRASHED", "PLUGIN_CRASHED", "FUNCTION_CRASHED"),
+    "segfault": TAKES_ALL_ALONG,
     "segfault_stream": lambda_only("FUNCTION_CRASHED"),
-    "abort": Row("PLUGIN_CRASHED", "PLUGIN_CRASHED", "FUNCTION_CRASHED"),
+    "abort": TAKES_ALL_ALONG,
     "abort_stream": lambda_only("FUNCTION_CRASHED"),
-    "exit": Row("PLUGIN_CRASHED", "PLUGIN_CRASHED", "FUNCTION_CRASHED"),
-    "stack_overflow": Row("PLUGIN_CRASHED", "PLUGIN_CRASHED", "FUNCTION_CRASHED"),
+    "exit": TAKES_ALL_ALONG,
+    "stack_overflow": TAKES_ALL_ALONG,
     "double_release": Row(ROWS, ROWS, "FUNCTION_CRASHED"),
     "memory": Row("PLUGIN_OUT_OF_MEMORY", NO_WALL, "PLUGIN_OUT_OF_MEMORY"),
     "huge_batch": Row("PLUGIN_OUT_OF_MEMORY", NO_WALL, "PLUGIN_OUT_OF_MEMORY"),
@@ -147,7 +150,7 @@ RUST: dict[str, Row] = {
     # Writers.
     "panic_write": everywhere("PLUGIN_PANIC"),
     "panic_commit": everywhere(NOT_ASKED),
-    "segfault_write": Row("PLUGIN_CRASHED", "PLUGIN_CRASHED", "FUNCTION_CRASHED"),
+    "segfault_write": TAKES_ALL_ALONG,
     "hang_write": Row("PLUGIN_HUNG", SAME_WORKER, "FUNCTION_TIMEOUT"),
     "hang_commit": everywhere(NOT_ASKED),
     "error_write": everywhere("WRITE_FAILED"),
@@ -173,10 +176,10 @@ _SEEN_EVERYWHERE = (
     *("fingerprint_random", "cursor_ignored", "new_rows_skipped", "cursor_dict", "unit_lost", "no_units", "rows_lost"),
     *("endless", "empty_forever", "hangs", "rows_for_batches", "read_raises", "read_raises_foreign"),
     *("broken_offsets", "column_twice", "column_extra", "column_missing", "values_wrong", "rows_random"),
+    "plan_forgotten",
 )
 SUITE: dict[str, Row] = {
     **dict.fromkeys(_SEEN_EVERYWHERE, Row(SEEN, SEEN, AS_AT_GOOGLE)),
-    "plan_forgotten": Row(SEEN, SEEN, AS_AT_GOOGLE),
     "reads_once": Row(CURED, CURED, AS_AT_GOOGLE),
     "slow_end": Row(SEEN, "not timed", AS_AT_GOOGLE),
     "memory_reused": Row(CURED, CURED, AS_AT_GOOGLE),
