@@ -103,9 +103,13 @@ def _make_data(folder: Path, user: str | None) -> None:
         f"--datadir={folder / 'data'}",
         "--auth-root-authentication-method=normal",
         "--skip-test-db",
+        "--force",  # no name of this machine is looked up
         *([f"--user={user}"] if user else []),
     ]
-    subprocess.run(command, check=True, capture_output=True, cwd=folder)
+    done = subprocess.run(command, check=False, capture_output=True, cwd=folder, text=True)
+    if done.returncode:
+        msg = f"{command[0]} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        raise RuntimeError(msg)
 
 
 def _make_certificate(folder: Path, user: str | None) -> None:

@@ -267,8 +267,9 @@ def test_a_function_cannot_choose_what_the_host_reads_or_deletes(tmp_path, key):
 
 def test_an_object_that_is_too_large_for_this_host_is_not_read(tmp_path):
     def script(_, folder):
-        with (folder / piece_name(1)).open("wb") as sparse:
+        with (folder / "sparse").open("wb") as sparse:
             sparse.truncate(600 * 1024 * 1024)
+        (folder / "sparse").rename(folder / piece_name(1))  # as in a bucket: there as a whole or not at all
         return {"rows": {"pieces": [{"rows": 1, "bytes": 1, "crc32": 1, "position": 1}]}, "reached": None}
 
     assert refused(tmp_path, script).error_code == "PLUGIN_BAD_RESULT"
