@@ -70,9 +70,9 @@ class Quarantine(Table):
             gone = [s for s in head.segments if s.path in replay.segments]
             if not gone:
                 return False
-            files = self._folder.files(gone)
             after = self._after(head, replay)
             if self._storage.put_if_match(f"{self._location}/{HEAD}", after.dumps().encode(), etag):
+                files = self._folder.files(gone)  # not before: whoever else ends it removes them
                 self._clean([f.path for f in files] + [s.path for s in gone])
                 return True
         raise CommitError(

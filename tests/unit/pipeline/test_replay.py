@@ -21,6 +21,7 @@ from dativo_dagster.pipeline.assemble import OURS, open_quarantine, open_table
 from dativo_dagster.pipeline.replay import export, replay
 from dativo_dagster.pipeline.replayfile import fixes
 from dativo_dagster.pipeline.run import collect_garbage, run_job
+from dativo_dagster.tables.files.quarantine import Quarantine
 from dativo_ingest.exceptions import ConfigurationError, ValidationError
 
 JOB = """\
@@ -268,6 +269,26 @@ def test_a_replay_that_was_killed_between_its_commits_is_ended_by_the_next(desk,
     assert desk.ids() == [1, 2, 3]
     assert [json.loads(r["record"])["id"] for r in desk.kept()] == ["x"]
     assert not desk.replay().finished
+
+
+def test_two_that_end_the_same_replay_at_once_do_not_hinder_each_other(desk, monkeypatch):
+    desk.write(pattern=".")
+    at = "_quarantine/_dativo/manifest.json"
+    child = subprocess.run([sys.executable, "-c", KILLED, at, "1"], cwd=desk.path, check=False, capture_output=True)
+    assert child.returncode == -9, child.stderr.decode()
+    noted, others = Quarantine._noted, [desk.replay]
+
+    def noted_while_another_ends_it(self, path):
+        found = noted(self, path)
+        if others:
+            assert others.pop()().finished
+        return found
+
+    monkeypatch.setattr(Quarantine, "_noted", noted_while_another_ends_it)
+    assert not desk.replay().finished
+    assert others == []
+    assert desk.ids() == [1, 2, 3]
+    assert [json.loads(r["record"])["id"] for r in desk.kept()] == ["x"]
 
 
 def test_a_replay_that_was_killed_before_its_first_commit_never_was(desk):
