@@ -85,17 +85,18 @@ def left_open(work: Callable[[], None]) -> str:
     """
     for _ in range(2):
         work()
-    before = footprint.held()
-    for _ in range(REPEATS):
-        work()
-    after = footprint.held()
-    kinds = {
-        "open files or connections": len(after.files - before.files),
-        "threads": len(after.threads - before.threads),
-        "child processes": len(after.children - before.children),
-    }
-    if more := [f"{count} {kind}" for kind, count in kinds.items() if count >= REPEATS]:
-        raise Failed(
-            f"{' and '.join(more)} are left by {REPEATS} uses", "close them when the reader or writer is closed"
-        )
-    return f"looked at after {REPEATS} uses"
+    more: list[str] = []
+    for _ in range(2):  # what leaves things behind does so again; others of this process may open some once
+        before = footprint.held()
+        for _ in range(REPEATS):
+            work()
+        after = footprint.held()
+        kinds = {
+            "open files or connections": len(after.files - before.files),
+            "threads": len(after.threads - before.threads),
+            "child processes": len(after.children - before.children),
+        }
+        more = [f"{count} {kind}" for kind, count in kinds.items() if count >= REPEATS]
+        if not more:
+            return f"looked at after {REPEATS} uses"
+    raise Failed(f"{' and '.join(more)} are left by {REPEATS} uses", "close them when the reader or writer is closed")
