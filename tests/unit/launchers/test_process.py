@@ -21,7 +21,6 @@ from tests.fakes.children import (
     STREAM,
     UNIT,
     WRITER,
-    nothing_left,
     opened,
     read_all,
     reader_config,
@@ -30,11 +29,7 @@ from tests.fakes.children import (
     writing,
 )
 
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left():
-    with nothing_left():
-        yield
+pytestmark = pytest.mark.usefixtures("no_child_left")
 
 
 @pytest.fixture(params=["local", "process"])

@@ -23,7 +23,6 @@ from tests.fakes.children import (
     STREAM,
     UNIT,
     WRITER,
-    nothing_left,
     opened,
     read_all,
     reader_config,
@@ -32,11 +31,7 @@ from tests.fakes.children import (
     writing,
 )
 
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left():
-    with nothing_left():
-        yield
+pytestmark = pytest.mark.usefixtures("no_child_left")
 
 
 ENDS = [

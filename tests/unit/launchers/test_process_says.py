@@ -10,13 +10,9 @@ import pytest
 
 from dativo_dagster.owner import running
 from dativo_ingest.exceptions import DativoError, PluginError, SandboxError
-from tests.fakes.children import LIMITS, READER, SECRET, STREAM, UNIT, nothing_left, opened, read_all, workers
+from tests.fakes.children import LIMITS, READER, SECRET, STREAM, UNIT, opened, read_all, workers
 
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left():
-    with nothing_left():
-        yield
+pytestmark = pytest.mark.usefixtures("no_child_left")
 
 
 @pytest.fixture
