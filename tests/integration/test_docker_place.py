@@ -91,13 +91,13 @@ def test_why_a_container_ended_is_told(folder, do, limits, code):
 
 
 @pytest.mark.parametrize("transport", ["socket", "attach"])
-def test_cancel_ends_the_container_within_a_second(folder, base_images, transport):
+def test_cancel_ends_the_container_at_once(folder, base_images, transport):
     with reading(folder, limits=Config(transport=transport), then_wait=True) as reader:
         batches = iter(reader.read(STREAM, UNIT))
         next(batches)
         began = time.monotonic()
         reader.cancel()
-        assert time.monotonic() - began < 2, "a busy machine may need a little longer than the second"
+        assert time.monotonic() - began < 8, "at once it is: whoever asks politely waits for ten seconds"
         with pytest.raises(SandboxError, match="closed"):
             list(batches)
         assert ours(base_images) == []
@@ -133,7 +133,7 @@ def test_cancel_ends_a_writer_that_hangs(folder, caplog):
             time.sleep(0.05)
         began = time.monotonic()
         writer.cancel()
-        assert time.monotonic() - began < 2, "a busy machine may need a little longer than the second"
+        assert time.monotonic() - began < 8, "at once it is: whoever asks politely waits for ten seconds"
         with pytest.raises(SandboxError) as caught:
             hanging.result(10)
     assert caught.value.error_code == "CANCELLED"

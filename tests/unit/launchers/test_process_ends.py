@@ -161,7 +161,7 @@ def test_an_interrupt_ends_the_child_whatever_it_does(fault):
         interrupted = time.monotonic()
         timer.join()
         assert workers() == set()
-    assert time.monotonic() - interrupted < 5
+    assert time.monotonic() - interrupted < 15
 
 
 def test_a_read_that_nobody_finished_is_over_when_the_place_is_closed():
