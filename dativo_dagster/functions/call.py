@@ -171,7 +171,7 @@ class Call:
     def end(self) -> None:
         """Have it end if it still runs, and remove the staging folder.
 
-        What cannot be removed is logged: how the invocation ended is known already, and `Staging.leftovers` finds it.
+        What cannot be removed is logged: how the invocation ended is known already, and `claims.leftovers` finds it.
         """
         try:
             if not self.future.done():

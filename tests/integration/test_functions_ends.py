@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dativo_dagster.functions.call import Settings
+from dativo_dagster.functions.claims import leftovers
 from dativo_dagster.functions.reading import FunctionReader
 from dativo_dagster.functions.staging import Staging
 from dativo_dagster.owner import host_label, is_gone
@@ -143,7 +144,7 @@ def test_a_function_whose_host_is_killed_ends_and_what_is_left_is_found(near):
         host.kill()
     while runs(function):
         time.sleep(0.05)  # a function that did not end would be the test's timeout
-    (left,) = near.leftovers(datetime.now(timezone.utc) - timedelta(days=1))
+    (left,) = leftovers(near, datetime.now(timezone.utc) - timedelta(days=1))
     assert (left.owner, left.why) == ("t/j", "its host is gone")
     assert arrived(near) == []
     near.remove(left)
@@ -157,9 +158,9 @@ def test_folders_of_hosts_that_are_gone_are_found_and_removed(near):
     name, boot, _, _ = host_label().split("/")
     dead.put("owner.json", json.dumps({"tenant": "t", "job": "j", "host": f"{name}/{boot}/1/0"}).encode())
     dead.put("000001.arrow", b"rows")
-    (found,) = near.leftovers(old)
+    (found,) = leftovers(near, old)
     assert (found.name, found.owner) == (dead.url, "t/j")
     near.remove(found)
-    assert near.leftovers(old) == []
+    assert leftovers(near, old) == []
     assert staged(near) == [f"{living.url}owner.json"]
     assert is_gone("another/boot/1/2") is None

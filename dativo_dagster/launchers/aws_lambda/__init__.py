@@ -62,9 +62,10 @@ class Launcher(FunctionLauncher):
 
     def leftovers(self, older_than: datetime) -> list[Leftover]:
         """Find functions, layers, roles, logs and staged rows that nobody uses."""
+        from dativo_dagster.functions import claims
         from dativo_dagster.launchers.aws_lambda.tidy import leftovers
 
-        staged = [left for staging in self._account.stagings() for left in staging.leftovers(older_than)]
+        staged = [left for staging in self._account.stagings() for left in claims.leftovers(staging, older_than)]
         return [*leftovers(self._account, older_than), *staged]
 
     def remove(self, leftover: Leftover) -> None:
@@ -106,6 +107,7 @@ class Launcher(FunctionLauncher):
         """Give the name of an active function; one that is not kept goes on any exit, with all that is its own."""
         from secrets import token_hex
 
+        from dativo_dagster.functions.claims import claim
         from dativo_dagster.launchers.aws_lambda.deploying import deploy, function_name
         from dativo_dagster.launchers.aws_lambda.role import role
         from dativo_dagster.launchers.aws_lambda.tidy import remove_own
@@ -114,7 +116,7 @@ class Launcher(FunctionLauncher):
         role_arn = self.config.role_arn or role(self._account, tenant, staging.url, own)
         made = self._made(plugin, config, built, role_arn, own)
         name = function_name(made, self.config)
-        with staging.claim(asdict(owner_of(config)), name):
+        with claim(staging, asdict(owner_of(config)), name):
             try:
                 yield deploy(self._account.client("lambda"), made, self.config, staging)
             finally:

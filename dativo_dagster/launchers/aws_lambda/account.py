@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from dativo_dagster.functions.claims import claims
 from dativo_dagster.functions.cloud import KEPT_ALIVE
 from dativo_dagster.functions.staging import Staging
 from dativo_dagster.launchers.aws_lambda.refusals import refusals
@@ -117,7 +118,7 @@ class Account:
 
     def claims(self, root: str = "") -> dict[str, str]:
         """Give the functions that somebody has open, and their tenants, as the folders below a root tell."""
-        return dict(claim for staging in self.stagings(root) for claim in staging.claims())
+        return dict(claim for staging in self.stagings(root) for claim in claims(staging))
 
     def staging_at(self, url: str) -> Staging:
         """Give the staging folder at a URL."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
@@ -59,9 +59,10 @@ class Launcher(FunctionLauncher):
 
     def leftovers(self, older_than: datetime) -> list[Leftover]:
         """Find functions and staged rows that nobody uses."""
+        from dativo_dagster.functions import claims
         from dativo_dagster.launchers.gcp_functions.tidy import leftovers
 
-        staged = self._staging.leftovers(older_than) if self.config.staging or self._bucket.exists() else ()
+        staged = claims.leftovers(self._staging, older_than) if self.config.staging or self._bucket.exists() else ()
         return [*leftovers(self._project, older_than, self._claims), *staged]
 
     def remove(self, leftover: Leftover) -> None:
@@ -77,6 +78,7 @@ class Launcher(FunctionLauncher):
     def deployed(self, role: str, plugin: PluginRef, config: Mapping[str, Any]) -> Iterator[Deployed]:
         """Deploy a plugin, or find it deployed."""
         from dativo_dagster.functions.call import Deployed, Settings
+        from dativo_dagster.functions.claims import claim
         from dativo_dagster.functions.package import inside
         from dativo_dagster.launchers.gcp_functions.calls import CloudFunction
         from dativo_dagster.launchers.gcp_functions.naming import named
@@ -95,16 +97,17 @@ class Launcher(FunctionLauncher):
             self._bucket.make()
         package = source(plugin, self.config.requirements, self.config.runtime)
         name = named(owner_of(config), package, self.config)
-        with self._staging.claim(asdict(owner_of(config)), name.id):
+        with claim(self._staging, asdict(owner_of(config)), name.id):
             try:
-                yield Deployed(
-                    functions=CloudFunction(self._project.deploy(name, package), self.config),
-                    staging=self._staging,
-                    role=role,
-                    plugin=PluginRef(path=inside(plugin), name=plugin.name, kind=plugin.kind),
-                    config=config,
-                    settings=Settings(seconds=self.config.timeout_seconds, idle_seconds=self.config.idle_seconds),
-                )
+                with closing(CloudFunction(self._project.deploy(name, package), self.config)) as function:
+                    yield Deployed(
+                        functions=function,
+                        staging=self._staging,
+                        role=role,
+                        plugin=PluginRef(path=inside(plugin), name=plugin.name, kind=plugin.kind),
+                        config=config,
+                        settings=Settings(seconds=self.config.timeout_seconds, idle_seconds=self.config.idle_seconds),
+                    )
             finally:
                 if not self.config.keep:
                     remove_own(self._project, name)
@@ -123,9 +126,11 @@ class Launcher(FunctionLauncher):
 
     def _claims(self, staging: str) -> frozenset[str]:
         """Give the ids of functions that somebody has open, as hosts tell in a folder; in our bucket if it is ""."""
+        from dativo_dagster.functions.claims import claims
+
         if not staging and not self._bucket.exists():
             return frozenset()
-        return frozenset(function for function, _ in self._staging_at(staging).claims())
+        return frozenset(function for function, _ in claims(self._staging_at(staging)))
 
     @cached_property
     def _staging(self) -> Staging:
