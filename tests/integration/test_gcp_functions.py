@@ -14,8 +14,9 @@ import pytest
 
 from dativo_dagster.functions.package import pack
 from dativo_dagster.launchers.gcp_functions.admin import Project
-from dativo_dagster.launchers.gcp_functions.calls import LARGEST_BYTES, CloudFunction, session
+from dativo_dagster.launchers.gcp_functions.calls import LARGEST_BYTES, CloudFunction
 from dativo_dagster.launchers.gcp_functions.config import Config
+from dativo_dagster.launchers.gcp_functions.connections import session_kept_alive
 from dativo_dagster.launchers.gcp_functions.naming import named
 from dativo_dagster.launchers.gcp_functions.source import source
 from dativo_dagster.launchers.gcp_functions.tidy import leftovers
@@ -56,7 +57,12 @@ def place(cloud_functions):
 @pytest.fixture
 def deployed(place):
     """Deploy a function that echoes, and give what calls it."""
-    return lambda owner=ACME, main=ECHO, **changed: echoing(place(**changed), owner, main)
+    with contextlib.ExitStack() as opened:
+
+        def deploy(owner=ACME, main=ECHO, **changed):
+            return opened.enter_context(contextlib.closing(echoing(place(**changed), owner, main)))
+
+        yield deploy
 
 
 def echoing(config, owner=ACME, main=ECHO):
@@ -232,12 +238,24 @@ def test_what_the_platform_answers_has_its_error_and_no_call_is_sent_twice(googl
     function = echoing(Config.model_validate(google.options))
     (instance,) = (found for name, found in google.instances.items() if name.endswith(function.function))
     before = instance.calls
-    with pytest.raises(kind) as raised:
+    with contextlib.closing(function), pytest.raises(kind) as raised:
         ask(function, status=status, say=said)
     assert (raised.value.error_code, raised.value.retryable) == (code, retryable)
     assert instance.calls == before + 1
     if code == "FUNCTION_THROTTLED":
         assert raised.value.retry_after == 7
+
+
+def test_calls_share_an_id_token_until_it_is_about_to_end(deployed, cloud_functions):
+    function, issued = deployed(), cloud_functions.accounts.id_tokens
+    before = len(issued)
+    for _ in range(2):
+        ask(function)
+    assert len(issued) == before + 1
+    function._identity.expiry = datetime.now(timezone.utc).replace(tzinfo=None) + timedelta(minutes=1)
+    for _ in range(2):
+        ask(function)
+    assert len(issued) == before + 2
 
 
 def test_a_function_that_somebody_removed_is_retryable_and_deployed_anew(deployed, place, cloud_functions):
@@ -308,7 +326,7 @@ def test_leftovers_are_ours_by_label_and_older_than_asked(deployed, place, cloud
 
 
 def test_a_call_that_is_silent_for_long_keeps_its_connection(google):
-    with session() as opened:
+    with session_kept_alive() as opened:
         connection = opened.get_adapter(google.endpoint).poolmanager.connection_from_url(google.endpoint)._new_conn()
         connection.connect()
         with contextlib.closing(connection):

@@ -50,6 +50,7 @@ def serve(folder: Path) -> Iterator[CloudFunctions]:
 
 class _Handler(BaseHTTPRequestHandler):
     cloud: CloudFunctions
+    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         self._answer_admin()
@@ -116,6 +117,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Retry-After", retry_after)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
+        if not self.path.startswith("/run/"):  # nobody closes what Google's own client would keep
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(content)
 

@@ -41,13 +41,18 @@ class _Key:
 
 @dataclass
 class Accounts:
-    """The accounts of a project; each is one key file that ``GOOGLE_APPLICATION_CREDENTIALS`` may name."""
+    """The accounts of a project; each is one key file that ``GOOGLE_APPLICATION_CREDENTIALS`` may name.
+
+    Attributes:
+        id_tokens: For whom each was issued, for tests that count them.
+    """
 
     folder: Path
     project: str
     token_uri: str = ""
     keys: dict[str, _Key] = field(default_factory=dict)
     issuer: _Key = field(default_factory=_Key.new)
+    id_tokens: list[str] = field(default_factory=list)
 
     def create(self, name: str) -> Path:
         """Make an account; gives its key file."""
@@ -74,6 +79,7 @@ class Accounts:
         if claims.get("aud") not in (self.token_uri, _GOOGLE):
             raise Unauthenticated(f"the assertion is for {claims.get('aud')}")
         if audience := claims.get("target_audience"):
+            self.id_tokens.append(audience)
             return {"id_token": self._issue(claims["iss"], audience)}
         return {"access_token": self._issue(claims["iss"], "access"), "expires_in": _HOUR, "token_type": "Bearer"}
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.functions import faults
-from dativo_dagster.functions.cloud import KEPT_ALIVE, Answer, Limits
+from dativo_dagster.functions.cloud import Answer, Limits
 from dativo_dagster.functions.prices import gcp_price
+from dativo_dagster.launchers.gcp_functions.connections import Connections
 
 if TYPE_CHECKING:
     from dativo_dagster.functions.prices import Price
@@ -34,7 +35,7 @@ _TOO_LARGE, _GONE, _THROTTLED, _FAILED = 413, 404, 429, 500
 
 
 class CloudFunction:
-    """`dativo_dagster.functions.cloud.Functions` over HTTP.
+    """`dativo_dagster.functions.cloud.Functions` over HTTP; it has connections until it is closed.
 
     Attributes:
         place, function, limits, price: As `Functions` describes them.
@@ -53,6 +54,11 @@ class CloudFunction:
         )
         self.price: Price | None = gcp_price(config.region, config.memory_mb)
         self._lock = threading.Lock()
+        self._connections = Connections()
+
+    def close(self) -> None:
+        """Close the connections; a call that still runs closes its own at its end."""
+        self._connections.close()
 
     def invoke(self, payload: bytes, seconds: float) -> Answer:
         """Send a request and wait for its reply; tries nothing twice.
@@ -73,13 +79,13 @@ class CloudFunction:
         return Answer(payload=body, function=self.function, seconds=took)
 
     def _send(self, payload: bytes, headers: dict[str, str], seconds: float) -> tuple[int, bytes, Any]:
-        """Give status, body and headers of the answer."""
+        """Give status, body and headers of the answer; a redirection is one, else who answers could ask for another."""
         import requests
         from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-        end, how = time.monotonic() + seconds, {"timeout": seconds, "stream": True}
+        end, how = time.monotonic() + seconds, {"timeout": seconds, "stream": True, "allow_redirects": False}
         try:
-            with session() as kept, kept.post(self.uri, data=payload, headers=headers, **how) as answer:
+            with self._connections.one() as kept, kept.post(self.uri, data=payload, headers=headers, **how) as answer:
                 return answer.status_code, self._body(answer.raw, end, seconds), answer.headers
         except (requests.ReadTimeout, ReadTimeoutError) as error:
             raise faults.timed_out(self.function, seconds) from error
@@ -133,13 +139,3 @@ class CloudFunction:
         # An answer that is too large would be as large the next time.
         lasting = status == _TOO_LARGE or (status == _FAILED and "too large" in said)
         return faults.crashed(self.function, f"{status} {said}".strip(), retryable=not lasting, status=status)
-
-
-def session() -> Any:
-    """Give a session of requests whose connections outlive silence."""
-    import requests
-
-    made = requests.Session()
-    for adapter in made.adapters.values():
-        cast("Any", adapter).poolmanager.connection_pool_kw["socket_options"] = KEPT_ALIVE
-    return made
