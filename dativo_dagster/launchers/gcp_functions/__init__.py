@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
@@ -99,14 +99,15 @@ class Launcher(FunctionLauncher):
         name = named(owner_of(config), package, self.config)
         with claim(self._staging, asdict(owner_of(config)), name.id):
             try:
-                yield Deployed(
-                    functions=CloudFunction(self._project.deploy(name, package), self.config),
-                    staging=self._staging,
-                    role=role,
-                    plugin=PluginRef(path=inside(plugin), name=plugin.name, kind=plugin.kind),
-                    config=config,
-                    settings=Settings(seconds=self.config.timeout_seconds, idle_seconds=self.config.idle_seconds),
-                )
+                with closing(CloudFunction(self._project.deploy(name, package), self.config)) as function:
+                    yield Deployed(
+                        functions=function,
+                        staging=self._staging,
+                        role=role,
+                        plugin=PluginRef(path=inside(plugin), name=plugin.name, kind=plugin.kind),
+                        config=config,
+                        settings=Settings(seconds=self.config.timeout_seconds, idle_seconds=self.config.idle_seconds),
+                    )
             finally:
                 if not self.config.keep:
                     remove_own(self._project, name)
