@@ -16,7 +16,7 @@ from dativo_dagster.config.contract import Contract, Field
 from dativo_dagster.config.job import PLUGIN, Job, JobStream, Source, SourceContext, TableSpec, Target
 from dativo_dagster.config.mistakes import dotted, explained
 from dativo_dagster.config.normal import OF_PLUGINS
-from dativo_dagster.config.placed import spot
+from dativo_dagster.config.spot import spot
 from dativo_dagster.config.tags import derive_tags
 from dativo_dagster.config.types import parse_type
 from dativo_dagster.pipeline import plugins
