@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.metadata
 import io
 import json
 import logging
-import os
 import re
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dativo_dagster.launchers.docker import locks
 from dativo_dagster.launchers.docker.engine import Client, has_image, refusals, when
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.loader.packing import sdk_files
@@ -80,7 +78,7 @@ def _build(client: Client, recipe: str, base: str, files: Mapping[str, bytes], g
     tag = f"{NAME}:{digest}"
     if _take(client, tag):
         return tag
-    with _alone(digest):
+    with locks.alone(digest):
         if not has_image(client, tag):
             _need(client, base)
             _LOGGER.info("building image %s from %s, once; packages may take half a minute", tag, base)
@@ -185,20 +183,3 @@ def _archive(content: Mapping[str, bytes]) -> io.BytesIO:
             archive.addfile(entry, io.BytesIO(content[name]))
     out.seek(0)
     return out
-
-
-@contextmanager
-def _alone(name: str) -> Iterator[None]:
-    """Let one process of this user build at a time."""
-    path = locks() / f"{name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-        # Who waited for it goes on with this file, and who comes then with a new one: the image is there for both.
-        path.unlink(missing_ok=True)
-
-
-def locks() -> Path:
-    """Give the folder of the files that keep builds apart; one stays where a build failed or was killed."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dativo" / "images"

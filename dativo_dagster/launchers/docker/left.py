@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import stat
@@ -13,8 +12,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from dativo_dagster.launchers.docker import locks
 from dativo_dagster.launchers.docker.engine import BEING_REMOVED, Client, refusals, when
-from dativo_dagster.launchers.docker.image import last_used, locks, standard
+from dativo_dagster.launchers.docker.image import last_used, standard
 from dativo_dagster.launchers.docker.laid import clear
 from dativo_dagster.launchers.docker.shared import OWNER, PREFIX
 from dativo_dagster.owner import is_gone
@@ -77,20 +77,11 @@ def _images(images: Sequence[Any], used: set[str], older_than: datetime) -> Iter
 
 
 def _locks(older_than: datetime) -> Iterator[Leftover]:
-    for path in sorted(locks().glob("*.lock")):
+    for path in sorted(locks.folder().glob("*.lock")):
         with contextlib.suppress(FileNotFoundError):  # its build just ended
             since = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
-            if since < older_than and not _is_held(path):
+            if since < older_than and not locks.is_held(path):
                 yield Leftover(kind=_LOCK, name=str(path), since=since.isoformat(), why="its build is over for long")
-
-
-def _is_held(path: Path) -> bool:
-    with path.open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def remove(client: Client, leftover: Leftover) -> None:

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from dativo_dagster.launchers.docker.image import _alone, last_used, locks, standard
+from dativo_dagster.launchers.docker.image import last_used, standard
 from dativo_dagster.launchers.docker.left import _folders, _images, _locks, remove
+from dativo_dagster.launchers.docker.locks import alone, folder
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
 OURS = {"dativo": "1", "dativo.hash": "0"}
@@ -53,18 +54,18 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("cache")
 def test_a_build_leaves_no_lock_and_one_that_was_killed_leaves_one_that_is_collected():
-    with _alone("whole"):
-        assert (locks() / "whole.lock").exists()
-    assert list(locks().iterdir()) == []
+    with alone("whole"):
+        assert (folder() / "whole.lock").exists()
+    assert list(folder().iterdir()) == []
     for name, age in (("old", 8), ("young", 1)):
-        (locks() / f"{name}.lock").touch()
-        os.utime(locks() / f"{name}.lock", times=((NOW - timedelta(days=age)).timestamp(),) * 2)
-    (locks() / "gone.lock").symlink_to("nowhere")  # as one that goes between two looks
+        (folder() / f"{name}.lock").touch()
+        os.utime(folder() / f"{name}.lock", times=((NOW - timedelta(days=age)).timestamp(),) * 2)
+    (folder() / "gone.lock").symlink_to("nowhere")  # as one that goes between two looks
     [left] = _locks(NOW - timedelta(days=7))
-    assert (left.kind, left.name) == ("lock", str(locks() / "old.lock"))
+    assert (left.kind, left.name) == ("lock", str(folder() / "old.lock"))
     remove(None, left)
     remove(None, left)
-    assert sorted(path.name for path in locks().iterdir()) == ["gone.lock", "young.lock"]
+    assert sorted(path.name for path in folder().iterdir()) == ["gone.lock", "young.lock"]
 
 
 def test_a_job_that_ends_while_somebody_looks_hinders_nobody(monkeypatch, tmp_path):
@@ -74,8 +75,8 @@ def test_a_job_that_ends_while_somebody_looks_hinders_nobody(monkeypatch, tmp_pa
 
 @pytest.mark.usefixtures("cache")
 def test_a_build_that_goes_on_keeps_its_lock():
-    with _alone("slow"):
-        os.utime(locks() / "slow.lock", times=(0, 0))
+    with alone("slow"):
+        os.utime(folder() / "slow.lock", times=(0, 0))
         assert list(_locks(NOW)) == []
-        with (locks() / "slow.lock").open() as other, pytest.raises(BlockingIOError):
+        with (folder() / "slow.lock").open() as other, pytest.raises(BlockingIOError):
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
