@@ -290,6 +290,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A library or program was built against a newer glibc than the function's runtime has.",
         "Build it for the version in the message with cargo-zigbuild or an older container, or take a newer runtime.",
     ),
+    "HOST_OUT_OF_DISK": (
+        "The disk that a writer in a container lays its files on has less than `place.free_disk_mb` left.",
+        "Make room there, or set `TMPDIR` of the host to a folder on a larger disk; the run tries again by itself.",
+    ),
     "IMAGE_MISSING": (
         "The Docker engine has no such image and cannot pull it.",
         "Load it with `docker load` or pull it, or name another `image`.",

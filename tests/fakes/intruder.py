@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import mmap
 import os
 import pickle
 import signal
@@ -258,6 +259,25 @@ class Writer:
     def sparse(self, path):
         path.touch()
         os.truncate(path, 1 << 40)
+        time.sleep(600)
+
+    def unlinked(self, path):
+        with path.open("wb") as out:
+            path.unlink()
+            out.write(bytes(16 << 20))
+            out.flush()
+            time.sleep(600)
+
+    def mapped(self, path):
+        with path.open("w+b") as out:
+            path.unlink()
+            out.write(bytes(16 << 20))
+            out.flush()
+            self.kept = mmap.mmap(out.fileno(), mmap.PAGESIZE)
+            os.dup2(0, out.fileno())
+        time.sleep(600)
+
+    def hang(self, path):
         time.sleep(600)
 
     def many(self, path):

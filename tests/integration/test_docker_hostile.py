@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from pathlib import Path
@@ -126,12 +127,27 @@ def test_what_is_no_file_of_the_writer_is_not_carried(lay, tmp_path):
     assert [path for path in tmp_path.rglob("table/*") if path.is_file()] == []
 
 
-@pytest.mark.parametrize("lay", ["fill", "sparse", "many", "deep"])
+ONLY_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may look at what others have mapped")
+
+
+@pytest.mark.parametrize("lay", ["fill", "sparse", "many", "deep", "unlinked", pytest.param("mapped", marks=ONLY_ROOT)])
 def test_what_a_writer_lays_down_is_bounded(lay, tmp_path):
     with writing(tmp_path / "table", Config(output_disk_mb=8), lay=lay) as writer:  # noqa: SIM117 - in order
         with pytest.raises(DativoError) as caught:
             writer.write(iter([ONE_ROW]), f"file://{tmp_path}/table/", "one")
     assert caught.value.error_code == "PLUGIN_OUT_OF_DISK"
+
+
+def test_a_writer_and_no_reader_is_ended_before_the_disk_of_the_host_is_full(tmp_path):
+    more_than_any_disk_has = Config(free_disk_mb=1 << 40)
+    with reading(Launcher(more_than_any_disk_has), do="rows") as reader:
+        assert next(iter(reader.read(STREAM, UNIT))).num_rows == 1
+    with (
+        pytest.raises(DativoError) as caught,
+        writing(tmp_path / "table", more_than_any_disk_has, lay="hang") as writer,
+    ):
+        writer.write(iter([ONE_ROW]), f"file://{tmp_path}/table/", "one")
+    assert (caught.value.error_code, caught.value.retryable) == ("HOST_OUT_OF_DISK", True)
 
 
 def test_no_device_no_pipe_and_no_second_name_for_a_file_outside_can_be_made(tmp_path):

@@ -274,14 +274,16 @@ def test_cancel_reaches_a_container_that_is_being_started(folder, base_images):
         assert ours(base_images) == []
 
 
-def test_an_image_of_the_job_gets_the_sdk(folder, base_images):
+def test_an_image_of_the_job_gets_the_sdk_and_no_disk(folder, base_images):
     with reading(folder) as reader:
         read_all(reader)
-        ready = ours(base_images)[0].image
-    ready.tag("dativo-test-image", "1")
+        ready = ours(base_images)[0].commit("dativo-test-image", "1", changes="VOLUME /var/tmp")
     try:
         with reading(folder, limits=Config(image="dativo-test-image:1")) as reader:
-            assert ours(base_images)[0].image.id != ready.id
+            [container] = ours(base_images)
+            assert container.image.id != ready.id
+            assert "volume" not in {mount["Type"] for mount in container.attrs["Mounts"]}, "a disk without a limit"
+            assert container.attrs["HostConfig"]["LogConfig"]["Type"] == "none", "the same"
             assert len(read_all(reader)) == 3
     finally:
         base_images.images.remove("dativo-test-image:1")

@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeInt,
     PositiveInt,
     StringConstraints,
     field_validator,
@@ -89,6 +90,7 @@ class Config(Limits):
         pids: Processes and threads.
         tmp_mb: The size of `/tmp`, the only folder that can be written, in MiB.
         output_disk_mb: What a writer that does not commit may have laid down before it is carried away, in MiB.
+        free_disk_mb: What that leaves free of the disk of this machine; with less, the writer is ended. In MiB.
         environment: All the variables that the plugin sees, besides those of the image.
         network: ``none``, ``bridge``, ``host``, or the name of a network of the engine.
         mounts: Paths of this machine that the plugin is given, read-only unless they say otherwise.
@@ -107,6 +109,7 @@ class Config(Limits):
     pids: PositiveInt = 128
     tmp_mb: PositiveInt = 256
     output_disk_mb: PositiveInt = 20 * 1024
+    free_disk_mb: NonNegativeInt = 256
     network: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*$")] = "none"
     mounts: tuple[Mount, ...] = ()
     seccomp_profile: str | None = None

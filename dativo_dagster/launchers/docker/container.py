@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.launchers.docker.engine import BEING_REMOVED, refusals
+from dativo_dagster.launchers.docker.held import first_process
 from dativo_dagster.launchers.docker.hints import hint
 from dativo_dagster.launchers.docker.room import asked_for
 from dativo_dagster.workers import fate
@@ -43,7 +44,7 @@ class Container(Worker):
         self, plugin: PluginRef, config: Config, redactor: Redactor, room: Room, unwanted: threading.Event
     ) -> None:
         super().__init__(plugin, config, redactor)
-        self.room, self._look_at = room, 0.0
+        self.room, self._look_at, self._first = room, 0.0, 0
         with contextlib.closing(room.line()) as line, contextlib.ExitStack() as undo:
             self.container = room.create(line)
             undo.callback(_remove, self.container)
@@ -62,6 +63,7 @@ class Container(Worker):
             connection = line.connected(config.start_seconds, (self.life.ended, unwanted))
             undo.pop_all()
         if connection is not None:
+            self._first = first_process(connection)
             self.session.channel.close()
             self.session = Session(Channel(connection, allocate, config.memory_mb * MIB), self)
         elif not self.life.ended.is_set():
@@ -108,16 +110,12 @@ class Container(Worker):
         return super().died(status)
 
     def overstepped(self) -> Fate | None:
-        """Tell whether too much was laid down for the host to carry; looked at twice a second."""
+        """Tell whether it takes too much of the disk; looked at twice a second."""
         now = time.monotonic()
-        if now < self._look_at:
+        if now < self._look_at or self.life.ended.is_set():
             return None
         self._look_at = now + _MEASURE_SECONDS
-        if not self.room.overfull():
-            return None
-        limit = self.room.config.output_disk_mb
-        what = f"laid down more than output_disk_mb = {limit}, or more files or deeper folders than a writer needs"
-        return fate.Fate(code="PLUGIN_OUT_OF_DISK", what=what)
+        return self.room.overstepped(self._first)
 
 
 class _Life(threading.Thread):

@@ -136,6 +136,11 @@ def has_image(client: Client, name: str) -> bool:
     return True
 
 
+def volumes(client: Client, image: str) -> set[str]:
+    """Give the folders for which an image asks the engine's disk: it would give each, without a limit."""
+    return set(client.images.get(image).attrs["Config"].get("Volumes") or ())
+
+
 def when(text: str) -> datetime:
     """Read the engine's time: in nanoseconds, and in UTC or the zone of its machine, which tags of images have."""
     return datetime.fromisoformat(_FRACTION.sub("", text).replace("Z", "+00:00"))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dativo_dagster.launchers.docker.engine import is_elsewhere
 from dativo_dagster.launchers.docker.image import with_files
 from dativo_dagster.launchers.docker.line import AttachedLine
-from dativo_dagster.launchers.docker.room import OUT, TMPFS, Room, asked_for, command, settings
+from dativo_dagster.launchers.docker.room import OUT, TMPFS, Room, asked_for, command
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.loader.packing import own_files
 from dativo_ingest.worker.client import Doing
@@ -41,10 +41,10 @@ class FarRoom(Room):
 
     def create(self, line: Line) -> Any:
         """Make a container; it is not started."""
-        said = settings(self.config, self.labels(), self.lent())
-        if self.carries:
-            said["tmpfs"][OUT] = TMPFS.format(self.config.output_disk_mb)
         with asked_for(self):
+            said = self.settings(self.lent())
+            if self.carries:
+                said["tmpfs"][OUT] = TMPFS.format(self.config.output_disk_mb)
             return self.client.containers.create(self.image, **said, **command(line))
 
     def bring(self, session: Session, file: DataFile, out: WriteStream) -> None:

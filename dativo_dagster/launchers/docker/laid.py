@@ -94,7 +94,7 @@ def _opened(name: str, flags: int, folder: int) -> int:
 def measure(root: Path, limit: int) -> bool:
     """Tell whether what lies in a folder is at most ``limit`` bytes, and as few and as flat as a writer needs."""
     try:
-        return _measured(root, limit)
+        return limit >= 0 and _measured(root, limit)
     except OSError:  # a folder that may not be read, a path longer than the system takes
         return False
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dativo_dagster.config.forplugins import without_stores
-from dativo_dagster.launchers.docker.engine import Client, refusals
+from dativo_dagster.launchers.docker.engine import Client, refusals, volumes
 from dativo_dagster.launchers.docker.seccomp import profile
 from dativo_dagster.owner import host_label, owner_of
 from dativo_dagster.workers.worker import MIB
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dativo_dagster.launchers.docker.config import Config
     from dativo_dagster.launchers.docker.line import Line
     from dativo_dagster.storage import WriteStream
+    from dativo_dagster.workers.fate import Fate
     from dativo_ingest.model import DataFile, PluginRef
     from dativo_ingest.worker.client import Session
 
@@ -68,9 +69,13 @@ class Room(ABC):
             ValueError: There is no such file; the message says why.
         """
 
-    def overfull(self) -> bool:
-        """Tell whether too much was laid down to be carried."""
-        return False
+    def settings(self, mounts: Sequence[Mounted]) -> dict[str, Any]:
+        """Give what the engine is told of a container that sees ``mounts``."""
+        return settings(self.config, self.labels(), mounts, volumes(self.client, self.image))
+
+    def overstepped(self, first: int) -> Fate | None:  # noqa: ARG002 - where the kernel holds it to its limits
+        """Tell which limit of the disk a container broke, whose first process is ``first``; 0 where none is seen."""
+        return None
 
     def inside(self, plugin: PluginRef) -> PluginRef:
         """Name the plugin as it is called in a container."""
@@ -118,16 +123,26 @@ def asked_for(room: Room) -> Iterator[None]:
         yield
 
 
-def settings(config: Config, labels: Mapping[str, str], mounts: Iterable[Mounted]) -> dict[str, Any]:
-    """Give all that the engine is told of a container: it has nothing that is not said here."""
+def settings(
+    config: Config, labels: Mapping[str, str], mounts: Sequence[Mounted], volumes: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Give all that the engine is told of a container: it has nothing that is not said here.
+
+    Args:
+        config: What the job says.
+        labels: Whose it is.
+        mounts: What it is given of the engine's machine.
+        volumes: What its image asks of the engine's disk: it is given memory, as for `/tmp`.
+    """
     from docker.types import LogConfig, Mount, Ulimit
 
     memory = config.memory_mb * MIB
+    in_memory = {"/tmp"} | {*volumes} - {mount.inside for mount in mounts}  # noqa: S108 - the container's
     return {
         "init": True,
         "network_mode": config.network,
         "read_only": True,
-        "tmpfs": {"/tmp": TMPFS.format(config.tmp_mb)},  # noqa: S108 - the container's
+        "tmpfs": dict.fromkeys(in_memory, TMPFS.format(config.tmp_mb)),
         "user": _with_group(config.user or user()),
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true", f"seccomp={_seccomp(config)}"],

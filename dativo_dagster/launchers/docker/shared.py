@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from dativo_dagster.launchers.docker.held import held
 from dativo_dagster.launchers.docker.laid import clear, laid, measure
 from dativo_dagster.launchers.docker.line import IO_FOLDER, SocketLine
-from dativo_dagster.launchers.docker.room import OUT, PLUGIN, Mounted, Room, asked_for, command, settings
+from dativo_dagster.launchers.docker.room import OUT, PLUGIN, Mounted, Room, asked_for, command
+from dativo_dagster.workers.fate import Fate
 from dativo_dagster.workers.worker import MIB
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.loader.packing import own_files
@@ -66,8 +69,9 @@ class SharedRoom(Room):
     def create(self, line: Line) -> Any:
         """Make a container that sees the line's folder; it is not started."""
         assert isinstance(line, SocketLine)  # noqa: S101 - it is ours
-        said = settings(self.config, self.labels(), self._mounts(line.folder))
+        mounts = self._mounts(line.folder)
         with asked_for(self):
+            said = self.settings(mounts)
             return self.client.containers.create(self.image, **said, **command(line))
 
     def bring(self, session: Session, file: DataFile, out: WriteStream) -> None:  # noqa: ARG002 - it lies here
@@ -77,9 +81,16 @@ class SharedRoom(Room):
             found.copy(out, file.bytes)
             found.unlink()
 
-    def overfull(self) -> bool:
-        """Measure what lies in the folder."""
-        return not measure(self.out, self.config.output_disk_mb * MIB)
+    def overstepped(self, first: int) -> Fate | None:
+        """Measure what lies in the folder, what a container removed and still holds, and what the disk has left."""
+        if not self.carries:
+            return None
+        limit, least = self.config.output_disk_mb, self.config.free_disk_mb
+        # What is removed between the two looks is counted by none, and by the next; the other way round by both.
+        if not measure(self.out, limit * MIB - held(first, self.out.stat())):
+            return _too_much(limit)
+        disk = os.statvfs(self.out)
+        return _disk_full(least) if disk.f_bavail * disk.f_frsize < least * MIB else None
 
     def _mounts(self, io: Path) -> list[Mounted]:
         lent = self.lent()
@@ -91,6 +102,17 @@ class SharedRoom(Room):
             (io / "out").mkdir(exist_ok=True)
             ours.append(Mounted(str(self.out), OUT, writable=True))
         return [*lent, *ours]
+
+
+def _too_much(limit: int) -> Fate:
+    what = f"laid down more than output_disk_mb = {limit}, or more files or deeper folders than a writer needs; "
+    return Fate(code="PLUGIN_OUT_OF_DISK", what=what + "what it removed and still has open counts")
+
+
+def _disk_full(least: int) -> Fate:
+    """Tell that it may be the doing of others, and over when it is tried again."""
+    what = f"was ended because the disk of {tempfile.gettempdir()} has less than free_disk_mb = {least} left"
+    return Fate(code="HOST_OUT_OF_DISK", what=what, retryable=True)
 
 
 def _readable(folder: Path) -> None:
