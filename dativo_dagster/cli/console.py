@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from dativo_ingest.codes import CODES
+from dativo_dagster.pipeline.telling import advice
 from dativo_ingest.exceptions import DativoError
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ class Console:
         head = self.style("error:", "red", self.err)
         if isinstance(error, DativoError):
             self.note(f"{head} {error.message}")
-            todo = CODES.get(error.error_code, ("", ""))[1]
-            todo = "" if todo.rstrip(".") in error.message else todo
+            todo = advice(error.error_code, error.message)
             self.note(self.style(f"  {error.error_code}{': ' if todo else ''}{todo}", "dim", self.err))
             return
         self.note(f"{head} {type(error).__name__}: {error} ({_origin(error)})")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.cli.console import counted, duration, size
-from dativo_ingest.codes import CODES
+from dativo_dagster.pipeline.telling import advice, plugins_part
+from dativo_ingest.worker.errors import TRACEBACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ _RULES = 5
 
 
 def show_result(result: JobResult, console: Console, *, debug: bool = False) -> None:
-    """Write what a run of a job did, stream by stream; with ``debug`` also the traceback of an unforeseen error."""
+    """Write what a run of a job did, stream by stream; with ``debug`` also the traceback of an error."""
     word, style = {0: ("ok", "green"), 1: ("rows rejected", "yellow")}.get(result.exit_code, ("failed", "red"))
     head = console.style(word, style)
     console.line(f"{console.style(result.job, 'bold')} ({result.tenant}): {head} in {duration(result.seconds)}")
@@ -53,15 +54,15 @@ def _row(stream: StreamResult) -> tuple[str, ...]:
 
 
 def _failure(error: Mapping[str, Any], *, debug: bool) -> list[str]:
-    said = f"{error['message']} [{error['error_code']}]"
-    unforeseen = error["details"].get("traceback")
-    if not unforeseen:
-        advice = CODES.get(error["error_code"], ("", ""))[1]
-        return [said] if advice.rstrip(".") in said else [said, f"what to do: {advice}"]
-    return [
-        said,
-        unforeseen if debug else "not a mistake of yours that we know; run again with --debug for the traceback",
-    ]
+    said = [f"{error['message']} [{error['error_code']}]"]
+    if unforeseen := error["details"].get("traceback"):
+        hint = "not a mistake of yours that we know; run again with --debug for the traceback"
+        return [*said, unforeseen if debug else hint]
+    if todo := advice(error["error_code"], error["message"]):
+        said.append(f"what to do: {todo}")
+    if debug and (told := plugins_part(str(error["details"].get(TRACEBACK, "")))):
+        said.append(f"in the plugin:\n{told}")
+    return said
 
 
 def _bill(usage: Sequence[Usage]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from dativo_dagster.orchestration.hiding import hide, hiding
+from dativo_dagster.pipeline.telling import advice, plugins_part, whole_traceback
 from dativo_dagster.telemetry import Redactor
 from dativo_ingest.exceptions import DativoError
 
@@ -65,9 +66,12 @@ def as_dagster(
 
 
 def failure(error: DativoError) -> dg.Failure:
-    """Give an error as a failure that is not retried, with code and details as metadata."""
+    """Give an error as a failure that is not retried, with code and details as metadata.
+
+    The page of a run shows the first lines of its description and little else.
+    """
     return dg.Failure(
-        description=error.message,
+        description=_description(error),
         metadata={
             "code": error.error_code,
             "error": type(error).__name__,
@@ -76,6 +80,12 @@ def failure(error: DativoError) -> dg.Failure:
         },
         allow_retries=False,
     )
+
+
+def _description(error: DativoError) -> str:
+    todo, told = advice(error.error_code, error.message), plugins_part(whole_traceback(error))
+    said = [error.message, f"{error.error_code}: {todo}" if todo else error.error_code]
+    return "\n".join([*said, "", "In the plugin:", told] if told else said)
 
 
 def _json(error: DativoError) -> dict[str, object]:

@@ -22,9 +22,11 @@ from dativo_dagster.pipeline.guard import audit, can_be_merged, first_cursor
 from dativo_dagster.pipeline.mirror import keep_up, looked_at
 from dativo_dagster.pipeline.plan import Plan, make_plan, make_token
 from dativo_dagster.pipeline.sessions import Sessions
+from dativo_dagster.pipeline.telling import whole_traceback
 from dativo_ingest.exceptions import DativoError, wrap_exception
 from dativo_ingest.model import CheckResult, Counts, DataFile, Snapshot, Staged, Stream
 from dativo_ingest.result import JobResult, Progress, StreamResult
+from dativo_ingest.worker.errors import TRACEBACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -239,10 +241,11 @@ def run_job(
             report(progress)
 
     def run(stream: JobStream) -> StreamResult:
+        begun = time.monotonic()
         try:
             return run_stream(job, stream, openers, run_id=run_id, report=told)
         except Exception as error:  # noqa: BLE001 - the border between streams: reported in the result, never lost
-            return failed(job, stream, error)
+            return failed(job, stream, error, seconds=time.monotonic() - begun)
 
     with Sessions() as sessions:
         openers = sessions.openers()
@@ -272,11 +275,13 @@ def _side_by_side(
             raise
 
 
-def failed(job: Job, stream: JobStream, error: BaseException) -> StreamResult:
-    """Give the result of a stream that ended in an error; a foreign one keeps its traceback in the details."""
+def failed(job: Job, stream: JobStream, error: BaseException, *, seconds: float = 0.0) -> StreamResult:
+    """Give the result of a stream that ended in an error; a foreign one, or a plugin's, has its traceback in it."""
     ours = wrap_exception(error)
     if ours is not error:
         ours.details["traceback"] = "".join(traceback.format_exception(error))
+    elif told := whole_traceback(ours):
+        ours.details[TRACEBACK] = told
     return StreamResult(
         job=job.name,
         tenant=job.tenant,
@@ -286,6 +291,7 @@ def failed(job: Job, stream: JobStream, error: BaseException) -> StreamResult:
         mode=stream.target.mode,
         partition=stream.slice.key if stream.slice else None,
         error=ours.to_dict(),
+        seconds=seconds,
     )
 
 

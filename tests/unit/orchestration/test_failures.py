@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from dativo_dagster.config.job import Retry
 from dativo_dagster.orchestration.failures import as_dagster, delay
-from dativo_ingest.exceptions import ConfigurationError, RateLimitError, TransientError
+from dativo_ingest.exceptions import ConfigurationError, PluginError, RateLimitError, TransientError
 
 QUICK = Retry(max_retries=2, initial_delay_seconds=0.01)
 
@@ -50,9 +50,18 @@ def test_an_error_that_a_person_has_to_mend_is_never_tried_again(instance):
     result, attempts = run([ConfigurationError("wrong", "BAD_JOB", {"line": 3})], instance)
     facts = failure_of(result).user_failure_data
     assert attempts == [0]
-    assert facts.description == "wrong"
+    assert facts.description.startswith("wrong\nBAD_JOB: ")
     assert facts.metadata["code"].value == "BAD_JOB"
     assert facts.metadata["details"].value == {"line": 3}
+
+
+def test_what_the_page_of_a_run_shows_first_is_what_to_do_and_the_lines_of_the_plugin(instance):
+    told = 'Traceback (most recent call last):\n  File "/plugin/shop.py", line 3, in page\nKeyError: 1\n'
+    error = PluginError("plugin shop.py: KeyError: 1", "PLUGIN_FAILED", {"remote_traceback": told})
+    lines = failure_of(run([error], instance)[0]).error.message.splitlines()
+    assert lines[0].endswith("plugin shop.py: KeyError: 1")
+    assert lines[1].startswith("PLUGIN_FAILED: The message has ")
+    assert lines[2:] == ["", "In the plugin:", *told.splitlines()]
 
 
 def test_a_job_without_retries_fails_at_once(instance):
