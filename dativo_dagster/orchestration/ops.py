@@ -182,11 +182,10 @@ def commit(step: Step, plan: dict[str, Any], staged: dict[str, Any]) -> dg.Outpu
     from dativo_ingest.model import Staged
 
     started, decided = time.monotonic() - staged["seconds"], Plan.from_json(plan)
-    files = Staged.from_json(staged["staged"])
-    result = finish(step.job, step.stream, decided, files, step.openers, started=started)
-    step.context.log.info(
-        "%s: %s, %s rows in %s files", result.table, result.status, result.counts.written, result.files
-    )
+    made = Staged.from_json(staged["staged"])
+    result = finish(step.job, step.stream, decided, made, step.openers, started=started)
+    files = f"{result.files:,} file{'' if result.files == 1 else 's'}"
+    step.context.log.info("%s: %s, %s rows in %s", result.table, result.status, f"{result.counts.written:,}", files)
     checks = _last_checks(step, result) if decided.empty else result.checks
     part = slice_metadata(step.stream.slice)
     bounds = {} if part else bounds_metadata(result)
@@ -194,6 +193,7 @@ def commit(step: Step, plan: dict[str, Any], staged: dict[str, Any]) -> dg.Outpu
         **result_metadata(result),
         **bounds,
         **part,
+        **places_metadata(step.job, step.stream),
         **usage_metadata(result.usage),
         **_first_rows(step, result),
         "checks": checks_metadata(checks),

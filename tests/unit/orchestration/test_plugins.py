@@ -231,7 +231,10 @@ def test_what_a_paid_place_took_is_shown_with_the_asset(folder, write_job, insta
 @pytest.mark.parametrize("place", ["local", "process"])
 def test_a_job_with_a_plugin_runs_in_any_place(folder, write_plugin_job, instance, place):
     write_plugin_job(source=f", place: {place}")
-    assert "| 1 | ••• | 12.50 |" in written(run(folder, instance))
+    result = run(folder, instance)
+    assert "| 1 | ••• | 12.50 |" in written(result)
+    (event,) = result.asset_materializations_for_node("acme__sales__orders.commit")
+    assert event.metadata["reader_place"].value == f"{place}: the job says `place`"
 
 
 @pytest.mark.parametrize("place", ["local", "process"])
