@@ -473,7 +473,7 @@ CODES: dict[str, tuple[str, str]] = {
     "PLUGIN_ERROR": ("A plugin broke its own contract or crashed.", "Read the plugin's own message in the details."),
     "PLUGIN_FAILED": (
         "A plugin raised an error of its own.",
-        "The message has its type, its text and its line in the plugin; Dagster and `dativo run --debug` tell more.",
+        "Mend the plugin at the line in the message; Dagster and `dativo run --debug` show how it came there.",
     ),
     "PLUGIN_HUNG": (
         "A plugin gave nothing at all for `idle_seconds`.",

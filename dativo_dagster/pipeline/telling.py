@@ -15,12 +15,9 @@ if TYPE_CHECKING:
 _RAISED = frozenset({"PLUGIN_FAILED", "PLUGIN_IMPORT_FAILED"})
 """Codes of errors whose cause is what the plugin raised."""
 _THEN = "\nThe above exception was the direct cause of the following exception:\n"
-# By folders: a plugin may lie below one that has our name.
-_FRAME_OF_OURS = re.compile(
-    r'^  File "[^"\n]*/(?:dativo_ingest/(?:adapters|batches|functions|loader|worker)/[^"\n]*|contextlib\.py)", line .*'
-    r"\n(?:    .*\n)*",
-    re.MULTILINE,
-)
+# Told one by one: a plugin may lie below a folder that has our name.
+_OURS = r"contextlib\.py|dativo_ingest/(?:opening\.py|(?:adapters|batches|functions|loader|worker)/[^\"\n]*)"
+_FRAME_OF_OURS = re.compile(rf'^  File "[^"\n]*/(?:{_OURS})", line .*\n(?:    .*\n)*', re.MULTILINE)
 
 
 def advice(code: str, message: str) -> str:

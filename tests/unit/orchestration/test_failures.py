@@ -60,7 +60,7 @@ def test_what_the_page_of_a_run_shows_first_is_what_to_do_and_the_lines_of_the_p
     error = PluginError("plugin shop.py: KeyError: 1", "PLUGIN_FAILED", {"remote_traceback": told})
     lines = failure_of(run([error], instance)[0]).error.message.splitlines()
     assert lines[0].endswith("plugin shop.py: KeyError: 1")
-    assert lines[1].startswith("PLUGIN_FAILED: The message has ")
+    assert lines[1].startswith("PLUGIN_FAILED: Mend the plugin ")
     assert lines[2:] == ["", "In the plugin:", *told.splitlines()]
 
 

@@ -21,7 +21,8 @@ def ask():
 THEN = "\nThe above exception was the direct cause of the following exception:\n\n"
 RAISED = 'Traceback (most recent call last):\n{}  File "/plugin/dativo_ingest/shop.py", line 3, in ask\n    call()\n'
 OURS = '  File "/opt/dativo/dativo_ingest/worker/serving.py", line 93, in _answer\n    value = f()\n            ^^^\n'
-MADE = f"Traceback (most recent call last):\n{OURS}dativo_ingest.exceptions.PluginError: PLUGIN_FAILED\n"
+OPENING = '  File "/opt/dativo/dativo_ingest/opening.py", line 63, in _python_reader\n    found = load_class(ref)\n'
+MADE = f"Traceback (most recent call last):\n{OURS}{OPENING}dativo_ingest.exceptions.PluginError: PLUGIN_FAILED\n"
 
 
 def test_of_what_a_place_tells_only_the_lines_of_the_plugin_are_left():
