@@ -1,6 +1,7 @@
 """Record batches on the wire: each is an Arrow IPC stream of its own, so that schemas may differ from batch to batch.
 
-Nothing is copied on the way out: the parts are the batch's own buffers, handed to the socket one by one.
+Nothing is copied on the way out: the parts are the batch's own buffers, handed to the socket one by one. Only views of
+a batch that goes in pieces are, as each piece would have the buffers of all.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from dativo_ingest.worker.compact import compacted
 from dativo_ingest.worker.messages import packed
 from dativo_ingest.worker.unpacked import LARGEST_BYTES, unpacked_bytes
 
@@ -94,12 +96,12 @@ def allocate(size: int) -> Any:
 
 def _pieces(batch: Any) -> Iterator[Any]:
     size = max(batch.nbytes, unpacked_bytes(batch) * PIECE_BYTES // _UNPACKED_BYTES)
-    rows = max(1, batch.num_rows * PIECE_BYTES // max(1, size))
-    if rows >= batch.num_rows:
+    if size <= PIECE_BYTES:
         yield batch
         return
-    for start in range(0, batch.num_rows, rows):
-        yield batch.slice(start, rows)
+    rows = max(1, batch.num_rows * PIECE_BYTES // size)
+    for start in range(0, max(1, batch.num_rows), rows):
+        yield compacted(batch.slice(start, rows))
 
 
 class _Parts:

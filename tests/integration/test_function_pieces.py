@@ -7,11 +7,13 @@ import shutil
 import zlib
 from contextlib import ExitStack
 
+import pyarrow as pa
 import pytest
 
 from dativo_ingest.exceptions import SandboxError
 from dativo_ingest.functions import handle
 from dativo_ingest.functions.checksums import checksum
+from dativo_ingest.worker.batches import batches_in, from_payload, to_parts
 from tests.fakes.scripted_function import ipc
 from tests.integration.test_lambda_bootstrap import STREAM, Function, batches_of, csv_config, error_of, hostile
 from tests.native import native_library, native_program
@@ -64,6 +66,20 @@ def test_each_piece_has_its_checksum_in_the_reply(function, tmp_path):
         checksum(data) for data in lying
     ]
     assert sum(batch.num_rows for data in lying for batch in batches_of(data)) == 200_000
+
+
+def test_a_batch_whose_rows_become_too_much_is_cut_alike(function):
+    made = function("hostile")
+    rows = 50_000  # of 100,000 bytes each, which lie in one place
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int8()), ["x" * 100_000])
+    alike = [from_payload(b"".join(map(bytes, parts))).num_rows for parts in to_parts({"name": texts})]
+    words = {"stream": STREAM.to_json(), "unit": {"id": "all", "spec": {}}}
+    limits = {"inline_bytes": 0, "piece_bytes": 1, "ahead": 99}
+    pieces = made.invoke("read", hostile("none", same_texts=rows), words, **limits)["rows"]["pieces"]
+    assert [piece["rows"] for piece in pieces] == alike
+    assert len(pieces) > 1
+    taken = [batch for piece in pieces for batch in batches_in(made.get(piece["key"]))]
+    assert pa.Table.from_batches(taken)["name"].combine_chunks().equals(texts)
 
 
 def test_an_answer_that_lies_aside_has_its_checksum_in_the_reply(function, tmp_path):

@@ -4,7 +4,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray, new_null_array,
+    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int8Array, Int64Array, RecordBatch, RecordBatchOptions,
+    StringArray, new_null_array,
 };
 use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -41,6 +42,13 @@ pub(crate) fn huge_batch(schema: &SchemaRef) -> Result<RecordBatch> {
     let columns = schema.fields().iter().map(|field| new_null_array(field.data_type(), rows)).collect();
     let nullable: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
     Ok(with_rows(&Arc::new(Schema::new(nullable)), columns, rows)?)
+}
+
+/// Give rows that all name one long text: few bytes, which become many.
+pub(crate) fn same_texts(rows: usize) -> Result<RecordBatch> {
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(100_000)]));
+    let named: ArrayRef = Arc::new(DictionaryArray::new(Int8Array::from(vec![0; rows]), text));
+    Ok(RecordBatch::try_from_iter([("name", named)])?)
 }
 
 /// Give a batch whose first column is of another type than the contract says.

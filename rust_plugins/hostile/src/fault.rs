@@ -108,6 +108,8 @@ pub(crate) struct Options {
     pub(crate) after: u64,
     pub(crate) rows: u64,
     pub(crate) batch_rows: u64,
+    /// How many rows name the same text of 100,000 letters, in one batch and instead of all others.
+    pub(crate) same_texts: usize,
     /// How much to flood, or to take of the memory.
     pub(crate) megabytes: usize,
     /// How long each batch takes, so that there is time to cancel.
@@ -121,6 +123,7 @@ impl Options {
             after: config.get("after")?.unwrap_or(1),
             rows: config.get("rows")?.unwrap_or(3_000),
             batch_rows: config.get("batch_rows")?.unwrap_or(1_000),
+            same_texts: config.get("same_texts")?.unwrap_or(0),
             megabytes: config.get("megabytes")?.unwrap_or(64),
             sleep_milliseconds: config.get("sleep_milliseconds")?.unwrap_or(0),
         })
@@ -132,7 +135,7 @@ pub(crate) fn schema() -> Value {
     let number = json!({ "type": "integer", "minimum": 0 });
     let options = json!({
         "fault": { "enum": NAMES }, "after": number, "rows": number, "batch_rows": number,
-        "megabytes": number, "sleep_milliseconds": number,
+        "same_texts": number, "megabytes": number, "sleep_milliseconds": number,
     });
     json!({ "properties": { "engine": { "properties": { "options": { "properties": options } } } } })
 }

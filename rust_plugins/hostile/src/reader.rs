@@ -102,6 +102,9 @@ impl Iterator for Batches {
             Fault::HugeBatch => self.once(data::huge_batch(&self.schema)),
             Fault::WrongType => self.once(data::wrong_type(&self.schema, self.options.batch_rows)),
             Fault::WrongColumns => self.once(data::wrong_columns(self.options.batch_rows)),
+            _ if self.options.same_texts > 0 && self.batches == 1 => {
+                self.once(data::same_texts(self.options.same_texts))
+            }
             _ => self.rows(),
         }
     }

@@ -7,6 +7,8 @@
 
 mod carried;
 mod checksum;
+mod compact;
+mod cut;
 mod failure;
 mod host;
 mod http;
@@ -15,7 +17,9 @@ mod logs;
 mod pieces;
 mod printed;
 mod request;
+mod size;
 mod staging;
+mod unpacked;
 mod verbs;
 mod watch;
 

@@ -10,6 +10,7 @@ use dativo_plugin::{Error, Result, arrow};
 use serde_json::{Value, json};
 
 use crate::checksum;
+use crate::cut::{HOST, cut, unsendable};
 use crate::request::{Limits, Request};
 use crate::staging::Staging;
 use crate::watch::{Patience, Watch};
@@ -46,6 +47,10 @@ impl<'a> Pieces<'a> {
 
     /// Take a batch; waits while the host is behind.
     pub(crate) fn add(&mut self, batch: &RecordBatch, position: u64) -> Result<()> {
+        cut(batch, HOST)?.try_for_each(|part| self.take(&part?, position))
+    }
+
+    fn take(&mut self, batch: &RecordBatch, position: u64) -> Result<()> {
         self.watch.go_on()?;
         if self.filling.data.is_empty() {
             self.since = Instant::now();
@@ -112,8 +117,4 @@ pub(crate) fn remove_all(staging: &Staging) -> Result<()> {
 /// Give the name of the n-th piece.
 pub(crate) fn name(number: usize) -> String {
     format!("{number:06}{ENDING}")
-}
-
-fn unsendable(error: arrow::error::ArrowError) -> Error {
-    Error::new("PLUGIN_BAD_BATCH", format!("its rows cannot be sent: {error}"))
 }

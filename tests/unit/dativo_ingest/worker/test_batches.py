@@ -74,6 +74,64 @@ def test_a_batch_whose_rows_become_too_much_goes_in_pieces_that_are_taken():
     assert pa.Table.from_batches(taken).column(0).combine_chunks().indices.to_pylist() == [0, 1] * (rows // 2)
 
 
+VALUES = 20_000
+TEXTS = pa.array(
+    [
+        None if row % 7 == 0 else "short" if row % 3 == 0 else f"a text too long for its view: {row}"
+        for row in range(VALUES)
+    ]
+)
+HOLDING = {
+    "as they are": lambda values: values,
+    "in an extension": lambda values: pa.ExtensionArray.from_storage(pa.opaque(values.type, "t", "v"), values),
+    "in lists": lambda values: pa.ListArray.from_arrays(PAIRS, values),
+    "in large lists": lambda values: pa.LargeListArray.from_arrays(PAIRS.cast(pa.int64()), values),
+    "in lists of a size": lambda values: pa.FixedSizeListArray.from_arrays(values, 2),
+    "in maps": lambda values: pa.MapArray.from_arrays(PAIRS, range(VALUES), values),
+    "in a struct": lambda values: pa.StructArray.from_arrays([pa.ListArray.from_arrays(PAIRS, values)], ["l"]),
+}
+PAIRS = pa.array(range(0, VALUES + 1, 2), pa.int32())
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.binary_view(), pa.string(), pa.binary()], ids=str)
+@pytest.mark.parametrize("name", HOLDING)
+def test_pieces_are_together_as_large_as_the_whole(name, kind, monkeypatch):
+    column = HOLDING[name](TEXTS.cast(pa.binary()).cast(kind) if "binary" in str(kind) else TEXTS.cast(kind))
+    whole = pa.record_batch([column], schema=pa.schema([pa.field("a", column.type, metadata={"k": "v"})]))
+    ((size, _),) = _sizes(whole)
+    monkeypatch.setattr(worker_batches, "PIECE_BYTES", 32 * 1024)
+    for shown in (whole, whole.slice(len(column) // 10, len(column) // 2)):
+        sizes = _sizes(shown)
+        assert len(sizes) > 5
+        assert sum(bytes_ for bytes_, _ in sizes) < 1.5 * size
+        found = pa.Table.from_batches([piece for _, piece in sizes])
+        found.validate(full=True)
+        assert found.equals(pa.Table.from_batches([shown]), check_metadata=True)
+
+
+def _sizes(batch):
+    payloads = [b"".join(bytes(part) for part in parts) for parts in to_parts(batch)]
+    return [(len(payload), from_payload(payload, full=True)) for payload in payloads]
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_few_rows_of_many_views_are_sent_alone(rows, monkeypatch):
+    monkeypatch.setattr(worker_batches, "PIECE_BYTES", 32 * 1024)
+    shown = pa.record_batch({"a": TEXTS.cast(pa.string_view())}).slice(1, rows)
+    ((size, found),) = _sizes(shown)
+    assert found.equals(shown)
+    assert size < 1024
+
+
+def test_views_of_the_same_bytes_are_not_copied(monkeypatch):
+    view, data = pa.array(["x" * 10_000], pa.string_view()).buffers()[1:]
+    column = pa.Array.from_buffers(pa.string_view(), 500, [None, pa.py_buffer(view.to_pybytes() * 500), data])
+    monkeypatch.setattr(worker_batches, "PIECE_BYTES", 10_000)
+    sizes = _sizes(pa.record_batch({"a": column}))
+    assert len(sizes) > 1
+    assert max(size for size, _ in sizes) < 20_000
+
+
 def test_one_row_that_is_larger_than_a_piece_goes_alone(monkeypatch):
     monkeypatch.setattr(worker_batches, "PIECE_BYTES", 10)
     assert [b.num_rows for b in _crossed(pa.record_batch({"s": ["x" * 100] * 3}))] == [1, 1, 1]

@@ -141,6 +141,45 @@ def test_a_union_is_counted_as_what_its_rows_show():
     assert sum(column.nbytes for column in values) <= shown < 6_000_000
 
 
+# The same columns and numbers are in `rust_plugins/lambda_bootstrap/src/unpacked.rs`: both languages cut alike.
+COUNTED = {
+    "numbers": (pa.array([1, 2, 3]), 24),
+    "texts": (pa.array(["x" * 20, "", "y"]), 33),
+    "nothing": (pa.nulls(3), 24),
+    "views": (pa.array(["x" * 20, None, "y"], pa.string_view()), 45),
+    "bytes": (pa.array([b"x" * 20, b"y"], pa.binary_view()), 37),
+    "a struct": (pa.StructArray.from_arrays([pa.array([1, 2]), pa.array(["x", "y"])], ["n", "t"]), 42),
+    "lists": (pa.array([[1, 2], [], [3]]), 48),
+    "lists of a size": (pa.array([[1, 2], [3, 4]], pa.list_(pa.int64(), 2)), 48),
+    "a map": (pa.array([[], [(1, 3)], [(2, 4)]], pa.map_(pa.int64(), pa.int64())), 72),
+    "lists of the same": (
+        pa.ListViewArray.from_arrays(pa.array([0, 0], pa.int32()), pa.array([2, 2], pa.int32()), pa.array([1, 2])),
+        80,
+    ),
+    "few names": (picks(pa.int8(), pa.array(["x" * 9, "y"]), 4), 68),
+    "many names": (picks(pa.int8(), pa.array([LONG]), 30_000), 30_000 * (len(LONG) + 8)),
+    "names of numbers": (picks(pa.int8(), pa.array([1, 2, 3]), 4), 64),
+    "runs": (
+        pa.RunEndEncodedArray.from_arrays(pa.array([40_000, 40_001], pa.int32()), pa.array(["y", LONG])),
+        40_000 * 9 + len(LONG) + 8,
+    ),
+    "a union": (
+        pa.UnionArray.from_dense(
+            pa.array([0, 1, 0], pa.int8()),
+            pa.array([0, 0, 0], pa.int32()),
+            [pa.array(["yes", "no"]), pa.array([1])],
+        ),
+        62,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_a_column_is_counted_as_in_rust(name):
+    column, counted = COUNTED[name]
+    assert unpacked_bytes(batch(column)) == counted
+
+
 TEXTS = st.lists(st.none() | st.text(max_size=30), min_size=1, max_size=30)
 
 
