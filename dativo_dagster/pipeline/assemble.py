@@ -20,7 +20,7 @@ from dativo_dagster.config.spot import spot
 from dativo_dagster.config.tags import derive_tags
 from dativo_dagster.config.types import parse_type
 from dativo_dagster.pipeline import plugins
-from dativo_ingest.exceptions import ConfigurationError
+from dativo_ingest.exceptions import ConfigurationError, PluginError
 
 if TYPE_CHECKING:
     from dativo_ingest.protocols import Quarantine, Reader, Table
@@ -43,7 +43,7 @@ QUARANTINE_COLUMNS = {
 Side = Literal["source", "target"]
 SIDES: dict[Side, registry.Kind] = {"source": "connectors", "target": "tables"}
 """The sides of a stream, and the shelf that each is taken from."""
-_OF_THE_PLUGIN = frozenset({"BAD_PLUGIN", "PLUGIN_NOT_FOUND"})
+_OF_THE_PLUGIN = frozenset({"BAD_PLUGIN", "PLUGIN_CLASS_MISSING", "PLUGIN_IMPORT_FAILED", "PLUGIN_NOT_FOUND"})
 
 
 def refused(job: Job, stream: JobStream, side: Side) -> ConfigurationError | None:
@@ -58,7 +58,7 @@ def refused(job: Job, stream: JobStream, side: Side) -> ConfigurationError | Non
         plugins.suited(job, part)
         if part.connector == PLUGIN and side == "target":
             _table(job, stream)
-    except ConfigurationError as error:
+    except (ConfigurationError, PluginError) as error:
         at = spot(job.path, stream.name, side, plugin=error.error_code in _OF_THE_PLUGIN)
         return ConfigurationError(f"{at}: {error.message}", error.error_code, error.details)
     return None

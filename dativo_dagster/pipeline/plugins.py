@@ -121,9 +121,12 @@ def suited(job: Job, side: Source | Target) -> None:
     Raises:
         ConfigurationError: No such plugin, no such place, a wrong option, a place that cannot run the plugin, or a
             package that it needs is missing.
+        PluginError: The plugin's file is no Python, or has no class of that name.
     """
     if _VARIABLE in str((side.options.get("engine") or {}).get("cloud_execution")):
         return
+    from dativo_ingest.loader.defined import must_define
+
     chosen = place(job, side)
     module = registry.load("launchers", chosen.launcher)
     config = _config(chosen, module.Config)
@@ -131,7 +134,14 @@ def suited(job: Job, side: Source | Target) -> None:
     launcher = module.Launcher(config)
     if isinstance(launcher, Choosy):
         launcher.suits(plugin)
+    if plugin.kind == "python" and not _is_in_an_image(chosen):
+        must_define(plugin)
     registry.ready("launchers", chosen.launcher)
+
+
+def _is_in_an_image(chosen: Place) -> bool:
+    """Say whether a place has a plugin's file of its own: all others run, or send, the one that is here."""
+    return chosen.launcher == "aws_lambda" and bool(chosen.options.get("image"))
 
 
 def openings(chosen: Place) -> list[str]:

@@ -20,6 +20,7 @@ from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.exceptions import DativoError, PluginError
+from dativo_ingest.loader.defined import no_class
 from dativo_ingest.loader.path import plugin_ref
 from dativo_ingest.loader.source import Package, beside, package
 
@@ -96,9 +97,7 @@ def load_class(ref: PluginRef, *bases: type) -> type[Any]:
         found = getattr(module, ref.name)
     except AttributeError:
         there = [n for n, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module.__name__]
-        listed = f"; it has {', '.join(there)}" if there else ""
-        message = f"plugin {ref}: the file has no class {ref.name!r}{listed}"
-        raise PluginError(message, "PLUGIN_CLASS_MISSING", {"plugin": str(ref)}) from None
+        raise no_class(ref, there) from None
     _check_class(ref, found, bases)
     return found  # type: ignore[no-any-return]
 

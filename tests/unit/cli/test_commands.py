@@ -142,12 +142,46 @@ def test_all_commands_refuse_what_no_place_would_take_in_the_same_words(desk, sa
 )
 def test_validate_refuses_what_a_writer_that_commits_by_itself_cannot_do(desk, said, words):
     file = desk.job()
-    (file.parent / "api.py").touch()
+    (file.parent / "api.py").write_text("class Writer: pass\n")
     target = f"custom_writer: api.py:Writer, {said}"
     file.write_text(file.read_text().replace("connector: parquet, warehouse: lake", target))
     told = desk("validate", str(file))
     assert told.code == 2
     assert told.out.startswith(f"{file}:4:10: {words}")
+
+
+@pytest.mark.parametrize("place", ["local", "process", "docker", "aws_lambda", "gcp_functions"])
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        (
+            "if True:\n    class Reader: pass\nclass Writer: pass\n",
+            "PLUGIN_CLASS_MISSING",
+            "api.py:Raeder: the file has no class 'Raeder'; it has Writer, Reader; did you mean 'Reader'?",
+        ),
+        ("class Raeder:\n  def read(:", "PLUGIN_IMPORT_FAILED", "api.py:2:12: SyntaxError: "),
+    ],
+)
+def test_a_class_that_its_file_does_not_have_is_a_mistake_before_a_run_and_in_it(desk, place, text, code, words):
+    file = desk.job()
+    (file.parent / "api.py").write_text(text)
+    said = f"custom_reader: api.py:Raeder, place: {place}"
+    file.write_text(file.read_text().replace("connector: csv", said))
+    [problem] = desk("validate", str(file), "--json").json["problems"]
+    assert problem["error_code"] == code
+    assert problem["message"].startswith(f"{file}:3:10: plugin {file.parent}/api.py:Raeder")
+    assert words in problem["message"]
+    [stream] = desk("run", str(file), "--json").json["streams"]
+    assert (stream["error"]["error_code"], stream["error"]["message"]) == (code, problem["message"])
+
+
+def test_what_an_image_of_a_function_has_is_not_looked_for_here(desk):
+    file = desk.job()
+    (file.parent / "api.py").touch()
+    image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop:1"
+    said = f"custom_reader: api.py:Reader, place: {{launcher: aws_lambda, image: '{image}'}}"
+    file.write_text(file.read_text().replace("connector: csv", said))
+    assert desk("validate", str(file)).code == 0
 
 
 def test_what_may_be_there_where_a_job_runs_is_a_note(desk):
@@ -169,7 +203,7 @@ def test_validate_leaves_a_cloud_to_the_run_that_only_a_variable_names(desk, clo
 
 def test_validate_says_which_of_several_streams_cannot_run(desk):
     file = desk.job()
-    (file.parent / "api.py").touch()
+    (file.parent / "api.py").write_text("class Reader: pass\n")
     streams = """
 streams:
   - {name: one, target: {table: shop.one}}
