@@ -58,11 +58,11 @@ class Arriving:
 
     def live(self) -> Iterator[Any]:
         """Yield what arrives while the function runs."""
-        while not self.call.wait(0):
+        pause = POLL_SECONDS
+        while not self.call.wait(pause):
             taken = len(self.taken)
             yield from self._next()
-            if len(self.taken) == taken:
-                self.call.wait(POLL_SECONDS)
+            pause = 0 if len(self.taken) > taken else POLL_SECONDS
 
     def rest(self, sent: Sent) -> Iterator[Any]:
         """Yield what is left, and compare all of it with what was sent.

@@ -105,7 +105,9 @@ class Deployed:
         with self.call(verb, "", arguments) as call:
             reply = call.reply()
             with call.about.understood():
-                return take(reply["result"])
+                taken = take(reply["result"])
+            call.bare = "aside" not in reply
+            return taken
 
     def cancel(self) -> None:
         """End whatever runs, soon, and begin nothing more; any thread may."""
@@ -116,11 +118,16 @@ class Deployed:
 
 
 class Call:
-    """One invocation that was begun."""
+    """One invocation that was begun.
+
+    Attributes:
+        bare: Whether it came to its end, and put nothing into its folder by what it says. One that lies leaves it there
+            until `dativo places gc`, as if it had put it there later.
+    """
 
     def __init__(self, deployed: Deployed, folder: Folder, verb: str, unit: str) -> None:
         self.deployed, self.folder, self.verb, self.unit = deployed, folder, verb, unit
-        self.id = uuid.uuid4().hex
+        self.id, self.bare = uuid.uuid4().hex, False
         self.future: Future[dict[str, Any]] = Future()
         self.about = About(
             functions=deployed.functions,
@@ -178,7 +185,7 @@ class Call:
                 self.folder.put("cancel", b"")
                 with contextlib.suppress(StillRunning):
                     self.future.exception(END_SECONDS)
-            self.folder.remove()
+            self.folder.remove(bare=self.bare)
         except DativoError as error:
             self.folder.tell_it_stays(error)
 

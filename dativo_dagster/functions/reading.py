@@ -76,6 +76,7 @@ class FunctionReader:
                 left = Unit.from_json(rest) if rest else None
                 reached = Cursor.from_json(reply["reached"]) if reply.get("reached") else None
             yield from pieces.rest(sent)
+            call.bare = sent.inline is not None
         if left is not None and not pieces.rows:
             raise self._strange(name, "gave no rows and says that some are left")
         self._positions[name] = sent.position

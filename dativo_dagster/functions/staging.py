@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.owner import host_label
 from dativo_dagster.storage import Storage
+from dativo_dagster.storage.base import LargerError
 from dativo_dagster.telemetry import event
 from dativo_ingest.exceptions import ConfigurationError, PluginError
 from dativo_ingest.worker.texts import parse_object
@@ -72,9 +73,11 @@ class Folder:
 
     def __init__(self, store: Storage, url: str) -> None:
         self.store, self.url = store, url
+        self._ours: list[str] = []
 
     def put(self, name: str, data: bytes) -> None:
         """Write an object."""
+        self._ours.append(self.url + name)
         self.store.write(self.url + name, data)
 
     def get(self, name: str, most: int = LARGEST_BYTES) -> bytes | None:
@@ -83,11 +86,11 @@ class Folder:
         Raises:
             PluginError: ``PLUGIN_BAD_RESULT``, it is larger than ``most`` bytes.
         """
-        found = self.store.find(self.url + name)
-        if found is not None and found.size > most:
-            message = f"{self.url}{name}: a function put {found.size:,} bytes there, and {most:,} are taken at most"
-            raise PluginError(message, "PLUGIN_BAD_RESULT")
-        return None if found is None else self.store.read_range(self.url + name, 0, found.size)
+        try:
+            return self.store.read_if_there(self.url + name, most)
+        except LargerError as larger:
+            message = f"{self.url}{name}: a function put {larger.size:,} bytes there, and {most:,} are taken at most"
+            raise PluginError(message, "PLUGIN_BAD_RESULT") from larger
 
     def has(self, name: str) -> bool:
         """Say whether there is such an object."""
@@ -109,9 +112,14 @@ class Folder:
             return {}
         return {} if stored is None else parse_object(stored)  # the function may write there, too
 
-    def remove(self) -> None:
-        """Delete all of it; what says whose it is goes last."""
-        for path in sorted(self._paths(), key=lambda path: path.endswith(f"/{_OWNER}")):
+    def remove(self, *, bare: bool = False) -> None:
+        """Delete all of it; what says whose it is goes last.
+
+        Args:
+            bare: Nothing is there but what was put by this object; it is not looked for then, which takes a request.
+        """
+        paths = self._ours if bare else self._paths()
+        for path in sorted(paths, key=lambda path: path.endswith(f"/{_OWNER}")):
             self.store.delete(path)
 
     def tell_it_stays(self, error: DativoError) -> None:

@@ -16,7 +16,7 @@ from dativo_dagster.config.connection import gcs_settings, s3_settings
 from dativo_dagster.storage._refusals import refusals
 from dativo_dagster.storage._stores import gcs_store, s3_store
 from dativo_dagster.storage._streams import ObjectWriter, RangeReader
-from dativo_dagster.storage.base import FileInfo, Storage, WriteStream, changed
+from dativo_dagster.storage.base import FileInfo, LargerError, Storage, WriteStream, changed
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -53,6 +53,18 @@ class Bucket(Storage):
                 # A missing bucket looks the same to a head request; listing tells them apart.
                 next(iter(obstore.list(self.store, self._key(path), chunk_size=1)), None)
                 return None
+
+    def read_if_there(self, path: str, most: int) -> bytes | None:
+        with refusals(path):
+            try:
+                found = obstore.get(self.store, self._key(path))
+            except FileNotFoundError as error:
+                if "NoSuchBucket" in str(error):
+                    raise
+                return None
+            if found.meta["size"] > most:
+                raise LargerError(found.meta["size"])
+            return bytes(found.bytes())
 
     def read_range(self, path: str, start: int, length: int, *, etag: str | None = None) -> bytes:
         pin = {} if etag is None else self._pin(path, etag)[1]

@@ -35,6 +35,14 @@ class FileInfo:
     etag: str
 
 
+class LargerError(Exception):
+    """A file has more bytes than its reader takes; ``size`` are those it has."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"{size:,} bytes")
+        self.size = size
+
+
 class Storage(ABC):
     """One bucket, or the local disk. Paths are absolute URIs of that bucket."""
 
@@ -117,6 +125,17 @@ class Storage(ABC):
         """Read a whole, small file."""
         with self.open_read(path) as stream:
             return stream.read()
+
+    def read_if_there(self, path: str, most: int) -> bytes | None:
+        """Read a whole file of ``most`` bytes or fewer, None when there is none; a bucket is asked once.
+
+        Raises:
+            LargerError: It is larger, and was not read.
+        """
+        found = self.find(path)
+        if found is not None and found.size > most:
+            raise LargerError(found.size)
+        return None if found is None else self.read_range(path, 0, found.size)
 
     def write(self, path: str, data: bytes) -> None:
         """Write or replace a whole, small file."""

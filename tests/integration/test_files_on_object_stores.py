@@ -14,6 +14,7 @@ from dativo_dagster.config.job import Incremental, SourceContext
 from dativo_dagster.config.types import parse_type
 from dativo_dagster.connectors.files import Config, Reader
 from dativo_dagster.storage import Storage
+from dativo_dagster.storage.base import LargerError
 from dativo_ingest.exceptions import AuthenticationError, ConfigurationError, TransientError
 from dativo_ingest.exceptions import ConnectionError as StorageError
 from dativo_ingest.model import Stream
@@ -144,11 +145,23 @@ def test_a_missing_file_is_named(place):
     assert caught.value.error_code == "FILE_NOT_FOUND"
 
 
+def test_what_may_be_there_is_read_whole_up_to_its_bound(place):
+    path = f"{place.root}/x"
+    assert place.storage.read_if_there(path, 3) is None
+    for data in (b"", b"123"):
+        place.storage.write(path, data)
+        assert place.storage.read_if_there(path, 3) == data
+    with pytest.raises(LargerError) as caught:
+        place.storage.read_if_there(path, 2)
+    assert caught.value.size == 3
+
+
 def test_a_missing_bucket_is_told_from_a_missing_file(s3):  # fake-gcs-server answers 500 where Google says NoSuchBucket
     storage = Storage.open("s3://no-such-bucket", {"s3": s3.connection})
     for use in (
         lambda: storage.stat("s3://no-such-bucket/x"),
         lambda: list(storage.list("s3://no-such-bucket")),
+        lambda: storage.read_if_there("s3://no-such-bucket/x", 1),
         lambda: storage.write("s3://no-such-bucket/x", b"x"),
     ):
         with pytest.raises(ConfigurationError, match="no-such-bucket") as caught:

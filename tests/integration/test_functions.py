@@ -14,6 +14,7 @@ from dativo_dagster.functions.call import Deployed, Settings
 from dativo_dagster.functions.reading import FunctionReader
 from dativo_dagster.functions.staging import Staging
 from dativo_dagster.functions.writing import FunctionWriter
+from dativo_dagster.storage import _bucket
 from dativo_ingest.exceptions import ConfigurationError, DativoError, RateLimitError
 from dativo_ingest.model import Cursor, PluginRef, Stream, Window
 from tests.fakes.function_cloud import (
@@ -29,6 +30,7 @@ from tests.fakes.function_cloud import (
     staged,
 )
 from tests.fakes.placed import PLUGINS
+from tests.fakes.scripted_function import Scripted
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("functions")]
 
@@ -58,6 +60,21 @@ def test_rows_come_whole_in_pieces(staging):
 
 def test_few_rows_come_whole_with_the_reply(near):
     come_whole(near, Settings())
+
+
+def test_a_call_whose_rows_come_with_the_reply_puts_and_deletes_one_object_and_lists_nothing(staging, monkeypatch):
+    asked = []
+
+    def told(name, verb):
+        return lambda *given, **options: asked.append(name) or verb(*given, **options)
+
+    function = Scripted(lambda *_: {"result": [], "rows": {"inline": []}, "reached": None})
+    reader = FunctionReader(deployed(staging, cloud=function))
+    for name in ("put", "list", "delete"):
+        monkeypatch.setattr(_bucket.obstore, name, told(name, getattr(_bucket.obstore, name)))
+    assert list(reader.read(STREAM, UNIT)) == reader.discover() == []
+    assert asked == ["put", "delete"] * 2
+    assert staged(staging) == []
 
 
 def come_whole(staging, settings):

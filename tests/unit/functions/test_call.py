@@ -78,6 +78,6 @@ def test_all_calls_are_ended_although_the_store_is_away_for_one(tmp_path, monkey
     assert {each.url for each in asked} == {one.folder.url, other.folder.url}
 
 
-def away(_):
+def away(*_, **__):
     """Be a store that does not answer."""
     raise UnreachableError("the store is away")

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 import tracemalloc
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dativo_dagster.functions.call import Settings
+from dativo_dagster.functions.claims import leftovers
 from dativo_dagster.functions.reading import FunctionReader
 from dativo_ingest.exceptions import DativoError
 from dativo_ingest.functions.checksums import checksum
@@ -196,6 +198,18 @@ BOMBS = {
     "nulls without end": ipc_of(pa.Array.from_buffers(pa.null(), 2**31 - 1, [None])),
     "one text, a million times": ipc_of(pa.array(["x" * 65536]).dictionary_encode().take(pa.array([0] * 10**6))),
 }
+
+
+def test_what_a_function_left_and_did_not_tell_is_found_as_what_nobody_uses(tmp_path):
+    def script(_, folder):
+        lay(folder, 9, ipc([1]))
+        return {"rows": {"inline": []}, "reached": None}
+
+    far = deployed(tmp_path, script)
+    assert list(FunctionReader(far).read(STREAM, UNIT)) == []
+    (left,) = leftovers(far.staging, datetime.now(timezone.utc) + timedelta(seconds=5))
+    far.staging.remove(left)
+    assert staged(tmp_path) == []
 
 
 @pytest.mark.parametrize("inline", [True, False], ids=["with the reply", "as a piece"])
