@@ -35,6 +35,8 @@ END_SECONDS = 1.5
 MOST_RESULT_BYTES = 64 * 1024 * 1024
 """An answer that is larger is none."""
 T = TypeVar("T")
+_OF_A_FUNCTION = "FUNCTION_"
+"""How the codes begin of what a function tells by itself: of its time, its host and its rows, not of its plugin."""
 _PLUGIN_LOG = logging.getLogger("dativo_ingest.plugin")
 
 
@@ -169,7 +171,8 @@ class Call:
         except DativoError as error:
             raise self.about.told(error) from error.__cause__
         if "error" in reply:
-            raise self.about.told(error_from_json(reply["error"]))
+            told = error_from_json(reply["error"])
+            raise self.about.told(self.about.named(told) if told.error_code.startswith(_OF_A_FUNCTION) else told)
         self.deployed.repeatable = reply.get("repeatable") is True
         if "aside" in reply:
             reply["result"] = self._aside(reply["aside"])
@@ -198,8 +201,10 @@ class Call:
             usage.append(self.about.used(answer, reply))
             self.future.set_result(reply)
         except BaseException as error:  # noqa: BLE001 - raised again where the reply is wanted
-            if isinstance(error, DativoError) and (lost := self.about.lost(error, time.monotonic() - began)):
-                usage.append(lost)
+            if isinstance(error, DativoError):
+                self.about.named(error)
+                if lost := self.about.lost(error, time.monotonic() - began):
+                    usage.append(lost)
             self.future.set_exception(error)
 
     def _aside(self, said: Any) -> Any:
@@ -220,7 +225,8 @@ class Call:
             self.folder.put("config.json", config)
             whole = self._request(arguments, {"$object": "config.json", "crc32": checksum(config)["crc32"]})
         if len(whole) > most:
-            raise faults.beyond(functions.function, f"the request of a {self.verb} in bytes", len(whole), most)
+            what = f"the request of a {self.verb} in bytes"
+            raise self.about.named(faults.beyond(functions.function, what, len(whole), most))
         return whole
 
     def _request(self, arguments: Mapping[str, Any], config: Mapping[str, Any]) -> bytes:

@@ -11,6 +11,7 @@ from dativo_dagster.functions import faults
 from dativo_ingest.exceptions import PluginError, PluginVersionError
 from dativo_ingest.functions.handling import PROTOCOL
 from dativo_ingest.model import Usage
+from dativo_ingest.worker.client import Doing
 from dativo_ingest.worker.logs import log_here
 from dativo_ingest.worker.texts import parse
 
@@ -80,6 +81,14 @@ class About:
     def lost(self, error: DativoError, seconds: float) -> Usage | None:
         """Give what an invocation took that ended without a reply, as the host saw it; None where none was started."""
         return self._usage(seconds, None, started=False) if error.error_code in _RAN else None
+
+    def named(self, error: DativoError) -> DativoError:
+        """Say in an error of a function, which knows neither, what the invocation was about."""
+        doing = Doing(verb=self.verb, stream=self.stream)
+        unit = f", unit {self.unit!r}" if self.unit else ""
+        error.message = f"plugin {self.plugin}: {doing}{unit}: {error.message}"
+        error.args = (error.message,)
+        return error
 
     def told(self, error: DativoError) -> DativoError:
         """Give an error as it may be shown: with what it is about, and without secrets."""

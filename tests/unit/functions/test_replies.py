@@ -10,13 +10,14 @@ import pytest
 from dativo_dagster.functions import faults
 from dativo_dagster.functions.call import Settings
 from dativo_dagster.functions.reading import FunctionReader
-from dativo_ingest.exceptions import ConfigurationError, DativoError, PluginError
+from dativo_ingest.exceptions import ConfigurationError, DativoError, PluginError, SandboxError, TransientError
 from dativo_ingest.functions.checksums import checksum
 from dativo_ingest.model import Stream, Unit
 from dativo_ingest.worker.errors import error_to_json
 from tests.fakes.scripted_function import Scripted, deployed, staged
 
 SECRET = "sk-canary-55102"
+READING = "plugin shop.py:Shop: read of stream 'orders', unit '7': "
 
 
 def reader(tmp_path, script, **changed):
@@ -32,6 +33,7 @@ def ended(tmp_path, fault) -> FunctionReader:
         far.check()
     assert caught.value is fault
     assert caught.value.details["verb"] == "check"
+    assert fault.message.startswith("plugin shop.py:Shop: check of stream 'orders': function f")
     return far
 
 
@@ -52,6 +54,21 @@ def test_only_what_ran_is_counted(tmp_path, fault, billed):
     far = ended(tmp_path, fault)
     assert [usage.verb for usage in far.usage] == (["check"] if billed else [])
     assert all(usage.usd > 0 and usage.peak_mb is None for usage in far.usage)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (TransientError("its time ran out", "FUNCTION_TIMEOUT"), f"{READING}its time ran out"),
+        (SandboxError("a piece is gone", "FUNCTION_ROWS_LOST"), f"{READING}a piece is gone"),
+        (PluginError("plugin shop.py:Shop: no such order", "PLUGIN_FAILED"), "plugin shop.py:Shop: no such order"),
+    ],
+)
+def test_what_a_function_tells_by_itself_is_told_with_plugin_stream_and_unit(tmp_path, told, words):
+    far = reader(tmp_path, lambda *_: {"error": error_to_json(told, "shop.py:Shop")})
+    with pytest.raises(DativoError) as caught:
+        list(far.read(Stream(name="orders"), Unit(id="7")))
+    assert caught.value.message == words
 
 
 @pytest.mark.parametrize(("said", "peak", "started"), [((7, True), 7, True), (("7", 1), None, False)])
@@ -98,6 +115,7 @@ def test_a_large_configuration_goes_through_the_staging_folder_and_a_large_unit_
     with pytest.raises(ConfigurationError) as caught:
         list(far.read(Stream(name="orders"), Unit(id="2", spec={"text": "x" * 5000})))
     assert caught.value.error_code == "FUNCTION_LIMIT"
+    assert caught.value.message.startswith("plugin shop.py:Shop: read of stream 'orders', unit '2': function ")
     assert len(cloud.requests) == 1
     assert staged(tmp_path) == []
 
