@@ -117,8 +117,10 @@ def _run(job: Job, args: argparse.Namespace, console: Console) -> JobResult:
     finally:
         if bar:
             bar.clear()
-    for stream in result.streams:
-        _log(stream, who)
+    # Who sees both streams at a terminal reads the same in the summary.
+    if args.json or not (console.interactive and console.out.isatty()):
+        for stream in result.streams:
+            _log(stream, who)
     event(
         logger, "job_finished", f"job {job.name}", **who, exit_code=result.exit_code, seconds=round(result.seconds, 3)
     )

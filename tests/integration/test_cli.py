@@ -103,6 +103,15 @@ def test_a_terminal_shows_a_bar_and_colours_and_no_json(desk):
     assert "timestamp" not in shown
 
 
+def test_a_terminal_tells_an_error_once(desk):
+    (desk / "jobs" / "people.yaml").write_text(JOB.replace("quarantine", "strict"))
+    (desk / "data" / "a.csv").write_text("id,email\none,1@x\n")
+    code, shown = on_a_terminal(desk, "run", "people")
+    assert code != 0
+    assert shown.count("[VALIDATION_FAILED]") == 1
+    assert "ERROR" not in shown
+
+
 def test_a_terminal_without_colour_has_none(desk):
     code, shown = on_a_terminal(desk, "run", "people", NO_COLOR="1")
     assert code == 0
