@@ -36,7 +36,7 @@ class IncrementalStateManager:
         except ValueError as error:
             raise corrupt(state_path, str(error)) from error
         if not isinstance(state, dict):
-            raise corrupt(state_path, f"it holds a {type(state).__name__}")
+            raise corrupt(state_path, f"it holds a value of type {type(state).__name__}")
         return state
 
     @staticmethod

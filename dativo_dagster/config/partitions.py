@@ -50,7 +50,7 @@ def partitions_of(file: PartitionsFile) -> Partitions:
     for text in filter(None, (file.start, file.end)):
         if _floor(_moment(made, text), made.every) != _moment(made, text):
             hint = "; weeks begin on Sunday" if made.every == "week" else ""
-            raise ValueError(f"{text!r} is not where a {file.every} begins in {made.timezone}{hint}")
+            raise ValueError(f"{text!r} is not where the {file.every} begins in {made.timezone}{hint}")
     if file.end is not None and _utc(_moment(made, file.end)) <= _utc(_moment(made, file.start)):
         raise ValueError(f"`end` is {file.end}, which is not after `start`, {file.start}")
     return made
@@ -106,12 +106,12 @@ def slice_of(partitions: Partitions, key: str, now: datetime | None = None) -> S
         return Slice(key=key, column=partitions.column, values=partitions.keys[key])
     lower = _start(partitions, key)
     if lower is None:
-        raise _unknown(key, f"write a {partitions.every} as {_EXAMPLE.strftime(FORMATS[partitions.every])}")
+        raise _unknown(key, f"write the {partitions.every} as {_EXAMPLE.strftime(FORMATS[partitions.every])}")
     first, end = _moment(partitions, partitions.start), partitions.end
     outside = _utc(lower) < _utc(first) or (end is not None and _utc(lower) >= _utc(_moment(partitions, end)))
     if outside or not _begins(lower, first, partitions.every):
         last = f"{end}, which is not one of them" if end else "now"
-        raise _unknown(key, f"a part is a {partitions.every}, and they go from {partitions.start} to {last}")
+        raise _unknown(key, f"each part is one {partitions.every}, and they go from {partitions.start} to {last}")
     upper = _next(lower, partitions.every)
     if now is not None and _utc(upper) > _utc(now):
         raise _unknown(key, f"it ends at {upper.isoformat()}; it can be read after that")

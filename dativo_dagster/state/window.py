@@ -208,7 +208,7 @@ def normal(kind: Kind, value: Any, zone: str = "UTC") -> str | None:
     if value is None:
         return None
     if isinstance(value, (bool, float)):
-        raise ValueError(f"{value!r} is a {type(value).__name__}")  # noqa: TRY004 - one kind of error for all
+        raise ValueError(f"{value!r} is of type {type(value).__name__}")  # noqa: TRY004 - one kind of error for all
     if kind == "text":
         return str(value)
     try:

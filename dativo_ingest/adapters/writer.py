@@ -189,4 +189,4 @@ def _local(path: str) -> Path | None:
 
 
 def _shape(given: Any) -> str:
-    return f"a list with a {type(given[0]).__name__}" if isinstance(given, list) and given else type(given).__name__
+    return f"a list of {type(given[0]).__name__}" if isinstance(given, list) and given else type(given).__name__

@@ -135,7 +135,7 @@ def _readable(given: Any) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
-        message = f"a {type(given).__name__} cannot be read as a table of Arrow: {error}"
+        message = f"an object of type {type(given).__name__} cannot be read as a table of Arrow: {error}"
         raise PluginError(message, "PLUGIN_BAD_BATCH", {"type": type(given).__name__}) from error
 
 
@@ -153,8 +153,8 @@ def _parts(page: Any, who: str) -> Iterator[Sequence[Any]]:
 
 def _bad_batch(who: str, given: Any) -> PluginError:
     message = (
-        f"{who}: extract gave a {type(given).__name__} where a page of rows should be; yield lists of dicts, or Arrow "
-        "objects"
+        f"{who}: extract gave an object of type {type(given).__name__} where a page of rows should be; yield lists of "
+        "dicts, or Arrow objects"
     )
     return PluginError(message, "PLUGIN_BAD_BATCH", {"type": type(given).__name__})
 
@@ -173,7 +173,7 @@ def _batch(pages: Pages, wants: Mapping[str, Want]) -> pa.RecordBatch:
         inner: dict[int, str] = {}
         arrays[name] = column(values, wants.get(name, ANY), inner)
         bad.update((row, f"column {name!r}: {reason}") for row, reason in inner.items() if row not in bad)
-    bad.update((row, f"a row is a dict, this is a {kind}") for row, (kind, _) in pages.corrupt.items())
+    bad.update((row, f"a row is a dict, this is of type {kind}") for row, (kind, _) in pages.corrupt.items())
     if not bad:
         return pa.RecordBatch.from_pydict(arrays) if arrays else _empty(pages.rows)
     return _with_corrupt(pages, arrays, bad)

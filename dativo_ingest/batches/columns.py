@@ -90,7 +90,7 @@ def _known(values: Sequence[Any], bad: dict[int, str]) -> list[Any]:
     found = list(values)
     for row, value in enumerate(values):
         if value is not None and base_of(type(value)) is Unknown:
-            bad[row] = f"a {type(value).__name__} is no value that a table can hold"
+            bad[row] = f"no table can hold a value of type {type(value).__name__}"
             found[row] = None
     return found
 

@@ -102,7 +102,7 @@ def _check_names(columns: Mapping[Any, Any]) -> None:
     for name in columns:
         if not isinstance(name, str):
             kind = type(name).__name__
-            message = f"a row has a key that is a {kind}; the keys of a row are the names of columns, so they are text"
+            message = f"a row has a key of type {kind}; the keys of a row are the names of columns, so they are text"
             raise PluginError(message, "PLUGIN_BAD_ROW", {"key_type": kind})
         if name == CORRUPT:
             raise PluginError(f"a row has the key {CORRUPT!r}, which is ours", "PLUGIN_BAD_ROW")

@@ -83,7 +83,7 @@ def test_the_hour_that_comes_twice_is_two_parts_and_the_one_that_never_comes_is_
 
 def test_a_start_with_an_offset_is_that_moment_in_the_zone():
     assert first_and_end(made("day", "2026-01-01T00:00:00+01:00", timezone="Europe/Berlin"))[0] == "2026-01-01"
-    with pytest.raises(ValueError, match="is not where a day begins in UTC"):
+    with pytest.raises(ValueError, match="is not where the day begins in UTC"):
         made("day", "2026-01-01T00:00:00+01:00")
 
 
@@ -162,10 +162,10 @@ def test_named_parts_have_their_values():
         ({"keys": [" "]}, "cannot name a part"),
         ({"every": "day"}, "`start` is missing"),
         ({"every": "day", "start": "yesterday"}, "'yesterday' is no date or time"),
-        ({"every": "day", "start": "2026-01-01T05:00"}, "is not where a day begins"),
-        ({"every": "hour", "start": "2026-01-01T05:30"}, "is not where a hour begins"),
+        ({"every": "day", "start": "2026-01-01T05:00"}, "is not where the day begins"),
+        ({"every": "hour", "start": "2026-01-01T05:30"}, "is not where the hour begins"),
         ({"every": "week", "start": "2026-01-01"}, "weeks begin on Sunday"),
-        ({"every": "month", "start": "2026-01-02"}, "is not where a month begins"),
+        ({"every": "month", "start": "2026-01-02"}, "is not where the month begins"),
         ({"every": "day", "start": "2026-01-02", "end": "2026-01-02"}, "not after `start`"),
         ({"every": "day", "start": "2026-01-02", "keys": ["a"]}, "say either"),
         ({}, "say either"),
@@ -181,12 +181,12 @@ def test_what_makes_no_parts_is_refused(said, why):
     [
         (made("day", "2026-01-01"), "2025-12-31", "they go from 2026-01-01 to now"),
         (made("day", "2026-01-01", end="2026-02-01"), "2026-02-01", "to 2026-02-01, which is not"),
-        (made("day", "2026-01-01"), "2026-1-2", "write a day as 2026-03-01"),
-        (made("day", "2026-01-01"), "2026-02-30", "write a day as 2026-03-01"),
-        (made("week", "2026-01-04"), "2026-01-05", "a part is a week"),
-        (made("month", "2026-01-01"), "2026-01-02", "a part is a month"),
-        (made("hour", "2026-01-01"), "2026-01-01-00:30", "a part is a hour"),
-        (made("hour", "2026-01-01"), "2026-01-01-05:00+0100", "write a hour as 2026-03-01-00:00"),
+        (made("day", "2026-01-01"), "2026-1-2", "write the day as 2026-03-01"),
+        (made("day", "2026-01-01"), "2026-02-30", "write the day as 2026-03-01"),
+        (made("week", "2026-01-04"), "2026-01-05", "each part is one week"),
+        (made("month", "2026-01-01"), "2026-01-02", "each part is one month"),
+        (made("hour", "2026-01-01"), "2026-01-01-00:30", "each part is one hour"),
+        (made("hour", "2026-01-01"), "2026-01-01-05:00+0100", "write the hour as 2026-03-01-00:00"),
         (made(keys=["a", "b"]), "c", "the parts are a, b"),
     ],
 )

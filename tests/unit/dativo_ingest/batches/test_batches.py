@@ -91,7 +91,7 @@ def test_a_row_that_is_no_dict_is_a_corrupt_record():
     found = batch.to_pylist()
     assert [r["id"] for r in found] == [1, None, 2, None, None]
     assert [r[CORRUPT] and r[CORRUPT]["record"] for r in found] == [None, "'no row'", None, "None", "[3]"]
-    assert "a str" in found[1][CORRUPT]["reason"]
+    assert "of type str" in found[1][CORRUPT]["reason"]
 
 
 def test_a_row_with_a_value_of_no_type_is_a_corrupt_record_with_its_column_named():
@@ -99,7 +99,7 @@ def test_a_row_with_a_value_of_no_type_is_a_corrupt_record_with_its_column_named
     (batch,) = _batches([[{"id": 1, "name": "a"}, {"id": 2, "name": connection}]])
     connection.close()
     assert batch.column("id").to_pylist() == [1, None]
-    assert "column 'name': a Connection" in batch.column(CORRUPT)[1].as_py()["reason"]
+    assert "column 'name': no table can hold a value of type Connection" in batch.column(CORRUPT)[1].as_py()["reason"]
     assert "'id': 2" in batch.column(CORRUPT)[1].as_py()["record"]
 
 
@@ -129,7 +129,7 @@ def test_what_is_no_page_is_refused_and_named(given):
     with pytest.raises(PluginError) as caught:
         _batches(given)
     assert caught.value.error_code == "PLUGIN_BAD_BATCH"
-    assert caught.value.message.startswith("plugin p: extract gave a ")
+    assert caught.value.message.startswith("plugin p: extract gave an object of type ")
 
 
 def test_large_values_make_smaller_batches():
