@@ -10,15 +10,20 @@ import json
 import logging
 import re
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import quote
 
+from dativo_dagster.owner import current_run
+
 if TYPE_CHECKING:
     from dativo_ingest.exceptions import DativoError
 
 LOGGERS = ("dativo_dagster", "dativo_ingest")
+MOST_TOLD = 1000
+"""How many warnings `warn_once` remembers, those of all runs together."""
 MASK = "***"
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "fields"}
@@ -193,3 +198,22 @@ def configure_logging(
 def event(logger: logging.Logger, event_type: str, message: str, *, level: int = logging.INFO, **fields: Any) -> None:
     """Log a line of a known kind; ``fields`` may have any name."""
     logger.log(level, message, extra={"event_type": event_type, "fields": fields}, stacklevel=2)
+
+
+_told: dict[tuple[str, str], None] = {}
+_telling = threading.Lock()
+
+
+def warn_once(logger: logging.Logger, message: str, *args: object) -> None:
+    """Warn, unless the run that this thread works for was told the same: it opens a plugin to plan, and to read again.
+
+    A run knows what its own process told. Who uses a plugin by hand, outside of a run, is told each time.
+    """
+    told = (current_run().id, message % args)
+    with _telling:
+        if told[0] and told in _told:
+            return
+        _told[told] = None
+        if len(_told) > MOST_TOLD:
+            del _told[next(iter(_told))]
+    logger.warning(message, *args, stacklevel=2)

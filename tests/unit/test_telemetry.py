@@ -3,12 +3,15 @@ from __future__ import annotations
 import io
 import json
 import logging
+import uuid
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dativo_dagster.telemetry import MASK, Redactor, configure_logging, event, secrets_in
+from dativo_dagster import telemetry
+from dativo_dagster.owner import running
+from dativo_dagster.telemetry import MASK, Redactor, configure_logging, event, secrets_in, warn_once
 
 CANARY = "canary-7f3a-hunter2"
 log = logging.getLogger("dativo_dagster.test")
@@ -147,3 +150,26 @@ def test_plain_lines_are_for_people():
 def test_options_whose_key_says_so_are_secret():
     options = {"connection": {"password": "hunter22", "host": "db"}, "files": [{"api_token": "t0ken"}], "secret": None}
     assert list(secrets_in(options)) == ["hunter22", "t0ken"]
+
+
+def test_a_run_is_told_a_warning_once_and_whoever_has_no_run_each_time():
+    one, other = str(uuid.uuid4()), str(uuid.uuid4())
+
+    def act():
+        for run in (one, one, other, "", ""):
+            with running(run):
+                warn_once(log, "plugin %s is slow (%s)", "a", run)
+                warn_once(log, "plugin %s is slow (%s)", "b", run)
+
+    lines = logged(act)
+    said = [f"plugin {name} is slow ({run})" for run in (one, other, "", "") for name in "ab"]
+    assert [line["message"] for line in lines] == said
+    assert {line["module"] for line in lines} == {"test_telemetry"}
+
+
+def test_what_was_told_is_not_remembered_for_ever(monkeypatch):
+    monkeypatch.setattr(telemetry, "MOST_TOLD", 2)
+    monkeypatch.setattr(telemetry, "_told", {})
+    with running(str(uuid.uuid4())):
+        lines = logged(lambda: [warn_once(log, "%s", name) for name in "abcab"])
+    assert [line["message"] for line in lines] == ["a", "b", "c", "a", "b"]

@@ -14,6 +14,7 @@ from dativo_dagster.launchers.aws_lambda.account import tag
 from dativo_dagster.launchers.aws_lambda.config import OLD_RUNTIMES
 from dativo_dagster.launchers.aws_lambda.layers import FOLDER, layer, published
 from dativo_dagster.owner import host_label, owner_of
+from dativo_dagster.telemetry import warn_once
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.model import PluginRef
 
@@ -72,7 +73,7 @@ def build(account: Account, tenant: str, plugin: PluginRef, *, publish: bool = T
         return _image(plugin)
     runtime = _runtime(config, plugin)
     if runtime in OLD_RUNTIMES:
-        _LOG.warning("%s is on Amazon Linux 2, which is at its end of life; take a newer `runtime`", runtime)
+        warn_once(_LOG, "%s is on Amazon Linux 2, which is at its end of life; take a newer `runtime`", runtime)
     _must_run(config, runtime, plugin)
     if runtime.startswith("provided"):
         return _library(runtime, plugin)

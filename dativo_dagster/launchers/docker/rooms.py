@@ -10,6 +10,7 @@ from dativo_dagster.launchers.docker.engine import Client, is_elsewhere, sees_fi
 from dativo_dagster.launchers.docker.far import FarRoom
 from dativo_dagster.launchers.docker.image import runner
 from dativo_dagster.launchers.docker.shared import SharedRoom
+from dativo_dagster.telemetry import warn_once
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -38,5 +39,5 @@ def room(client: Client, config: Config, plugin: PluginRef, opened: Mapping[str,
         return SharedRoom(client, image, config, plugin, opened)
     message = "plugin %s: the Docker engine shares no files with this machine; rows travel through it, some hundred "
     message += "megabytes a second. `transport: attach` says that this is meant"
-    _LOGGER.warning(message, plugin)
+    warn_once(_LOGGER, message, plugin)
     return FarRoom(client, image, config, plugin, opened)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.functions.launching import FunctionLauncher
 from dativo_dagster.launchers.gcp_functions.config import Config
+from dativo_dagster.telemetry import warn_once
 
 if TYPE_CHECKING:
     from dativo_dagster.functions.call import Deployed
@@ -88,7 +89,8 @@ class Launcher(FunctionLauncher):
         from dativo_ingest.model import PluginRef
 
         if not self.config.service_account:
-            _LOG.warning(
+            warn_once(
+                _LOG,
                 "plugin %s runs as Google's default account of the project, which may have many rights; give it a "
                 "`service_account` of its own",
                 plugin,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dativo_ingest
+from dativo_dagster.telemetry import warn_once
 from dativo_dagster.workers.output import Output
 from dativo_dagster.workers.worker import MIB, Worker
 from dativo_ingest.exceptions import SandboxError
@@ -141,4 +142,4 @@ def memory_of(pid: int) -> int:
 def warn_if_blind() -> None:
     """Say where the limit of memory cannot be watched."""
     if not _SEES_MEMORY:
-        _LOGGER.warning("this system does not tell the memory of other processes: memory_mb is not watched")
+        warn_once(_LOGGER, "this system does not tell the memory of other processes: memory_mb is not watched")

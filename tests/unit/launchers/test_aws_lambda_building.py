@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from dativo_dagster.launchers.aws_lambda import Launcher, building
 from dativo_dagster.launchers.aws_lambda.account import Account, tenant_key
 from dativo_dagster.launchers.aws_lambda.building import build, tags
 from dativo_dagster.launchers.aws_lambda.config import Config
+from dativo_dagster.owner import running
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.model import PluginRef
 from tests.clibrary import c_library
@@ -20,9 +22,11 @@ CLASS = PluginRef(path="/jobs/orders.py", name="Reader")
 
 
 def test_a_class_is_not_sent_to_a_runtime_without_python(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING), pytest.raises(ConfigurationError, match="has no Python"):
-        build(Account(Config(runtime="provided.al2")), "acme", CLASS)
-    assert "end of life" in caplog.text
+    with caplog.at_level(logging.WARNING), running(str(uuid.uuid4())):
+        for _ in range(2):  # to plan, and to read
+            with pytest.raises(ConfigurationError, match="has no Python"):
+                build(Account(Config(runtime="provided.al2")), "acme", CLASS)
+    assert caplog.text.count("end of life") == 1
 
 
 def test_what_is_no_library_is_not_sent(tmp_path: Path) -> None:
