@@ -42,12 +42,11 @@ _PLUGIN_LOG = logging.getLogger("dativo_ingest.plugin")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How rows travel: the size of a piece, how many wait unread, what comes with the reply, seconds of a verb.
+    """How rows travel: the size of a piece, how many wait unread, what comes with the reply.
 
     ``idle_seconds`` is how long a function waits for this host before it takes it for dead.
     """
 
-    seconds: float = 900.0
     idle_seconds: float = IDLE_SECONDS
     inline_bytes: int = 4 * 1024 * 1024
     piece_bytes: int = 16 * 1024 * 1024
@@ -196,7 +195,7 @@ class Call:
         """Count what the invocation took, however it ended and whether or not its reply is wanted still."""
         began, usage = time.monotonic(), self.deployed.usage
         try:
-            answer = self.deployed.functions.invoke(payload, self.deployed.settings.seconds)
+            answer = self.deployed.functions.invoke(payload)
             reply = self.about.parse(answer)
             usage.append(self.about.used(answer, reply))
             self.future.set_result(reply)
@@ -235,7 +234,7 @@ class Call:
             "inline_bytes": min(settings.inline_bytes, us.functions.limits.reply_bytes // 2),
             "piece_bytes": settings.piece_bytes,
             "ahead": settings.ahead,
-            "seconds": min(settings.seconds, us.functions.limits.seconds),
+            "seconds": us.functions.limits.seconds,
             "idle_seconds": settings.idle_seconds,
         }
         request = {

@@ -60,8 +60,8 @@ class Functions(Protocol):
     limits: Limits
     price: Price | None
 
-    def invoke(self, payload: bytes, seconds: float) -> Answer:
-        """Send a request and wait for its reply, ``seconds`` at most. Tries nothing twice.
+    def invoke(self, payload: bytes) -> Answer:
+        """Send a request, no larger than `limits` say, and wait for its reply. Tries nothing twice.
 
         Raises:
             DativoError: One of `dativo_dagster.functions.faults`: the invocation did not end by itself.

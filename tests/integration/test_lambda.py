@@ -60,7 +60,7 @@ def function(aws: AwsServer, made: Made) -> LambdaFunction:
 
 
 def ask(function: LambdaFunction, verb: str) -> Any:
-    return function.invoke(json.dumps({"verb": verb}).encode(), 3)
+    return function.invoke(json.dumps({"verb": verb}).encode())
 
 
 def test_a_function_answers_and_tells_what_it_cost(function: LambdaFunction) -> None:

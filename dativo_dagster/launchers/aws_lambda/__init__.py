@@ -96,7 +96,6 @@ class Launcher(FunctionLauncher):
                 plugin=built.plugin,
                 config=config,
                 settings=Settings(
-                    seconds=self.config.timeout_seconds,
                     idle_seconds=self.config.idle_seconds,
                     inline_bytes=int(self.config.inline_mb * 1024 * 1024),
                 ),

@@ -30,10 +30,8 @@ class LambdaFunction:
     def __init__(self, client: Any, function: str, limits: Limits, price: Price | None = None) -> None:
         self.client, self.function, self.limits, self.price = client, function, limits, price
 
-    def invoke(self, payload: bytes, seconds: float) -> Answer:  # noqa: ARG002 - the function's own timeout counts
+    def invoke(self, payload: bytes) -> Answer:
         """Send a request and wait for its reply."""
-        if len(payload) > self.limits.request_bytes:
-            raise faults.beyond(self.function, "the request in bytes", len(payload), self.limits.request_bytes)
         began = time.monotonic()
         said = self._call(payload)
         body, log = said["Payload"].read(), base64.b64decode(said.get("LogResult", "")).decode("utf-8", "replace")

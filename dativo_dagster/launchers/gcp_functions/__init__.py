@@ -108,7 +108,7 @@ class Launcher(FunctionLauncher):
                         role=role,
                         plugin=PluginRef(path=inside(plugin), name=plugin.name, kind=plugin.kind),
                         config=config,
-                        settings=Settings(seconds=self.config.timeout_seconds, idle_seconds=self.config.idle_seconds),
+                        settings=Settings(idle_seconds=self.config.idle_seconds),
                     )
             finally:
                 if not self.config.keep:

@@ -60,19 +60,17 @@ class CloudFunction:
         """Close the connections; a call that still runs closes its own at its end."""
         self._connections.close()
 
-    def invoke(self, payload: bytes, seconds: float) -> Answer:
+    def invoke(self, payload: bytes) -> Answer:
         """Send a request and wait for its reply; tries nothing twice.
 
         Raises:
             DativoError: One of `faults`.
         """
-        if len(payload) > LARGEST_BYTES:
-            raise faults.beyond(self.function, "the request in bytes", len(payload), LARGEST_BYTES)
         # What is packed could become more than it may, and what says it is nevertheless is no reply.
         plain = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         headers = {"Authorization": f"Bearer {self._token()}", **plain}
         begun = time.monotonic()
-        status, body, told = self._send(payload, headers, min(seconds, self.limits.seconds) + _GRACE_SECONDS)
+        status, body, told = self._send(payload, headers, self.limits.seconds + _GRACE_SECONDS)
         took = time.monotonic() - begun
         if status != _OK:
             raise self._fault(status, body, told)

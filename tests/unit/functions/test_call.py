@@ -19,7 +19,7 @@ from tests.fakes.function_cloud import ProcessCloud
 class Cloud(ProcessCloud):
     """Answers nothing, and keeps what it was asked."""
 
-    def invoke(self, payload, seconds):
+    def invoke(self, payload):
         """Keep the request."""
         self.requests.append(payload)
         return Answer(payload=b'{"dativo": 2, "result": 1, "logs": []}', function="one", seconds=0.1)

@@ -122,7 +122,7 @@ def test_a_large_configuration_goes_through_the_staging_folder_and_a_large_unit_
 
 def test_a_function_is_told_no_more_than_the_cloud_allows(tmp_path):
     cloud = Scripted(lambda *_: {"result": []}, seconds=60)
-    reader(tmp_path, cloud, settings=Settings(seconds=900, inline_bytes=9_000_000)).discover()
+    reader(tmp_path, cloud, settings=Settings(inline_bytes=9_000_000)).discover()
     limits = json.loads(cloud.requests[0])["limits"]
     assert limits["seconds"] == 60
     assert limits["inline_bytes"] * 4 / 3 < cloud.limits.reply_bytes

@@ -191,7 +191,7 @@ def test_what_aws_answers_is_told_in_our_errors(client: Any, answered: str, kind
     with Stubber(client) as answers:
         answers.add_client_error("invoke", answered)
         with pytest.raises(kind) as caught:
-            function.invoke(b"{}", 1)
+            function.invoke(b"{}")
     assert caught.value.error_code == code
 
 
@@ -213,7 +213,7 @@ def test_an_invocation_is_never_sent_twice(monkeypatch: pytest.MonkeyPatch) -> N
         listening = threads.submit(hang_up)
         account = Account(Config(region="us-east-1", endpoint_url=f"http://127.0.0.1:{server.getsockname()[1]}"))
         with pytest.raises(UnreachableError):
-            LambdaFunction(account.invoker(), "one", LIMITS).invoke(b"{}", 1)
+            LambdaFunction(account.invoker(), "one", LIMITS).invoke(b"{}")
         server.shutdown(socket.SHUT_RDWR)
         listening.result(5)
     assert len(asked) == 1
@@ -263,7 +263,7 @@ def test_what_is_missing_is_named_where_a_call_is_denied(client: Any) -> None:
     with Stubber(client) as answers:
         answers.add_client_error("invoke", "AccessDeniedException", said)
         with pytest.raises(AuthenticationError, match="lambda:InvokeFunction") as caught:
-            LambdaFunction(client, "one", LIMITS).invoke(b"{}", 1)
+            LambdaFunction(client, "one", LIMITS).invoke(b"{}")
     assert caught.value.details["action"] == "lambda:InvokeFunction"
 
 
@@ -272,13 +272,8 @@ def test_an_end_that_a_plugin_tells_instead_of_the_runtime_is_a_crash(client: An
     with Stubber(client) as answers:
         answers.add_response("invoke", {"FunctionError": "Unhandled", "Payload": io.BytesIO(said)})
         with pytest.raises(DativoError) as caught:
-            LambdaFunction(client, "one", LIMITS).invoke(b"{}", 1)
+            LambdaFunction(client, "one", LIMITS).invoke(b"{}")
     assert caught.value.error_code == "FUNCTION_CRASHED"
-
-
-def test_a_request_that_is_too_large_is_refused_before_the_call(client: Any) -> None:
-    with Stubber(client), pytest.raises(ConfigurationError, match="request in bytes"):
-        LambdaFunction(client, "one", LIMITS).invoke(b"x" * 101, 1)
 
 
 def test_the_report_tells_what_was_billed_and_whether_the_instance_was_new(client: Any) -> None:
@@ -286,7 +281,7 @@ def test_the_report_tells_what_was_billed_and_whether_the_instance_was_new(clien
     report = base64.b64encode(log).decode()
     with Stubber(client) as answers:
         answers.add_response("invoke", {"StatusCode": 200, "Payload": io.BytesIO(b"{}"), "LogResult": report})
-        answer = LambdaFunction(client, "one", LIMITS).invoke(b"{}", 1)
+        answer = LambdaFunction(client, "one", LIMITS).invoke(b"{}")
     assert (answer.seconds, answer.peak_mb, answer.started) == (0.123, 77, True)
 
 

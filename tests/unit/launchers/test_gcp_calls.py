@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
@@ -130,7 +131,7 @@ def elsewhere(handler):
 
 def test_calls_one_after_another_take_one_connection():
     with serving(whole) as (function, server):
-        assert [function.invoke(b"{}", 10).payload for _ in range(3)] == [WHOLE] * 3
+        assert [function.invoke(b"{}").payload for _ in range(3)] == [WHOLE] * 3
         assert (len(server.asked), server.connected) == (3, 1)
 
 
@@ -143,7 +144,7 @@ def test_calls_at_once_have_each_its_own_and_those_after_them_take_no_more():
 
     with serving(answer) as (function, server), ThreadPoolExecutor(2) as threads:
         for _ in range(2):
-            list(threads.map(function.invoke, [b"{}"] * 2, [10] * 2))
+            list(threads.map(function.invoke, [b"{}"] * 2))
         assert (len(server.asked), server.connected) == (4, 2)
 
 
@@ -156,7 +157,7 @@ def test_a_call_that_outlives_the_opening_ends_and_closes_its_connection():
         whole(handler)
 
     with serving(answer) as (function, _), ThreadPoolExecutor() as threads:
-        call = threads.submit(function.invoke, b"{}", 10)
+        call = threads.submit(function.invoke, b"{}")
         came.wait()
         function.close()
         go.set()
@@ -169,11 +170,11 @@ def test_what_was_closed_at_the_far_end_or_not_used_for_long_is_not_used_again(m
         handler.close_connection = len(handler.server.asked) == 1
 
     with serving(answer) as (function, server):
-        function.invoke(b"{}", 10)
+        function.invoke(b"{}")
         server.await_ends(1)
-        function.invoke(b"{}", 10)
+        function.invoke(b"{}")
         monkeypatch.setattr(connections, "IDLE_SECONDS", 0)
-        function.invoke(b"{}", 10)
+        function.invoke(b"{}")
         server.await_ends(2)
         assert (len(server.asked), server.connected) == (3, 3)
 
@@ -181,7 +182,7 @@ def test_what_was_closed_at_the_far_end_or_not_used_for_long_is_not_used_again(m
 def test_no_answer_says_what_the_next_call_brings():
     with serving(lambda handler: whole(handler, ("Set-Cookie", "a=b"))) as (function, server):
         for _ in range(2):
-            function.invoke(b"{}", 10)
+            function.invoke(b"{}")
         assert [asked["Cookie"] for asked in server.asked] == [None, None]
 
 
@@ -202,8 +203,9 @@ def test_what_is_no_whole_reply_is_an_error_and_asks_for_nothing_again(answer, s
         (whole if len(handler.server.asked) == 1 else answer)(handler)
 
     with serving(whole_at_first) as (function, server):
-        function.invoke(b"{}", 10)
+        function.invoke(b"{}")
+        function.limits = replace(function.limits, seconds=seconds)
         with pytest.raises(DativoError) as caught:
-            function.invoke(b"{}", seconds)
+            function.invoke(b"{}")
         assert (len(server.asked), server.connected) == (2, 1)
     assert (caught.value.error_code, caught.value.retryable) == (code, retryable)
