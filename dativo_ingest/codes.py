@@ -564,8 +564,8 @@ CODES: dict[str, tuple[str, str]] = {
         "Run again; raise max_standby_streaming_delay there, or read the primary.",
     ),
     "REQUIREMENTS_UNRESOLVED": (
-        "No wheels of the `requirements` of a place fit the system of its runtime.",
-        "Allow other versions, or take another `runtime`; pip's own words are in the message.",
+        "No wheels of the `requirements` of a place fit the system of its runtime, or the host has no pip.",
+        "Install pip, allow other versions, or take another `runtime`; pip's own words are in the message.",
     ),
     "ROWS_DIFFER": (
         "A file of a table has not as many rows as the table says, so that it was not compacted.",

@@ -97,7 +97,10 @@ def dependencies(requirements: Sequence[str], system: System, prefix: str = "") 
 
 def _install(requirements: Sequence[str], system: System, folder: Path) -> None:
     if find_spec("pip") is None:
-        message = "this Python has no pip, which resolves the packages of a function: `python -m ensurepip` installs it"
+        message = (
+            f"{sys.executable} has no pip, which resolves the packages of a function; install it there with "
+            "`python -m ensurepip`, with `uv pip install pip`, or as the system's package python3-pip"
+        )
         raise ConfigurationError(message, "REQUIREMENTS_UNRESOLVED")
     command = [sys.executable, "-c", _PIP, json.dumps(system.markers), "install"]
     command += ["--quiet", "--disable-pip-version-check", "--no-input"]

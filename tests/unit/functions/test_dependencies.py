@@ -42,6 +42,17 @@ def test_what_was_resolved_once_is_read_from_the_cache(cache: Path) -> None:
     assert found.unzipped == 1
 
 
+def test_a_host_without_pip_is_told_which_python_lacks_it_and_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pip", None)
+    with pytest.raises(ConfigurationError) as caught:
+        dependencies(["one"], System("3.12", (2, 34)))
+    assert caught.value.error_code == "REQUIREMENTS_UNRESOLVED"
+    assert caught.value.message.startswith(f"{sys.executable} has no pip")
+    assert "ensurepip" in caught.value.message
+
+
 def test_what_no_wheel_fits_is_refused_with_the_words_of_pip() -> None:
     with pytest.raises(ConfigurationError, match=r"Python 3\.12 on x86_64 with glibc 2\.34") as caught:
         dependencies(["/no/such/file.whl"], System("3.12", (2, 34)))
