@@ -124,8 +124,9 @@ def test_a_library_in_rust_reads_a_bucket_from_a_function(launcher, gcs, gcs_pre
     assert gcs.keys(f"{gcs_prefix}/staging") == []
 
 
-def test_many_rows_come_in_pieces_of_which_few_wait(launcher, plugin, gcs, gcs_prefix):
+def test_many_rows_come_in_pieces_of_which_few_wait(launcher, plugin, cloud_functions, gcs, gcs_prefix):
     seen, most = [], 0
+    cloud_functions.lines.clear()
     with launcher().reader(plugin("Large"), config()) as reader:
         (unit,) = reader.split(STREAM, None).units
         for batch in reader.read(STREAM, unit):
@@ -134,6 +135,8 @@ def test_many_rows_come_in_pieces_of_which_few_wait(launcher, plugin, gcs, gcs_p
     assert seen == [(4096, number) for number in range(24)]
     assert 1 <= most <= 3
     assert gcs.keys(gcs_prefix) == []
+    assert cloud_functions.lines
+    until(lambda: not any(cloud_functions.lines.values()), 15)  # the connections of the opening end with it
 
 
 def test_a_read_that_is_cancelled_fails_at_once_and_the_plugin_ends(launcher, plugin, gcs, gcs_prefix):

@@ -78,6 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
             except Unauthenticated as error:
                 self._send_json(401, {"error": "invalid_grant", "error_description": str(error)})
         elif self.path.startswith("/run/"):
+            self.cloud.lines[self.client_address] = True
             name, kind = self.path.removeprefix("/run/"), self.headers.get("Content-Type", "")
             status, content, retry_after = self.cloud.invoke(
                 name, self.headers.get("Authorization"), self._body(), kind
@@ -85,6 +86,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(status, content, retry_after=retry_after)
         else:
             self._answer_admin()
+
+    def finish(self) -> None:
+        super().finish()
+        if self.client_address in self.cloud.lines:
+            self.cloud.lines[self.client_address] = False
 
     def _answer_admin(self) -> None:
         parts = urlsplit(self.path)

@@ -42,6 +42,7 @@ class CloudFunctions:
         calls: Method and path of each call of the admin API, for tests that count them.
         no_invoker: Accounts that may not call functions; ``no_deployer`` those that may not deploy.
         enabled: Whether the project may use the API.
+        lines: The connections that functions were called on, and whether each is open.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class CloudFunctions:
     uploads: dict[str, bytes] = field(default_factory=dict)
     operations: dict[str, dict[str, Any]] = field(default_factory=dict)
     busy: set[str] = field(default_factory=set)
+    lines: dict[tuple[str, int], bool] = field(default_factory=dict)
     working: dict[str, Future[None]] = field(default_factory=dict)
     owner: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
 

@@ -20,6 +20,12 @@ from dativo_ingest.exceptions import DativoError
 WHOLE = b'{"dativo": 2}'
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """Keep connections for as long as a slow machine may take between two calls."""
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 600)
+
+
 class Server(ThreadingHTTPServer):
     """Counts.
 
