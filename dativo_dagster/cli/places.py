@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dativo_dagster.config.job import Job
     from dativo_dagster.pipeline.places import Tidying
     from dativo_ingest.exceptions import DativoError
+    from dativo_ingest.model import Leftover
 
 _USABLE = {True: "yes", False: "no", None: "ask with a job"}
 
@@ -85,11 +86,7 @@ def _gc(args: argparse.Namespace, console: Console) -> int:
 
 
 def _show(done: list[Tidying], broken: list[DativoError], args: argparse.Namespace, console: Console) -> None:
-    rows = [
-        (each.place, left.kind, left.name, left.owner, left.since[:16], size(left.bytes or 0), left.why)
-        for each in done
-        if (left := each.leftover)
-    ]
+    rows = [(each.place, *_cells(left)) for each in done if (left := each.leftover)]
     if rows:
         console.table(("place", "kind", "name", "whose", "since", ">size", "why"), rows)
     for each in done:
@@ -101,6 +98,11 @@ def _show(done: list[Tidying], broken: list[DativoError], args: argparse.Namespa
         console.line(f"{counted(len(rows), 'thing')} found; leave --dry-run out to remove them")
     else:
         console.line(f"{counted(sum(each.removed for each in done), 'thing')} removed")
+
+
+def _cells(left: Leftover) -> tuple[str, ...]:
+    large = size(left.bytes) if left.bytes else "-"
+    return left.kind, left.name, left.owner, left.since[:16], large, left.why
 
 
 def _which(args: argparse.Namespace) -> str | None:
@@ -127,6 +129,7 @@ def _loaded(job: Job, args: argparse.Namespace, console: Console) -> Job | Dativ
     """Load a job that has a plugin, or give what is wrong with it."""
     from dativo_dagster.pipeline.plugins import places
     from dativo_ingest.exceptions import DativoError
+    from dativo_ingest.model import Leftover
 
     try:
         return prepare(job, args, console) if any(places(job, stream) for stream in job.streams) else None

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from dativo_ingest.model import Usage
 
 LINES = 100
+DIGITS = 8
+"""Of a price in USD: a call of a small function costs less than a millionth."""
 
 
 def usage_metadata(usage: Sequence[Usage]) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def usage_metadata(usage: Sequence[Usage]) -> dict[str, Any]:
         "usage": dg.MetadataValue.table([_record(each) for each in longest], _SCHEMA),
         "billed_calls": len(usage),
         "billed_seconds": round(sum(each.seconds for each in usage), 3),
-        **({} if None in prices else {"estimated_usd": round(sum(filter(None, prices)), 8)}),
+        **({} if None in prices else {"estimated_usd": round(sum(filter(None, prices)), DIGITS)}),
     }
 
 
@@ -56,4 +58,6 @@ _SCHEMA = dg.TableSchema(
 
 def _record(usage: Usage) -> dg.TableRecord:
     facts = usage.to_json()
+    if usage.usd is not None:
+        facts["usd"] = round(usage.usd, DIGITS)
     return dg.TableRecord({column.name: facts[column.name] for column in _SCHEMA.columns})

@@ -28,6 +28,11 @@ def test_a_price_that_is_not_known_leaves_no_total():
     assert "estimated_usd" not in usage_metadata((CALL, replace(CALL, usd=None)))
 
 
+def test_a_price_has_no_more_digits_than_a_person_reads():
+    facts = usage_metadata([replace(CALL, usd=0.0000010125016250000001)])
+    assert facts["usage"].records[0].data["usd"] == facts["estimated_usd"] == 0.00000101
+
+
 def test_a_thousand_calls_are_all_counted_and_the_longest_shown():
     facts = usage_metadata([replace(CALL, seconds=float(n)) for n in range(1000)])
     assert facts["billed_calls"] == 1000
