@@ -129,7 +129,6 @@ def _loaded(job: Job, args: argparse.Namespace, console: Console) -> Job | Dativ
     """Load a job that has a plugin, or give what is wrong with it."""
     from dativo_dagster.pipeline.plugins import places
     from dativo_ingest.exceptions import DativoError
-    from dativo_ingest.model import Leftover
 
     try:
         return prepare(job, args, console) if any(places(job, stream) for stream in job.streams) else None
