@@ -27,7 +27,7 @@ def _plain(array: Any) -> int:
 
     if isinstance(array, pa.ExtensionArray):
         return _plain(array.storage)
-    if types.is_nested(array.type):
+    if types.is_nested(array.type) or types.is_run_end_encoded(array.type):  # pyarrow 25 does not call runs nested
         return _nested(array)
     if types.is_dictionary(array.type):
         return _repeated(array.dictionary, len(array), lambda widths: widths.take(array.indices))
