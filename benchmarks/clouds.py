@@ -173,7 +173,9 @@ def google(folder: Path, files: dict[int, bytes]) -> Iterator[Cloud]:
     from dativo_dagster.launchers.gcp_functions import Config, Launcher
     from tests.servers import cloud_functions, gcs
 
-    with patch(ASKED_BESIDE, return_value=False), gcs.serve(folder) as store, cloud_functions.serve(folder) as server:
+    with contextlib.ExitStack() as given:
+        given.enter_context(patch(ASKED_BESIDE, return_value=False))
+        store, server = (given.enter_context(each.serve(folder)) for each in (gcs, cloud_functions))
         os.environ["GOOGLE_APPLICATION_CREDENTIALS"] = str(server.key_file)
         for rows, text in files.items():
             store.put(f"{rows}.csv", text)
@@ -182,11 +184,12 @@ def google(folder: Path, files: dict[int, bytes]) -> Iterator[Cloud]:
         launcher = Launcher(Config.model_validate({**server.options, **where}))
         options = ClientOptions(api_endpoint=server.endpoint)
         admin = functions_v2.FunctionServiceClient(transport="rest", client_options=options)
-        parent, bare = f"projects/{server.project}/locations/{server.region}", Bare()
+        parent = f"projects/{server.project}/locations/{server.region}"
 
         def deployed() -> dict[str, str]:
             return {each.name: str(each.update_time) for each in admin.list_functions({"parent": parent})}
 
+        bare = given.enter_context(contextlib.closing(Bare()))
         first = timed(lambda: bare.make(admin, parent))
         a_class, library = plugins(folder)
         files_at = csv(f"gs://{store.bucket}", {"gcs": store.connection})
@@ -198,7 +201,16 @@ def google(folder: Path, files: dict[int, bytes]) -> Iterator[Cloud]:
 
 
 class Bare:
-    """The peer at Google, called with a token that is fetched once, as ours is."""
+    """The peer at Google, called with a token that is fetched once and on one connection, as ours is."""
+
+    def __init__(self) -> None:
+        import requests
+
+        self.session = requests.Session()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.session.close()
 
     def make(self, admin: Any, parent: str) -> None:
         """Make it, and call it once."""
@@ -221,6 +233,4 @@ class Bare:
 
     def invoke(self) -> None:
         """Call it."""
-        import requests
-
-        requests.post(self.uri, json={}, headers=self.headers, timeout=60).raise_for_status()
+        self.session.post(self.uri, json={}, headers=self.headers, timeout=60).raise_for_status()
