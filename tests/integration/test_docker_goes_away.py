@@ -1,8 +1,9 @@
-"""An engine that goes away while a plugin runs: told as such, nothing waits for it, and what it could not remove."""
+"""An engine that goes away or is frozen while a plugin runs: told as such, not waited for, and what it left."""
 
 from __future__ import annotations
 
 import gc
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -68,6 +69,26 @@ def test_a_container_that_it_cannot_end_is_not_waited_for(folder, engine, how):
         with pytest.raises(SandboxError) as caught:
             rest.result(60)
     assert caught.value.error_code == {"cancel": "CANCELLED", "idle": "PLUGIN_HUNG"}[how]
+
+
+def test_one_that_is_frozen_is_not_waited_for_and_ends_the_container_once_it_thaws(folder, engine, base_images, caplog):
+    with reading(folder, limits=Config(transport="attach"), then_wait=True) as reader, ThreadPoolExecutor() as threads:
+        batches = reader.read(STREAM, UNIT)
+        for _ in range(3):
+            next(batches)
+        engine.freezes()
+        rest = threads.submit(list, batches)
+        began = time.monotonic()
+        reader.cancel()
+        assert time.monotonic() - began < 30, "the SDK waits for a minute, for each thing that it is told"
+        with pytest.raises(SandboxError) as caught:
+            rest.result(10)
+    assert caught.value.error_code == "CANCELLED"
+    assert [r.levelname for r in caplog.records if "is left, and" in r.getMessage()] == ["WARNING"]
+    [left] = ours(base_images)
+    assert left.status == "running"
+    engine.thaws()
+    left.wait(timeout=60)
 
 
 def test_rows_are_not_lost_where_only_the_container_could_not_be_removed(folder, engine, caplog):

@@ -13,7 +13,7 @@ _PIECE = 64 * 1024
 
 
 class EngineProxy(threading.Thread):
-    """Passes all on to the engine until it `goes_away`.
+    """Passes all on to the engine until it `freezes` or `goes_away`.
 
     Attributes:
         url: What DOCKER_HOST is to be.
@@ -28,6 +28,7 @@ class EngineProxy(threading.Thread):
         self._end, self._asked_to_end = socket.socketpair()
         self._open = contextlib.ExitStack()
         self._ready = selectors.DefaultSelector()
+        self._frozen: list[selectors.SelectorKey] = []
 
     def run(self) -> None:
         """Pass on what comes; each socket knows the one that it belongs to."""
@@ -37,7 +38,10 @@ class EngineProxy(threading.Thread):
             while True:
                 for key, _ in self._ready.select():
                     if key.fileobj is self._asked_to_end:
-                        return
+                        if not self._asked_to_end.recv(1):
+                            return
+                        self._freeze_or_thaw()
+                        break  # what is ready besides is passed on no more
                     if key.fileobj is self._listener:
                         self._lead()
                     else:
@@ -48,6 +52,23 @@ class EngineProxy(threading.Thread):
         self.path.unlink()
         self._end.close()
         self.join()
+
+    def freezes(self) -> None:
+        """Pass on nothing, and end nothing: who asks is not answered."""
+        self._end.sendall(b".")
+        self._end.recv(1)
+
+    thaws = freezes
+
+    def _freeze_or_thaw(self) -> None:
+        frozen, self._frozen = self._frozen, []
+        for key in frozen:
+            self._ready.register(key.fileobj, key.events, key.data)
+        if not frozen:
+            self._frozen = [key for key in self._ready.get_map().values() if key.fileobj is not self._asked_to_end]
+        for key in self._frozen:
+            self._ready.unregister(key.fileobj)
+        self._asked_to_end.sendall(b".")
 
     def _lead(self) -> None:
         ours, _ = self._listener.accept()

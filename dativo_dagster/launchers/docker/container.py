@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _SIGNALS_FROM = 128  # how `docker-init` and shells tell a signal by an exit status
 _MEASURE_SECONDS = 0.5
+_LEFT = "container %s is left, and `dativo places gc` removes it once this process has ended: %s"
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -47,8 +49,8 @@ class Container(Worker):
         self.room, self._look_at, self._first = room, 0.0, 0
         with contextlib.closing(room.line()) as line, contextlib.ExitStack() as undo:
             self.container = room.create(line)
+            self.life, self._line = _Life(self.container), weakref.ref(line)  # whose thread holds it
             undo.callback(_remove, self.container)
-            self.life = _Life(self.container)
             self.session = Session(Channel(_dead_end(), allocate), self)  # it may print before it can be asked
             undo.callback(self.session.channel.close)
             with asked_for(room):
@@ -81,17 +83,23 @@ class Container(Worker):
         return super().told(error)
 
     def strike(self) -> None:
-        """End the container now; one that no engine can end is not waited for."""
-        if not self.life.ended.is_set():
+        """End the container now; an engine that cannot, or does not answer, is not waited for."""
+        if not self.life.ended.is_set() and self.room.engine_answers():
             _kill(self.container)
         self.session.channel.hang_up()
 
     def _finish(self, *, followed: bool) -> int:
         if not followed:
             self.strike()
+        if self.life.ended.is_set() or self.room.engine_answers():
             self.wait(DEATH_SECONDS)
-        _remove(self.container)
-        self.life.join(DEATH_SECONDS)  # an engine that hangs tells nothing
+            _remove(self.container)
+            self.life.join(DEATH_SECONDS)
+        else:
+            _LOGGER.warning(_LEFT, self.container.short_id, "the Docker engine does not answer")
+            if line := self._line():
+                line.hang_up()
+            threading.Thread(target=_kill, args=(self.container,), name="dativo-strike", daemon=True).start()
         self.output.finish.set()
         self.output.join()
         return self.life.status
@@ -171,5 +179,4 @@ def _remove(container: Any) -> None:
             container.remove(force=True, v=True)
     except SandboxError as error:
         if error.details.get("status") not in BEING_REMOVED:
-            message = "container %s is left, and `dativo places gc` removes it once this process has ended: %s"
-            _LOGGER.warning(message, container.short_id, error.message)
+            _LOGGER.warning(_LEFT, container.short_id, error.message)

@@ -8,7 +8,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ _SOCKET = "/var/run/docker.sock"
 _LOCAL = "http+docker://localhost"
 """What the SDK calls an engine behind a unix socket."""
 _PATIENCE_SECONDS = 10.0
+_ANSWER_SECONDS = 5.0
 _FRACTION = re.compile(r"\.\d+")
 _NO_SUCH_PATH = "bind source path does not exist"
 BEING_REMOVED = frozenset({404, 409})
@@ -80,6 +81,16 @@ def _must_listen(path: str) -> None:
             knocking.connect(path)
         except OSError as error:
             raise _unavailable(f"{path}: {error.strerror or error}") from error
+
+
+def answers(client: Client) -> bool:
+    """Ask the engine whether it is there; one that is frozen takes what it is told, and the SDK waits for a minute."""
+    import requests
+
+    with suppress(requests.exceptions.RequestException):
+        client.api.get(f"{client.api.base_url}/_ping", timeout=_ANSWER_SECONDS)
+        return True
+    return False
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dativo_dagster.config.forplugins import without_stores
-from dativo_dagster.launchers.docker.engine import Client, refusals, volumes
+from dativo_dagster.launchers.docker.engine import Client, answers, refusals, volumes
 from dativo_dagster.launchers.docker.seccomp import profile
 from dativo_dagster.owner import host_label, owner_of
 from dativo_dagster.workers.worker import MIB
@@ -33,6 +34,7 @@ OUT = "/io/out"
 TMPFS = "rw,noexec,nosuid,nodev,size={}m,mode=1777"
 _USER = 10001
 _OPEN_FILES = 1024
+_FROZEN_SECONDS = 30.0
 
 
 class Room(ABC):
@@ -48,6 +50,7 @@ class Room(ABC):
         self.client, self.image, self.config, self.plugin = client, image, config, plugin
         self.carries = "output_base" in opened and not opened.get("commits")
         self.opened = without_stores(opened) if self.carries else opened
+        self._frozen_until = 0.0
 
     @abstractmethod
     def furnished(self) -> AbstractContextManager[Room]:
@@ -68,6 +71,14 @@ class Room(ABC):
         Raises:
             ValueError: There is no such file; the message says why.
         """
+
+    def engine_answers(self) -> bool:
+        """Tell whether the engine is there; one that did not answer is not asked again for a while."""
+        if time.monotonic() < self._frozen_until:
+            return False
+        there = answers(self.client)
+        self._frozen_until = 0.0 if there else time.monotonic() + _FROZEN_SECONDS
+        return there
 
     def settings(self, mounts: Sequence[Mounted]) -> dict[str, Any]:
         """Give what the engine is told of a container that sees ``mounts``."""
