@@ -5,6 +5,7 @@ In a process of its own every fault is survived. Here, in ours, those that do no
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -35,9 +36,22 @@ target: {{connector: parquet, table: tests.rows, path: "{folder}/lake"{writer}}}
 contract: contract.yaml
 validation: strict
 """
-PROCESS = "{launcher: process, memory_mb: 500, timeout_seconds: 3, idle_seconds: 1, start_seconds: 2.5, output_mb: 2}"
-SLOWLY = "{launcher: process, memory_mb: 500, timeout_seconds: 60, idle_seconds: 60}"
-"""For what takes its time on a busy machine: half a gigabyte, page by page."""
+LIMITS = {"memory_mb": 500, "timeout_seconds": 60, "idle_seconds": 60, "output_mb": 2}
+"""On a busy machine, too, no limit of time is broken by what breaks another."""
+SOON = {
+    "endless": {"timeout_seconds": 3},
+    "hang": {"start_seconds": 2.5},
+    "hang_open": {"start_seconds": 2.5},
+    "hang_read": {"idle_seconds": 1},
+    "hang_stream": {"idle_seconds": 1},
+    "hang_write": {"idle_seconds": 1},
+}
+
+
+def process(fault="none", **more):
+    """Give a process of its own, whose limits a fault breaks soon."""
+    return json.dumps({"launcher": "process", **LIMITS, **SOON.get(fault, {}), **more})
+
 
 # What ends a process, or would never end: (fault, code). Only a process of its own holds it.
 FATAL = {
@@ -124,7 +138,7 @@ def _failed_with(code, result, table, library):
 
 @pytest.mark.parametrize("fault", FATAL)
 def test_what_ends_a_process_ends_the_readers_own(fault, library, tmp_path):
-    result, table = _run(tmp_path, library, place=SLOWLY if fault == "memory" else PROCESS, fault=fault)
+    result, table = _run(tmp_path, library, place=process(fault), fault=fault)
     error = _failed_with(FATAL[fault], result, table, library)
     assert error["retryable"] is (FATAL[fault] == "PLUGIN_HUNG")
     assert error["details"].get("stream", "rows") == "rows"
@@ -132,12 +146,12 @@ def test_what_ends_a_process_ends_the_readers_own(fault, library, tmp_path):
 
 @pytest.mark.parametrize("fault", FATAL_WRITERS)
 def test_what_ends_a_process_ends_the_writers_own(fault, library, tmp_path):
-    result, table = _run(tmp_path, library, place=PROCESS, fault=fault, side="writer")
+    result, table = _run(tmp_path, library, place=process(fault), fault=fault, side="writer")
     _failed_with(FATAL_WRITERS[fault], result, table, library)
 
 
 def test_a_batch_of_four_gigabytes_is_more_than_a_small_place_has(library, tmp_path):
-    result, table = _run(tmp_path, library, place=PROCESS, fault="huge_batch")
+    result, table = _run(tmp_path, library, place=process(), fault="huge_batch")
     error = _failed_with(result.error["error_code"], result, table, library)
     assert error["error_code"] in {"PLUGIN_PANIC", "PLUGIN_OUT_OF_MEMORY"}
     assert "memory" in error["message"]
@@ -145,26 +159,26 @@ def test_a_batch_of_four_gigabytes_is_more_than_a_small_place_has(library, tmp_p
 
 @pytest.mark.parametrize("fault", ["hang_release", "double_release"])
 def test_a_plugin_that_fails_in_its_last_moment_takes_no_row_with_it(fault, library, tmp_path):
-    result, table = _run(tmp_path, library, place=PROCESS, fault=fault)
+    result, table = _run(tmp_path, library, place=process(fault), fault=fault)
     assert result.status == "committed"
     assert sum(batch.num_rows for batch in table.scan()) == 3000
 
 
-@pytest.mark.parametrize("place", ["local", PROCESS], ids=["local", "process"])
+@pytest.mark.parametrize("place", ["local", process()], ids=["local", "process"])
 @pytest.mark.parametrize("fault", ERRORS)
 def test_what_a_reader_does_wrong_is_an_error_that_names_it(fault, place, library, tmp_path):
     result, table = _run(tmp_path, library, place=place, fault=fault)
     _failed_with(ERRORS[fault], result, table, library)
 
 
-@pytest.mark.parametrize("place", ["local", PROCESS], ids=["local", "process"])
+@pytest.mark.parametrize("place", ["local", process()], ids=["local", "process"])
 @pytest.mark.parametrize("fault", ERRORS_OF_WRITERS)
 def test_what_a_writer_does_wrong_is_an_error_that_names_it(fault, place, library, tmp_path):
     result, table = _run(tmp_path, library, place=place, fault=fault, side="writer")
     _failed_with(ERRORS_OF_WRITERS[fault], result, table, library)
 
 
-@pytest.mark.parametrize("place", ["local", PROCESS], ids=["local", "process"])
+@pytest.mark.parametrize("place", ["local", process()], ids=["local", "process"])
 @pytest.mark.parametrize("fault", BROKEN_CONTRACTS)
 def test_rows_of_another_shape_break_the_contract(fault, place, library, tmp_path):
     result, table = _run(tmp_path, library, place=place, fault=fault)
@@ -172,7 +186,7 @@ def test_rows_of_another_shape_break_the_contract(fault, place, library, tmp_pat
     assert list(table.scan()) == []
 
 
-@pytest.mark.parametrize("place", ["local", PROCESS], ids=["local", "process"])
+@pytest.mark.parametrize("place", ["local", process()], ids=["local", "process"])
 @pytest.mark.parametrize("fault", ["wrong_rows", "missing_file", "stray_file"])
 def test_a_writer_that_lies_about_its_files_commits_nothing(fault, place, library, tmp_path):
     result, table = _run(tmp_path, library, place=place, fault=fault, side="writer")
@@ -180,7 +194,7 @@ def test_a_writer_that_lies_about_its_files_commits_nothing(fault, place, librar
     assert list(table.scan()) == []
 
 
-@pytest.mark.parametrize("place", ["local", PROCESS], ids=["local", "process"])
+@pytest.mark.parametrize("place", ["local", process()], ids=["local", "process"])
 @pytest.mark.parametrize("fault", HARMLESS)
 def test_a_fault_that_touches_no_row_fails_nothing(fault, place, library, tmp_path):
     result, table = _run(tmp_path, library, place=place, fault=fault)
@@ -191,15 +205,14 @@ def test_a_fault_that_touches_no_row_fails_nothing(fault, place, library, tmp_pa
 
 def test_memory_that_a_plugin_overwrites_too_early_is_sent_before_it_can(library, tmp_path):
     """Here, in our process, nobody could see it; the conformance suite does."""
-    result, table = _run(tmp_path, library, place=PROCESS, fault="reused_buffer")
+    result, table = _run(tmp_path, library, place=process(), fault="reused_buffer")
     assert result.status == "committed"
     assert sorted(n for batch in table.scan() for n in batch.column("id").to_pylist()) == list(range(3000))
 
 
 @pytest.mark.parametrize("init", ["refused", "null_error", "null_table", "segfault", "hang"])
 def test_a_library_that_fails_before_it_has_a_configuration_fails_the_step(init, library, tmp_path):
-    place = PROCESS.replace("}", f", environment: {{HOSTILE_INIT: {init}}}}}")
-    result, table = _run(tmp_path, library, place=place, fault="none")
+    result, table = _run(tmp_path, library, place=process(init, environment={"HOSTILE_INIT": init}), fault="none")
     assert "HOSTILE_INIT" not in os.environ
     assert result.status == "failed"
     assert str(library) in result.error["message"]
