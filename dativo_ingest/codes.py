@@ -468,7 +468,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "PLUGIN_CRASHED": (
         "A plugin ended its process: a signal such as SIGSEGV or SIGABRT, or a call of exit.",
-        "The last output of the plugin is in the message. It is a bug of the plugin: the same rows will do it again.",
+        "Its last output, if it had any, is in the message. It is a bug of the plugin: the same rows will do it again.",
     ),
     "PLUGIN_ERROR": ("A plugin broke its own contract or crashed.", "Read the plugin's own message in the details."),
     "PLUGIN_FAILED": (

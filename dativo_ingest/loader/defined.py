@@ -7,7 +7,6 @@ can tell.
 from __future__ import annotations
 
 import ast
-import difflib
 import functools
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -57,6 +56,8 @@ def must_define(ref: PluginRef) -> None:
 
 def no_class(ref: PluginRef, classes: Iterable[str]) -> PluginError:
     """Give the error for a name that a plugin's file does not have; ``classes`` are those that it has."""
+    import difflib  # only for this error, and no worker should wait for it
+
     there = list(classes)
     listed = f"; it has {', '.join(there)}" if there else ""
     near = difflib.get_close_matches(ref.name, there, n=1)

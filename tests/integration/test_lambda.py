@@ -106,7 +106,7 @@ def test_a_function_that_does_not_end_by_itself_is_told_apart_and_the_next_call_
 def test_what_the_entry_file_raises_is_told_with_its_lines(function: LambdaFunction) -> None:
     with pytest.raises(SandboxError, match="ValueError: no such order") as caught:
         ask(function, "raise")
-    assert "main.py" in caught.value.details["traceback"]
+    assert "main.py" in caught.value.details["remote_traceback"]
     assert not caught.value.retryable
 
 

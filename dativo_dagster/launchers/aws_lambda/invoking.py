@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dativo_dagster.functions import faults
 from dativo_dagster.functions.cloud import Answer, Limits
 from dativo_dagster.launchers.aws_lambda.refusals import DENIED, THROTTLED, action
+from dativo_ingest.worker.errors import TRACEBACK
 from dativo_ingest.worker.texts import parse_object
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class LambdaFunction:
         kind, message = str(said.get("errorType", "")), str(said.get("errorMessage", ""))
         trace = said.get("stackTrace")
         told = "".join(map(str, trace)) if isinstance(trace, list) else ""
-        details = {"remote_type": kind, "log": log, "traceback": told}
+        details = {"remote_type": kind, "log": log, TRACEBACK: told}
         if kind == "Sandbox.Timedout" or "Task timed out" in message:
             return faults.timed_out(self.function, self.limits.seconds, **details)
         if kind in {"Runtime.OutOfMemory", "Runtime.ExitError"} and ("signal: killed" in message or "Memory" in kind):

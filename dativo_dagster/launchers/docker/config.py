@@ -104,7 +104,7 @@ class Config(Limits):
 
     image: str | None = None
     requirements: tuple[str, ...] = ()
-    memory_mb: PositiveInt = 2048
+    memory_mb: int = Field(default=2048, ge=6)  # with less an engine starts nothing
     cpus: float = Field(default=1.0, ge=0.01, allow_inf_nan=False)
     pids: PositiveInt = 128
     tmp_mb: PositiveInt = 256

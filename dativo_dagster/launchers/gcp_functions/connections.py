@@ -15,8 +15,8 @@ from typing import Any, cast
 
 from dativo_dagster.functions.cloud import KEPT_ALIVE
 
-IDLE_SECONDS = 4.0
-"""How long one is kept unused: not as long as servers and gateways do, so that none hangs up on a request."""
+IDLE_SECONDS = 1.5
+"""How long one is kept unused: not as long as servers do (gunicorn 2 s), so that none hangs up on a request."""
 
 
 class Connections:
