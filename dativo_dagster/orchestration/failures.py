@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from dativo_dagster.config.job import Retry
 
+_NOTHING = Redactor()
+
 
 def delay(retry: Retry, retried: int, asked: float | None = None) -> float:
     """Give the seconds to wait before the next retry, after as many as ``retried``.
@@ -58,20 +60,20 @@ def as_dagster(
             wait = delay(retry, retried, getattr(error, "retry_after", None))
             context.log.warning("%s; retry %s of %s in %g s", error, retried + 1, retry.max_retries, wait)
             raise dg.RetryRequested(max_retries=retry.max_retries, seconds_to_wait=wait) from error
-        raise failure(error) from error
+        raise failure(error, hidden) from error
     except Exception as error:
         if hide(error, hidden):
             raise
         raise DativoError(hidden.text(f"{type(error).__name__}: {error}")) from None
 
 
-def failure(error: DativoError) -> dg.Failure:
+def failure(error: DativoError, hidden: Redactor = _NOTHING) -> dg.Failure:
     """Give an error as a failure that is not retried, with code and details as metadata.
 
     The page of a run shows the first lines of its description and little else.
     """
     return dg.Failure(
-        description=_description(error),
+        description=hidden.text(_description(error)),
         metadata={
             "code": error.error_code,
             "error": type(error).__name__,

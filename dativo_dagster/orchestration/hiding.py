@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -97,4 +98,5 @@ def hide(error: BaseException, hidden: Redactor) -> bool:
     error.args = tuple(hidden.text(a) if isinstance(a, str) else a for a in error.args)
     if isinstance(error, DativoError):
         error.message, error.details = hidden.text(error.message), dict(hidden.value(error.details))
-    return hidden.text(str(error)) == str(error)
+    told = "".join(traceback.format_exception_only(type(error), error))  # notes, and a line that is no Python, too
+    return hidden.text(told) == told

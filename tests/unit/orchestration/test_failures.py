@@ -10,14 +10,14 @@ from dativo_ingest.exceptions import ConfigurationError, PluginError, RateLimitE
 QUICK = Retry(max_retries=2, initial_delay_seconds=0.01)
 
 
-def run(errors, instance, retry=QUICK):
+def run(errors, instance, retry=QUICK, secrets=()):
     """Run an op that raises each of ``errors`` in turn and then succeeds; give the result and the attempts."""
     attempts = []
 
     @dg.op
     def step(context: dg.OpExecutionContext) -> None:
         attempts.append(context.retry_number)
-        with as_dagster(context, retry):
+        with as_dagster(context, retry, secrets):
             if len(attempts) <= len(errors):
                 raise errors[len(attempts) - 1]
 
@@ -62,6 +62,15 @@ def test_what_the_page_of_a_run_shows_first_is_what_to_do_and_the_lines_of_the_p
     assert lines[0].endswith("plugin shop.py: KeyError: 1")
     assert lines[1].startswith("PLUGIN_FAILED: Mend the plugin ")
     assert lines[2:] == ["", "In the plugin:", *told.splitlines()]
+
+
+def test_no_line_of_a_plugin_that_is_shown_has_a_secret(instance):
+    error = PluginError("plugin shop.py: KeyError: 1", "PLUGIN_FAILED")
+    with pytest.raises(KeyError) as caught:
+        raise KeyError("page")  # asked with hunter2-canary
+    error.__cause__ = caught.value
+    told = failure_of(run([error], instance, secrets=["hunter2-canary"])[0]).user_failure_data.description
+    assert 'raise KeyError("page")  # asked with ***' in told
 
 
 def test_a_job_without_retries_fails_at_once(instance):

@@ -18,6 +18,12 @@ class StubbornError(Exception):
         return f"no login with {SECRET}"
 
 
+def noted():
+    error = KeyError("page")
+    error.__notes__ = [f"asked with {SECRET}"]
+    return error
+
+
 def stored(instance, *raised, retry=None):
     """Give all that Dagster stores of a step that logs a secret and raises errors with it, attempt by attempt."""
     attempts = iter(raised)
@@ -51,8 +57,10 @@ def test_lines_of_a_step_are_stored_without_secrets(instance):
         ValueError(f"not ours, {SECRET}"),
         KeyError(SECRET),
         StubbornError(),
+        noted(),
+        SyntaxError("invalid", ("rules", 1, 1, f"key = {SECRET}")),
     ],
-    ids=["ours", "not ours", "a key", "one that cannot be changed"],
+    ids=["ours", "not ours", "a key", "one that cannot be changed", "a note", "what is no Python"],
 )
 def test_an_error_is_stored_without_secrets(instance, error):
     text = stored(instance, error)
