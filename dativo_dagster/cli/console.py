@@ -52,8 +52,11 @@ class Console:
 
     def json(self, data: Any) -> None:
         """Write the result as JSON."""
-        shown = self.redactor.value(data) if self.redactor else data
-        self.out.write(json.dumps(shown, indent=2, ensure_ascii=False, default=str) + "\n")
+        self.out.write(json.dumps(self.shown(data), indent=2, ensure_ascii=False, default=str) + "\n")
+
+    def shown(self, data: Any) -> Any:
+        """Give data as it may be shown by now: each job has secrets of its own."""
+        return self.redactor.value(data) if self.redactor else data
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], *, indent: int = 0) -> None:
         """Write rows in columns; a header that starts with ``>`` is a column of numbers."""

@@ -76,10 +76,13 @@ def _folder(selection: Selection, args: argparse.Namespace, console: Console) ->
     outcomes = [Outcome(name=str(p.path), error=p.error) for p in selection.problems]
     for outcome in outcomes:
         console.error(outcome.error or DativoError(outcome.name))
-    outcomes += [_outcome(job, args, console) for job in selection.jobs]
+    told = [outcome.to_json() for outcome in outcomes]
+    for job in selection.jobs:
+        outcomes.append(_outcome(job, args, console))
+        told.append(console.shown(outcomes[-1].to_json()))
     code = 2 if any(o.exit_code for o in outcomes) else 0
     if args.json:
-        console.json({"jobs": [o.to_json() for o in outcomes], "exit_code": code})
+        console.json({"jobs": told, "exit_code": code})
         return code
     bad = [f"{o.name} ({o.exit_code})" for o in outcomes if o.exit_code]
     console.line(

@@ -5,6 +5,14 @@ from __future__ import annotations
 import json
 
 CANARY = "canary-7f3a-hunter2"
+SHOP = """
+from dativo_ingest import BaseReader
+
+class Shop(BaseReader):
+    def extract(self, state_manager=None):
+        raise ValueError(f"refused with {self.source_config.connection['api_key']}")
+        yield
+"""
 
 
 def with_secret(desk, text):
@@ -80,3 +88,18 @@ def test_redaction_hides_what_looks_like_a_secret_when_the_job_asks_for_it(desk)
     answer = desk("run", "people")
     assert CANARY not in answer.out + answer.err
     assert "password=***" in answer.out
+
+
+def test_what_one_job_of_a_folder_hides_is_hidden_beside_another(desk, monkeypatch):
+    monkeypatch.setenv("SHOP_KEY", CANARY)
+    desk.job("z")
+    file = desk.job("a")
+    source = 'source: {connector: csv, files: ["data/a*.csv"], incremental: file_modified_time}'
+    assert source in file.read_text()
+    asked = 'source: {custom_reader: "shop.py:Shop", connection: {api_key: "${SHOP_KEY}"}}'
+    file.write_text(file.read_text().replace(source, asked))
+    (desk.path / "shop.py").write_text(SHOP)
+    for command in ([], ["--json"], ["--debug"], ["--json", "--debug"]):
+        answer = desk("run", "--job-dir", "jobs", *command)
+        assert "refused with" in answer.out
+        assert CANARY not in answer.out + answer.err
