@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 _SCOPES = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _ANY_NAME = frozenset({"*", "__getattr__"})
 """What gives a module names that are not in its text."""
-_BY_HAND = frozenset({"eval", "exec", "f_globals", "globals", "locals", "modules", "vars"})
+_BY_HAND = frozenset({"__globals__", "eval", "exec", "f_globals", "globals", "locals", "modules", "vars"})
 """What code says that may put a name into its module without an assignment."""
+_LOGGERS = frozenset({"getLogger", "get_logger"})
+"""Who is told the module's name and does not look for the module."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def _defined(path: str, source: bytes) -> _Defined:
     return _Defined(
         names=frozenset(names),
         classes=tuple(node.name for node in outer if isinstance(node, ast.ClassDef)),
-        open=bool(names & _ANY_NAME or said & _BY_HAND),
+        open=bool(names & _ANY_NAME or said & _BY_HAND) or any(map(_may_be_filled, whole)),
     )
 
 
@@ -87,8 +89,18 @@ def _outer(tree: ast.Module) -> Iterator[ast.AST]:
     while waiting:
         node = waiting.popleft()
         yield node
-        if not isinstance(node, _SCOPES):
-            waiting.extend(ast.iter_child_nodes(node))
+        body = node.body if isinstance(node, _SCOPES) else []
+        within = body if isinstance(body, list) else [body]
+        waiting.extend(child for child in ast.iter_child_nodes(node) if child not in within)
+
+
+def _may_be_filled(node: ast.AST) -> bool:
+    """Say whether the module's name is told to somebody, who may put names into the module."""
+    if not isinstance(node, ast.Call):
+        return False
+    told = [*node.args, *(keyword.value for keyword in node.keywords)]
+    named = any(isinstance(each, ast.Name) and each.id == "__name__" for each in told)
+    return named and _LOGGERS.isdisjoint(_texts(node.func, "id", "attr"))
 
 
 def _bound(node: ast.AST) -> Iterator[str]:

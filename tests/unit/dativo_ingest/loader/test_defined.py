@@ -43,11 +43,16 @@ def plugin(tmp_path):
         "globals()['Reader'] = type('Reader', (), {})",
         "exec('class Reader: pass')",
         "import sys\nsetattr(sys.modules[__name__], 'Reader', type('Reader', (), {}))",
+        "import importlib\nimportlib.import_module(__name__).Reader = type('Reader', (), {})",
+        "import filling\nfilling.fill(module=__name__)",
+        "def use(): pass\nuse.__globals__['Reader'] = type('Reader', (), {})",
+        "class Base: pass\ndef use(kind=(Reader := Base)): pass",
         "# -*- coding: latin-1 -*-\nclass Reader: 'n\xe9'".encode("latin-1"),
     ],
 )
 def test_what_can_be_loaded_is_never_refused(plugin, tmp_path, text):
     (tmp_path / "names.py").write_text("class Reader: pass\n")
+    (tmp_path / "filling.py").write_text("import sys\ndef fill(module): sys.modules[module].Reader = dict\n")
     ref = plugin(text)
     must_define(ref)
     assert load_class(ref)
@@ -62,6 +67,7 @@ def test_what_can_be_loaded_is_never_refused(plugin, tmp_path, text):
         "def make():\n class Reader: pass\n return Reader",
         "from collections import Reader as Other",
         "(lambda: (Reader := 1))",
+        "import logging\nlog = logging.getLogger(__name__)\nif __name__ == '__main__': print(__name__ + '!')",
     ],
 )
 def test_a_name_that_the_module_itself_does_not_get_is_missing(plugin, text):
