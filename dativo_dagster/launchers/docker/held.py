@@ -15,10 +15,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-MOST_HANDLES = 50_000
-"""How many files a container may have open or mapped; who measures looks at each."""
+MOST_HANDLES = 200_000
+"""How many files a container may have open or mapped: each of its processes has mapped its libraries, some hundred."""
 _MOST_PROCESSES = 10_000
 """It may start them faster than anybody can follow."""
+_REMOVED = b" (deleted)\n"
 _PEER = struct.Struct("3i")
 """What SO_PEERCRED tells: process, user and group, see `man 7 unix`."""
 
@@ -46,18 +47,30 @@ def held(first: int, folder: os.stat_result) -> int:
     for looked, facts in enumerate(_handles(first)):
         if looked > MOST_HANDLES:
             return sys.maxsize
-        if stat.S_ISREG(facts.st_mode) and not facts.st_nlink and facts.st_dev == folder.st_dev:
+        if facts and stat.S_ISREG(facts.st_mode) and not facts.st_nlink and facts.st_dev == folder.st_dev:
             files[facts.st_ino] = max(facts.st_size, facts.st_blocks * 512)
     return sum(files.values())
 
 
-def _handles(first: int) -> Iterator[os.stat_result]:
+def _handles(first: int) -> Iterator[os.stat_result | None]:
+    """Look at what is open, and of what is mapped only at what was removed: the kernel says so in its text."""
     for process in _processes(first):
-        for kind in ("fd", "map_files"):
-            with contextlib.suppress(OSError), os.scandir(f"/proc/{process}/{kind}") as handles:
-                for handle in handles:
-                    with contextlib.suppress(OSError):  # it was closed meanwhile, or only root may look
-                        yield handle.stat()
+        with contextlib.suppress(OSError), os.scandir(f"/proc/{process}/fd") as handles:
+            yield from (_look(handle.path) for handle in handles)
+        with contextlib.suppress(OSError), Path(f"/proc/{process}/maps").open("rb") as maps:
+            for line in maps:
+                yield _look(f"/proc/{process}/map_files/{_range(line)}") if line.endswith(_REMOVED) else None
+
+
+def _range(line: bytes) -> str:
+    """Give the addresses in a line of `maps` as `map_files` has them: without zeros before them."""
+    return "-".join(f"{int(address, 16):x}" for address in line.split(maxsplit=1)[0].split(b"-"))
+
+
+def _look(handle: str) -> os.stat_result | None:
+    with contextlib.suppress(OSError):  # it was closed meanwhile, or only root may look
+        return Path(handle).stat()
+    return None
 
 
 def _processes(first: int) -> list[int]:

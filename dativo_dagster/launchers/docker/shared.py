@@ -89,8 +89,7 @@ class SharedRoom(Room):
         # What is removed between the two looks is counted by none, and by the next; the other way round by both.
         if not measure(self.out, limit * MIB - held(first, self.out.stat())):
             return _too_much(limit)
-        disk = os.statvfs(self.out)
-        return _disk_full(least) if disk.f_bavail * disk.f_frsize < least * MIB else None
+        return None if has_left(self.out, least * MIB) else _disk_full(least)
 
     def _mounts(self, io: Path) -> list[Mounted]:
         lent = self.lent()
@@ -102,6 +101,12 @@ class SharedRoom(Room):
             (io / "out").mkdir(exist_ok=True)
             ours.append(Mounted(str(self.out), OUT, writable=True))
         return [*lent, *ours]
+
+
+def has_left(folder: Path, least: int) -> bool:
+    """Tell whether the disk of a folder has so many bytes free; one in memory without a limit tells of no size."""
+    disk = os.statvfs(folder)
+    return not disk.f_blocks or disk.f_bavail * disk.f_frsize >= least
 
 
 def _too_much(limit: int) -> Fate:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from dativo_dagster.launchers.docker.held import first_process, held
+from dativo_dagster.launchers.docker.shared import has_left
 
 BYTES = 1 << 20
 HOLDS = """
-import os, sys
+import ctypes, os, sys
 
 def hold(name):
     out = open(name, "w+b")
@@ -22,8 +23,12 @@ def hold(name):
     os.unlink(name)
     return out
 
-kept = open(sys.argv[1] + "/there", "wb"), hold(sys.argv[1] + "/removed")
+kept = open(sys.argv[1] + "/there", "w+b"), hold(sys.argv[1] + "/removed")
 twice = os.dup(kept[1].fileno())
+if sys.argv[2] == "libraries":
+    mmap, page = ctypes.CDLL(None).mmap, (ctypes.c_size_t(4096), 1, 2, kept[0].fileno(), ctypes.c_long(0))
+    for _ in range(60_000):
+        mmap(None, *page)
 if sys.argv[2] == "child" and os.fork() == 0:
     kept = hold(sys.argv[1] + "/removed by a child")
     print("holds", flush=True)
@@ -35,7 +40,7 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize(("how", "files"), [("open", 1), ("child", 2)])
+@pytest.mark.parametrize(("how", "files"), [("open", 1), ("child", 2), ("libraries", 1)])
 def test_a_removed_file_counts_once_as_long_as_it_is_held(tmp_path, how, files):
     command = [sys.executable, "-c", HOLDS, str(tmp_path), how]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
@@ -50,3 +55,9 @@ def test_who_is_in_no_container_has_no_first_process():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         assert first_process(ours) == 0
+
+
+def test_a_disk_that_tells_no_size_is_not_taken_for_a_full_one(tmp_path):
+    assert has_left(tmp_path, 1)
+    assert not has_left(tmp_path, 1 << 60)
+    assert has_left(Path("/proc"), 1 << 60), "as one in memory without a limit"
