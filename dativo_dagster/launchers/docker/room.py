@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -148,7 +149,8 @@ def settings(
     from docker.types import LogConfig, Mount, Ulimit
 
     memory = config.memory_mb * MIB
-    in_memory = {"/tmp"} | {*volumes} - {mount.inside for mount in mounts}  # noqa: S108 - the container's
+    given = {posixpath.normpath(mount.inside) for mount in mounts}
+    in_memory = {"/tmp"} | {*map(posixpath.normpath, volumes)} - given  # noqa: S108 - the container's
     return {
         "init": True,
         "network_mode": config.network,

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from dativo_dagster.launchers.docker.config import PLATFORM, Config
-from dativo_dagster.launchers.docker.room import settings
+from dativo_dagster.launchers.docker.room import Mounted, settings
 
 
 def refused(**said):
@@ -103,3 +103,9 @@ def test_every_way_in_which_a_job_makes_the_walls_wider_can_be_said():
         "runtime runsc",
         "user 1000",
     ]
+
+
+def test_a_volume_of_an_image_hides_nothing_that_the_job_gives():
+    given = [Mounted("/srv/shop", "/data"), Mounted("/srv/old", "/old/")]
+    said = settings(Config(), {}, given, ["/data/", "/old", "/tmp/", "/cache/"])
+    assert said["tmpfs"].keys() == {"/tmp", "/cache"}
