@@ -43,7 +43,9 @@ def _without_views(kind: Any) -> Any:
         return pa.list_(_of(kind.value_field), kind.list_size)
     if types.is_map(kind):
         return pa.map_(_of(kind.key_field), _of(kind.item_field), kind.keys_sorted)
-    return {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}.get(kind, kind)
+    if types.is_string_view(kind):
+        return pa.large_string()
+    return pa.large_binary() if types.is_binary_view(kind) else kind
 
 
 def _of(field: Any) -> Any:

@@ -56,6 +56,8 @@ def _picked(union: Any, at: int) -> int:
     """Give what the rows of a dense union take that are of one of its kinds; they may all show the same value."""
     import pyarrow.compute as pc
 
+    if not len(union):  # one that was sent has no offsets, and pyarrow would look for them
+        return 0
     places = union.offsets.filter(pc.equal(union.type_codes, union.type.type_codes[at]))
     return _repeated(union.field(at), len(places), lambda widths: widths.take(places))
 

@@ -114,6 +114,25 @@ def _sizes(batch):
     return [(len(payload), from_payload(payload, full=True)) for payload in payloads]
 
 
+class Meters(pa.ExtensionType):
+    """A type as a plugin may define one: Python does not hash it."""
+
+    def __init__(self):
+        super().__init__(pa.int64(), "tests.meters")
+
+    def __arrow_ext_serialize__(self):
+        return b""
+
+
+def test_a_type_of_a_plugin_goes_in_pieces(monkeypatch):
+    lengths = pa.ExtensionArray.from_storage(Meters(), pa.array(range(1000)))
+    whole = pa.record_batch([pa.StructArray.from_arrays([lengths, TEXTS.slice(0, 1000)], ["m", "t"])], ["a"])
+    monkeypatch.setattr(worker_batches, "PIECE_BYTES", 1024)
+    pieces = [batch for _, batch in _sizes(whole)]
+    assert len(pieces) > 5
+    assert [row for piece in pieces for row in piece["a"].to_pylist()] == whole["a"].to_pylist()
+
+
 @pytest.mark.parametrize("rows", [0, 1])
 def test_a_few_rows_of_many_views_are_sent_alone(rows, monkeypatch):
     monkeypatch.setattr(worker_batches, "PIECE_BYTES", 32 * 1024)

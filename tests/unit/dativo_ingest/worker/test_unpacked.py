@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dativo_ingest.worker.batches import from_payload, to_parts
 from dativo_ingest.worker.unpacked import LARGEST_BYTES, unpacked_bytes
 
 MANY, LONG = 2**40, "x" * 65536
@@ -122,6 +123,13 @@ def test_many_values_that_are_named_one_by_one_are_counted_one_by_one(values):
         pa.ListViewArray.from_arrays(each, pa.array([1] * MANY_VALUES, pa.int32()), column),
     ):
         assert column.nbytes <= unpacked_bytes(batch(encoded)) <= 64 * MANY_VALUES
+
+
+def test_a_union_that_was_sent_without_rows_takes_nothing():
+    for sent in (union(0), union(3).slice(3)):
+        (parts,) = to_parts(batch(sent))
+        found = from_payload(b"".join(bytes(part) for part in parts), full=True)
+        assert (found.num_rows, unpacked_bytes(found)) == (0, 0)
 
 
 @pytest.mark.parametrize("size", [2**29, 2**31 - 1])
