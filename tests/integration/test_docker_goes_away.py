@@ -14,6 +14,7 @@ from dativo_ingest.model import Leftover
 from tests.fakes.contained import STREAM, UNIT, lay, ours, read_all, reading
 from tests.servers.docker import BASE_IMAGES
 from tests.servers.engine_proxy import EngineProxy
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.integration,
@@ -71,7 +72,7 @@ def test_a_container_that_it_cannot_end_is_not_waited_for(folder, engine, how):
     assert caught.value.error_code == {"cancel": "CANCELLED", "idle": "PLUGIN_HUNG"}[how]
 
 
-def test_one_that_is_frozen_is_not_waited_for_and_ends_the_container_once_it_thaws(folder, engine, base_images, caplog):
+def test_a_frozen_one_is_not_waited_for_and_removes_the_container_once_it_thaws(folder, engine, base_images, caplog):
     with reading(folder, limits=Config(transport="attach"), then_wait=True) as reader, ThreadPoolExecutor() as threads:
         batches = reader.read(STREAM, UNIT)
         for _ in range(3):
@@ -88,7 +89,7 @@ def test_one_that_is_frozen_is_not_waited_for_and_ends_the_container_once_it_tha
     [left] = ours(base_images)
     assert left.status == "running"
     engine.thaws()
-    left.wait(timeout=60)
+    until(lambda: ours(base_images) == [], 60)
 
 
 def test_rows_are_not_lost_where_only_the_container_could_not_be_removed(folder, engine, caplog):

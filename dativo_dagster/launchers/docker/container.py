@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _SIGNALS_FROM = 128  # how `docker-init` and shells tell a signal by an exit status
 _MEASURE_SECONDS = 0.5
+_LATER = "container %s is left, and removed once the Docker engine answers, or by `dativo places gc`"
 _LEFT = "container %s is left, and `dativo places gc` removes it once this process has ended: %s"
 
 _LOGGER = logging.getLogger(__name__)
@@ -96,10 +97,10 @@ class Container(Worker):
             _remove(self.container)
             self.life.join(DEATH_SECONDS)
         else:
-            _LOGGER.warning(_LEFT, self.container.short_id, "the Docker engine does not answer")
+            _LOGGER.warning(_LATER, self.container.short_id)
             if line := self._line():
                 line.hang_up()
-            threading.Thread(target=_kill, args=(self.container,), name="dativo-strike", daemon=True).start()
+            threading.Thread(target=_remove, args=(self.container,), name="dativo-remove", daemon=True).start()
         self.output.finish.set()
         self.output.join()
         return self.life.status
