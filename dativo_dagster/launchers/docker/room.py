@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -83,7 +84,12 @@ class Room(ABC):
 
     def settings(self, mounts: Sequence[Mounted]) -> dict[str, Any]:
         """Give what the engine is told of a container that sees ``mounts``."""
-        return settings(self.config, self.labels(), mounts, volumes(self.client, self.image))
+        return settings(self.config, self.labels(), mounts, self._volumes)
+
+    @cached_property
+    def _volumes(self) -> set[str]:
+        """Ask once for all containers: their image is named by its content."""
+        return volumes(self.client, self.image)
 
     def overstepped(self, first: int) -> Fate | None:  # noqa: ARG002 - where the kernel holds it to its limits
         """Tell which limit of the disk a container broke, whose first process is ``first``; 0 where none is seen."""
