@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from dativo_dagster.connectors.sql import faults
+from dativo_dagster.connectors.sql.faults import fault
 from dativo_ingest.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -15,37 +16,32 @@ from dativo_ingest.exceptions import (
     TransientError,
 )
 
-Made = Callable[[str], DativoError]
-
-
-def _make(kind: type[DativoError], code: str, advice: str, *, retryable: bool | None = None) -> Made:
-    return lambda message: kind(f"{message}. {advice}", code, retryable=retryable)
-
-
-_AUTHENTICATION = _make(
+_AUTHENTICATION = fault(
     AuthenticationError, "AUTHENTICATION_FAILED", "Check what the address says of user and password"
 )
-_PERMISSION = _make(AuthenticationError, "PERMISSION_DENIED", "Let an owner GRANT what is missing to the job's user")
-_NO_TABLE = _make(ConfigurationError, "TABLE_NOT_FOUND", "Check `tables` and `query`")
-_NO_DATABASE = _make(ConfigurationError, "DATABASE_NOT_FOUND", "Check the address")
-_QUERY = _make(ConfigurationError, "BAD_QUERY", "Mend `query`, the table's name or `options`")
-_NO_DRIVER = _make(ConfigurationError, "NO_DRIVER", "Install the driver, and check its name")
-_CANCELLED = _make(ConnectionError, "CANCELLED", "Somebody ended the query", retryable=False)
-_TIMEOUT = _make(TransientError, "STATEMENT_TIMEOUT", "It may pass by itself")
-_LOST = _make(ConnectionError, "CONNECTION_FAILED", "Check the address, and that the server runs")
-_FAILED = _make(ConnectionError, "CONNECTION_LOST", "It may pass by itself")
+_NO_DATABASE = fault(ConfigurationError, "DATABASE_NOT_FOUND", "Check the address")
+_QUERY = fault(ConfigurationError, "BAD_QUERY", "Mend `query`, the table's name or `options`")
+_NO_DRIVER = fault(ConfigurationError, "NO_DRIVER", "Install the driver, and check its name")
+_TIMEOUT = fault(TransientError, "STATEMENT_TIMEOUT", "It may pass by itself")
+_UNREACHED = fault(ConnectionError, "CONNECTION_FAILED", "Check the address, and that the server runs")
 
-_STATES = {"28": _AUTHENTICATION, "42501": _PERMISSION, "42P01": _NO_TABLE, "42": _QUERY, "3D": _NO_DATABASE}
+_STATES = {
+    "28": _AUTHENTICATION,
+    "42501": faults.PERMISSION,
+    "42P01": faults.NO_TABLE,
+    "42": _QUERY,
+    "3D": _NO_DATABASE,
+}
 _STATUSES = {
     "UNAUTHENTICATED": _AUTHENTICATION,
-    "UNAUTHORIZED": _PERMISSION,
-    "NOT_FOUND": _NO_TABLE,
+    "UNAUTHORIZED": faults.PERMISSION,
+    "NOT_FOUND": faults.NO_TABLE,
     "INVALID_ARGUMENT": _QUERY,
     "INVALID_STATE": _QUERY,
     "NOT_IMPLEMENTED": _QUERY,
-    "CANCELLED": _CANCELLED,
+    "CANCELLED": faults.CANCELLED,
     "TIMEOUT": _TIMEOUT,
-    "IO": _LOST,
+    "IO": _UNREACHED,
 }
 
 
@@ -58,7 +54,7 @@ def translate(error: BaseException, where: str, url: str | None) -> DativoError:
         return _NO_DRIVER(message.partition(": dlopen()")[0])
     if not state and re.search(r"(password|Access) .*(failed|denied)|authentication failed", text):
         return _AUTHENTICATION(message)
-    made = _STATES.get(state) or _STATES.get(state[:2]) or _STATUSES.get(status, _FAILED)
+    made = _STATES.get(state) or _STATES.get(state[:2]) or _STATUSES.get(status, faults.LOST)
     return made(message)
 
 
