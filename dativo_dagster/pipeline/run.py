@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 import uuid
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from dativo_dagster import registry
@@ -41,6 +41,8 @@ SOURCE_TAGS = "source_tags"
 """Key of a unit, and keyword of `config.tags.derive_tags`."""
 ADDING = frozenset({"append", "merge", "scd2"})
 """Modes in which no rows leave the table as it is."""
+LOOK_SECONDS = 0.5
+"""How long an interrupt can go unseen while streams run side by side."""
 
 
 def plan_stream(job: Job, stream: JobStream, openers: Openers = OURS) -> Plan:
@@ -268,7 +270,12 @@ def _side_by_side(
     """Run streams in threads; an interrupt ends those that run at their next batch, and starts no other."""
     with ThreadPoolExecutor(parallel, thread_name_prefix="stream") as threads:
         try:
-            return list(threads.map(run, streams))
+            asked = [threads.submit(run, stream) for stream in streams]
+            for each in asked:
+                # A signal that comes just before a wait does not break it off: no wait is a long one.
+                while not wait([each], LOOK_SECONDS).done:
+                    pass
+            return [each.result() for each in asked]
         except BaseException:
             interrupted.set()
             threads.shutdown(wait=False, cancel_futures=True)

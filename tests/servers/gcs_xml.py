@@ -57,7 +57,11 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._is_object():
             self._pass_on(body)
         elif "uploadId" in query:
-            self.server.uploads[query["uploadId"]][int(query["partNumber"])] = body
+            parts = self.server.uploads.get(query["uploadId"])
+            if parts is None:  # given up while this part was on its way
+                self._answer(404, {})
+                return
+            parts[int(query["partNumber"])] = body
             self._answer(200, {"ETag": f'"{query["partNumber"]}"'})
         elif source := self.headers.get("x-goog-copy-source"):
             bucket, _, key = source.strip("/").partition("/")
