@@ -168,7 +168,8 @@ def prepare(job: Job, args: argparse.Namespace, console: Console) -> Job:
     secrets = options.load(job.tenant)
     hidden, verbose = literals(secrets), getattr(args, "verbose", False)
     _log_as(job, hidden, console, verbose=verbose)
-    event(logger, "secrets_loaded", counted(len(secrets), "secret"), tenant_id=job.tenant, names=sorted(secrets))
+    if secrets:
+        event(logger, "secrets_loaded", counted(len(secrets), "secret"), tenant_id=job.tenant, names=sorted(secrets))
     loaded = load_with(job.path, secrets)
     # A secret may also have come from a plain variable.
     own = [text for s in loaded.streams for text in secrets_in([s.source.options, s.target.options])]

@@ -64,7 +64,6 @@ def test_the_events_of_a_run_have_their_old_names_and_all_their_fields(desk):
     desk.job()
     answer = desk("run", "people")
     assert [e["event_type"] for e in answer.events] == [
-        "secrets_loaded",
         "job_started",
         "extraction_complete",
         "commit_success",

@@ -28,6 +28,15 @@ def test_a_secret_is_what_a_variable_in_the_job_finds(desk, monkeypatch):
     assert desk("run", "people").code == 0
 
 
+def test_the_log_names_the_secrets_of_a_job_and_says_nothing_where_there_are_none(desk, monkeypatch):
+    desk.job()
+    monkeypatch.setenv("DATIVO_SECRET__OTHER__FILE_NAME", "people")
+    assert desk("run", "people").events[0]["event_type"] == "job_started"
+    monkeypatch.setenv("DATIVO_SECRET__ACME__FILE_NAME", "people")
+    loaded = desk("run", "people").event("secrets_loaded")
+    assert (loaded["message"], loaded["names"]) == ("1 secret", ["file_name"])
+
+
 def test_a_secret_of_another_tenant_is_not_found(desk, monkeypatch):
     with_secret(desk, '"data/${FILE_NAME}.csv"')
     monkeypatch.setenv("DATIVO_SECRET__OTHER__FILE_NAME", "people")
