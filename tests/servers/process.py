@@ -9,22 +9,26 @@ import signal
 import socket
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 _CHOICE = random.SystemRandom()  # pytest-randomly seeds the ordinary one alike in every worker
 _GRPC_OFFSET = 10_000
+_PROMISED: deque[socket.socket] = deque()
+_MOST_PROMISED = 64
 _LOG_TAIL_BYTES = 4_000
 
 
 def free_port() -> int:
     """Find a port P on loopback such that P and P+10000 are free (SeaweedFS opens both).
 
-    Both lie below the ports that the kernel gives to clients, so nothing takes them in the meantime by chance.
+    Both lie below the ports that the kernel gives to clients, so nothing takes them in the meantime by chance; and
+    no other call gives one that was given, here or in another process, long before its server listens.
     """
     for _ in range(1_000):
         port = _CHOICE.randrange(12_000, 22_000)
-        if _is_free(port) and _is_free(port + _GRPC_OFFSET):
+        if _is_free(port) and _is_free(port + _GRPC_OFFSET) and _promise(port):
             return port
     msg = "no free pair of ports on loopback"
     raise RuntimeError(msg)
@@ -37,6 +41,23 @@ def _is_free(port: int) -> bool:
             probe.bind(("127.0.0.1", port))
         except OSError:
             return False
+    return True
+
+
+def _promise(port: int) -> bool:
+    """Take a name that the kernel gives to one process of the machine; False where somebody has it.
+
+    It is kept until so many others were given that the server listens by then.
+    """
+    promise = socket.socket(socket.AF_UNIX)
+    try:
+        promise.bind(f"\0dativo-test-port-{port}")
+    except OSError:
+        promise.close()
+        return False
+    _PROMISED.append(promise)
+    while len(_PROMISED) > _MOST_PROMISED:
+        _PROMISED.popleft().close()
     return True
 
 
