@@ -12,6 +12,8 @@ import re
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import quote
@@ -200,16 +202,27 @@ def event(logger: logging.Logger, event_type: str, message: str, *, level: int =
     logger.log(level, message, extra={"event_type": event_type, "fields": fields}, stacklevel=2)
 
 
-_told: dict[tuple[str, str], None] = {}
+_told: dict[tuple[object, str], None] = {}
 _telling = threading.Lock()
+_command: ContextVar[object] = ContextVar("dativo_command", default=None)
+
+
+@contextmanager
+def one_command() -> Iterator[None]:
+    """Say for a block that it is one command of somebody, who is told each warning of a place once."""
+    token = _command.set(object())
+    try:
+        yield
+    finally:
+        _command.reset(token)
 
 
 def warn_once(logger: logging.Logger, message: str, *args: object) -> None:
-    """Warn, unless the run that this thread works for was told the same: it opens a plugin to plan, and to read again.
+    """Warn, unless the run or command that this thread works for was told the same: it may open a plugin many times.
 
-    A run knows what its own process told. Who uses a plugin by hand, outside of a run, is told each time.
+    A run knows what its own process told. Who uses a plugin by hand, outside of both, is told each time.
     """
-    told = (current_run().id, message % args)
+    told = (current_run().id or _command.get(), message % args)
     with _telling:
         if told[0] and told in _told:
             return

@@ -61,11 +61,14 @@ def _main(argv: Sequence[str], console: Console) -> int:
         parser.parse_args(argv)
         parser.print_help()
         return 2
+    from dativo_dagster.telemetry import one_command
+
     command = importlib.import_module(f"{__name__}.{argv[0]}")
     command.add_arguments(commands[argv[0]])
     args = parser.parse_args(argv)
     try:
-        return int(command.main(args, console))
+        with one_command():
+            return int(command.main(args, console))
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - the outermost boundary: a person gets one line, --debug the rest

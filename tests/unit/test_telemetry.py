@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dativo_dagster import telemetry
 from dativo_dagster.owner import running
-from dativo_dagster.telemetry import MASK, Redactor, configure_logging, event, secrets_in, warn_once
+from dativo_dagster.telemetry import MASK, Redactor, configure_logging, event, one_command, secrets_in, warn_once
 
 CANARY = "canary-7f3a-hunter2"
 log = logging.getLogger("dativo_dagster.test")
@@ -165,6 +165,16 @@ def test_a_run_is_told_a_warning_once_and_whoever_has_no_run_each_time():
     said = [f"plugin {name} is slow ({run})" for run in (one, other, "", "") for name in "ab"]
     assert [line["message"] for line in lines] == said
     assert {line["module"] for line in lines} == {"test_telemetry"}
+
+
+def test_a_command_without_a_run_is_told_a_warning_once():
+    def act():
+        for _ in range(2):
+            with one_command():
+                warn_once(log, "slow")
+                warn_once(log, "slow")
+
+    assert [line["message"] for line in logged(act)] == ["slow", "slow"]
 
 
 def test_what_was_told_is_not_remembered_for_ever(monkeypatch):

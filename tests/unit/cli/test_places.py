@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -10,10 +11,12 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from dativo_dagster import registry
+from dativo_dagster.telemetry import warn_once
 from dativo_ingest.exceptions import AuthenticationError
 from dativo_ingest.model import Leftover
 from dativo_ingest.opening import open_reader
 
+log = logging.getLogger("dativo_dagster.shed")
 READER = """
 from dativo_ingest import BaseReader
 
@@ -39,9 +42,11 @@ class Shed:
             self.folder = Path(config.folder)
 
         def reader(self, plugin, config):
+            warn_once(log, "the shed of %s is damp", plugin.name)
             return open_reader(plugin, config)
 
         def is_made(self, plugin, config):
+            warn_once(log, "the shed of %s is damp", plugin.name)
             return (self.folder / "made").exists()
 
         def leftovers(self, older_than):
@@ -210,6 +215,12 @@ def test_a_plan_does_not_make_the_place_of_a_source_unless_told_to(desk, shed, j
     (shed / "made").touch()
     [stream] = desk("plan", str(file), "--json").json["streams"]
     assert stream["window"]["units"]
+
+
+def test_a_command_is_told_a_warning_of_a_place_once_though_it_opens_the_plugin_more_than_once(desk, shed, job):
+    file = job()
+    (shed / "made").touch()
+    assert [desk("plan", str(file)).err.count("is damp") for _ in range(2)] == [1, 1]
 
 
 def test_a_plan_that_asks_nobody_says_still_what_the_table_refuses(desk, shed, job):
