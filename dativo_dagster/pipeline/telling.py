@@ -7,7 +7,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from dativo_ingest.codes import CODES
-from dativo_ingest.worker.errors import TRACEBACK
+from dativo_ingest.worker.errors import TRACEBACK, shortened
 
 if TYPE_CHECKING:
     from dativo_ingest.exceptions import DativoError
@@ -27,11 +27,11 @@ def advice(code: str, message: str) -> str:
 
 
 def whole_traceback(error: DativoError) -> str:
-    """Give the traceback of what a plugin raised, wherever it ran; empty where none is known."""
+    """Give the traceback of what a plugin raised, wherever it ran, and no longer than a person reads; else nothing."""
     if told := error.details.get(TRACEBACK):
         return str(told)
     cause = error.__cause__ if error.error_code in _RAISED else None
-    return "".join(traceback.format_exception(cause)) if cause else ""
+    return shortened("".join(traceback.format_exception(cause))) if cause else ""
 
 
 def plugins_part(told: str) -> str:

@@ -72,18 +72,23 @@ def _bounded(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cut(value: Any, depth: int = 0) -> Any:
-    """Leave out what is too deep, and the middle of long texts: between words, so that no half of a secret is seen."""
+    """Leave out what is too deep, and the middle of long texts."""
     if depth > DEEPEST:
         return "..."
     if isinstance(value, dict):
         return {name: _cut(inner, depth + 1) for name, inner in value.items()}
     if isinstance(value, list):
         return [_cut(inner, depth + 1) for inner in value]
-    if not isinstance(value, str) or len(value) <= LONGEST_TEXT:
-        return value
+    return shortened(value) if isinstance(value, str) else value
+
+
+def shortened(text: str) -> str:
+    """Leave out the middle of a long text: between words, so that no half of a secret is seen."""
+    if len(text) <= LONGEST_TEXT:
+        return text
     half = LONGEST_TEXT // 2
-    head, tail = value[:half].rpartition(" ")[0], value[-half:].partition(" ")[2]
-    return f"{head}\n... {len(value) - len(head) - len(tail):,} characters are left out ...\n{tail}"
+    head, tail = text[:half].rpartition(" ")[0], text[-half:].partition(" ")[2]
+    return f"{head}\n... {len(text) - len(head) - len(tail):,} characters are left out ...\n{tail}"
 
 
 def _as_ours(error: BaseException, plugin: str) -> DativoError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from dativo_dagster.pipeline.telling import advice, plugins_part, whole_traceback
@@ -9,6 +11,7 @@ from dativo_ingest.adapters.guard import guarded
 from dativo_ingest.exceptions import PluginError, SandboxError
 from dativo_ingest.loader import load_module
 from dativo_ingest.model import PluginRef
+from dativo_ingest.worker.errors import LONGEST_TEXT
 
 BROKEN = """\
 def ask():
@@ -45,6 +48,18 @@ def test_of_a_plugin_in_this_process_the_error_that_it_raised_is_told(tmp_path):
     assert "KeyError: 'rows'" in told
     assert told.endswith("ValueError: no page")
     assert "guard.py" not in told
+
+
+def test_of_a_long_traceback_the_middle_is_left_out_wherever_the_plugin_ran(tmp_path):
+    page = "no page " * 10_000
+    with pytest.raises(PluginError) as caught, guarded(PluginRef(path=str(tmp_path / "shop.py"), name="ask"), "read"):
+        raise ValueError(page) from KeyError("rows")
+    told = whole_traceback(caught.value)
+    assert told.startswith("KeyError: 'rows'\n")
+    assert told.endswith("no page \n")
+    [left] = re.findall(r"\n\.\.\. ([\d,]+) characters are left out \.\.\.\n", told)
+    assert len(page) - LONGEST_TEXT < int(left.replace(",", "")) < len(page)
+    assert len(told) < LONGEST_TEXT + 100
 
 
 def test_of_an_error_of_ours_no_traceback_is_told_as_if_it_were_the_plugins():
