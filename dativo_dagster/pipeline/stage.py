@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from dativo_ingest.result import Progress
 
 ONLY = Attempt()
+LOOK_SECONDS = 0.5
+"""How long an interrupt can go unseen while units run."""
 STOP_SECONDS = 10.0
 CLEAN_SECONDS = 0.4
 """How long a custom writer may take to remove what it wrote when somebody waits for a run to be over."""
@@ -137,11 +139,13 @@ def _run_units(work: Stage) -> None:
     """Do what is not done yet."""
     units = [unit for unit in work.plan.window.units if unit.id not in work.done]
     pool = ThreadPoolExecutor(parallelism(work.job, len(units)), thread_name_prefix=f"unit-{work.stream.name}")
-    futures = [pool.submit(work.unit, u) for u in units]
+    futures: list[Future[None]] = []
     try:
-        wait(futures, return_when=FIRST_EXCEPTION)
-        for future in futures:
-            _raise_first(future)
+        futures.extend(pool.submit(work.unit, u) for u in units)
+        # A signal that comes just before a wait does not break it off: no wait is a long one.
+        while wait(futures, LOOK_SECONDS, FIRST_EXCEPTION).not_done:
+            _raise_first(futures)
+        _raise_first(futures)
     except BaseException as error:
         # Also on cancel: stop the others at their next batch, or at once where a plugin can be.
         work.stop.set()
@@ -163,9 +167,9 @@ def _cancel(side: object) -> None:
         cancel()
 
 
-def _raise_first(future: Future[None]) -> None:
-    if future.done() and not future.cancelled():
-        error = future.exception()
+def _raise_first(futures: Sequence[Future[None]]) -> None:
+    for future in futures:
+        error = future.exception() if future.done() else None
         if error is not None and not isinstance(error, Stopped):
             raise error
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+from concurrent import futures
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from dativo_dagster.pipeline.units import unit_name
 from dativo_ingest.exceptions import PluginError, TransientError, ValidationError
 from dativo_ingest.model import Stream, Unit, Violation
 from tests.fakes.memory import MemoryReader, MemoryTable, MemoryWriter
+from tests.waiting import until
 
 CONTRACT = Contract(
     name="orders",
@@ -141,6 +144,31 @@ def test_a_cancelled_run_leaves_no_file():
     with pytest.raises(KeyboardInterrupt):
         case.stage()
     assert case.table.files == {}
+
+
+@pytest.mark.parametrize("when", ["units begin", "units run"])
+def test_an_interrupt_that_breaks_off_no_wait_ends_the_run_all_the_same(when, monkeypatch):
+    """One that comes just before a wait is such; here a thread of ours takes the signal, which has the same effect."""
+    waiting, cancelled, ended = threading.Event(), threading.Event(), []
+
+    def wait(*arguments, **named):
+        waiting.set()
+        return futures.wait(*arguments, **named)
+
+    def read(reader, stream, unit):
+        assert when == "units begin" or waiting.wait(60)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        ended.append(cancelled.wait(20))
+        raise TransientError("cancelled")
+        yield
+
+    monkeypatch.setattr("dativo_dagster.pipeline.stage.wait", wait)
+    monkeypatch.setattr(MemoryReader, "read", read)
+    monkeypatch.setattr(MemoryReader, "cancel", lambda _: cancelled.set(), raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        Case({"a": []}).stage()
+    until(lambda: ended, 30)
+    assert ended == [True]
 
 
 def test_a_reader_that_can_be_cancelled_is_not_waited_for(monkeypatch):
