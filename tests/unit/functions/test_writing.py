@@ -142,12 +142,12 @@ def test_a_writer_that_ends_before_it_took_all_rows_is_an_error(tmp_path, count,
 
 
 def test_a_writer_that_ends_before_it_knows_that_there_are_no_more_rows_is_an_error(tmp_path, monkeypatch):
-    put = Folder.put
+    put, others = Folder.put, set(threading.enumerate())
 
     def put_and_see_it_taken(folder, name, data):
         put(folder, name, data)
         if name == "in/000001.arrow":
-            until(lambda: "dativo-invoke-write" not in {thread.name for thread in threading.enumerate()}, 30)
+            until(lambda: not {t for t in threading.enumerate() if t.name == "dativo-invoke-write"} - others, 30)
 
     def script(_, folder):
         until((folder / "in" / piece_name(1)).exists, 30)

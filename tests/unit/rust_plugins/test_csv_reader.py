@@ -1,5 +1,6 @@
 """The CSV reader in Rust means what the built-in one means: the same rows, the same rejects, the same errors."""
 
+import contextlib
 import gzip
 import json
 import os
@@ -20,6 +21,7 @@ from dativo_ingest.exceptions import DativoError
 from dativo_ingest.model import Column, Stream
 from dativo_ingest.native import load_library
 from tests.native import native_library
+from tests.waiting import until
 
 pytestmark = pytest.mark.rust
 
@@ -375,11 +377,14 @@ def test_who_stops_early_leaves_no_thread(library, tmp_path):
         next(found)
         assert threads() >= 1
         found.close()
-        assert threads() == 0
+        until(lambda: threads() == 0, 30)  # one that was joined may be seen for a moment more
 
 
 def threads():
-    names = [(p / "comm").read_text().strip() for p in Path("/proc/self/task").iterdir()]
+    names = []
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            names.append((task / "comm").read_text().strip())
     return names.count("csv")
 
 

@@ -15,7 +15,7 @@ from dativo_ingest.exceptions import ConfigurationError, ValidationError
 from dativo_ingest.model import BY_HAND, Cursor, State, StateChange
 from tests.fakes.lake import KEY, ROWS, ids, put, spec, stage, token
 
-FUTURE = datetime.now(timezone.utc) + timedelta(hours=1)
+FUTURE = datetime.now(timezone.utc) + timedelta(days=1)  # from when the suite began, which may take an hour
 BY_DAY = (Partition(column="day"),)
 
 

@@ -16,7 +16,7 @@ from dativo_dagster.tables.files import Config, Table
 from dativo_ingest.exceptions import CommitError, ConfigurationError, TransientError
 from tests.fakes.lake import COLUMNS, KEY, ROWS, batch, ids, put, spec, stage, token
 
-FUTURE = datetime.now(timezone.utc) + timedelta(hours=1)
+FUTURE = datetime.now(timezone.utc) + timedelta(days=1)  # from when the suite began, which may take an hour
 PARTS = (Partition(column="ingest_date"), Partition(column="name"))
 
 

@@ -131,7 +131,8 @@ def test_a_plugin_that_left_its_group_and_does_not_end_is_killed(run, monkeypatc
     assert child.process.wait().status == -signal.SIGKILL
 
 
-def test_all_that_is_printed_until_the_very_end_is_heard(run):
+def test_all_that_is_printed_until_the_very_end_is_heard(run, monkeypatch):
+    monkeypatch.setattr("dativo_ingest.functions.child.CLOSE_SECONDS", 60)
     _, child = run("speak")
     assert {record["message"] for record in child.records.kept} == {"by a thread", "at the end", "by a library"}
 
@@ -188,12 +189,18 @@ def test_each_process_of_a_server_has_its_own_to_fork_from_and_takes_it_along():
 
 def members(session):
     """Give the processes of a session that live."""
-    stats = (path.read_text().rpartition(")")[2].split() for path in Path("/proc").glob("[0-9]*/stat"))
-    return [stat for stat in stats if stat[0] != "Z" and int(stat[3]) == session]
+    found = [stat_of(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+    return [stat for stat in found if stat and stat[0] != "Z" and int(stat[3]) == session]
 
 
 def is_over(pid):
+    stat = stat_of(pid)
+    return not stat or stat[0] == "Z"
+
+
+def stat_of(pid):
+    """Give what the kernel says of a process, from its state on; nothing of one that is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return True
+        return []

@@ -17,6 +17,12 @@ from dativo_ingest.functions.pieces import Outgoing, incoming, piece_name
 from tests.fakes.scripted_function import ipc
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """No batch is too old to share its piece unless a test says so, however slow the machine."""
+    monkeypatch.setattr(pieces, "FLUSH_SECONDS", 600)
+
+
 class Shelf:
     """A staging folder in memory, from which somebody reads while `pause` waits."""
 
@@ -174,7 +180,7 @@ def test_a_batch_does_not_wait_for_one_that_does_not_come(monkeypatch):
     monkeypatch.setattr(pieces, "FLUSH_SECONDS", 0)
     shelf.tick()
     assert shelf.objects == {piece_name(1): b"one"}
-    monkeypatch.undo()
+    monkeypatch.setattr(pieces, "FLUSH_SECONDS", 600)
     out.add(b"two", 1, 2)
     monkeypatch.setattr(pieces, "FLUSH_SECONDS", 0)
     shelf.tick()
