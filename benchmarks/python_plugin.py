@@ -82,7 +82,7 @@ WHOLE = """
 import resource, sys, time
 from pathlib import Path
 from dativo_dagster.config.load import load_job
-from dativo_dagster.pipeline.run import run_job
+from dativo_dagster.pipeline.jobs import run_job
 assert run_job(load_job(Path("warm.yaml"))).streams[0].error is None
 job = load_job(Path("job.yaml"))
 started, cpu = time.perf_counter(), time.process_time()

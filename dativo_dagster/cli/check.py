@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace, console: Console) -> int:
     """Check both sides of each stream; 0 when all can be reached, else 2."""
-    from dativo_dagster.pipeline.run import check_connection
+    from dativo_dagster.pipeline.look import check_connection
 
     job = prepare(select(args).jobs[0], args, console)
     who: dict[str, Any] = {"job_name": job.name, "tenant_id": job.tenant}

@@ -59,7 +59,7 @@ def main(args: argparse.Namespace, console: Console) -> int:
 
 def list_streams(job: Job, names: Sequence[str] | None) -> list[Stream]:
     """Ask the sources of a job what they have; what two streams of it find alike is listed once."""
-    from dativo_dagster.pipeline.run import discover
+    from dativo_dagster.pipeline.look import discover
 
     found = {s.dumps(): s for stream in streams_of(job, names) for s in discover(job, stream)}
     return list(found.values())

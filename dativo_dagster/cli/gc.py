@@ -44,7 +44,7 @@ def age(text: str) -> timedelta:
 
 def main(args: argparse.Namespace, console: Console) -> int:
     """List or delete the files."""
-    from dativo_dagster.pipeline.run import collect_garbage
+    from dativo_dagster.pipeline.maintain import collect_garbage
 
     job = prepare(select(args).jobs[0], args, console)
     before = datetime.now(timezone.utc) - args.older_than

@@ -105,7 +105,7 @@ def _outcome(job: Job, args: argparse.Namespace, console: Console) -> Outcome:
 
 
 def _run(job: Job, args: argparse.Namespace, console: Console) -> JobResult:
-    from dativo_dagster.pipeline.run import run_job
+    from dativo_dagster.pipeline.jobs import run_job
 
     job = prepare(job, args, console)
     streams = parts_of(job, args, lenient=bool(args.job_dir))

@@ -65,7 +65,7 @@ def _of_this_run(context: dg.AssetCheckExecutionContext, key: dg.AssetKey) -> tu
 
 
 def _of_the_table(job: Job, stream: JobStream) -> tuple[CheckResult, ...]:
-    from dativo_dagster.pipeline.run import evaluate
+    from dativo_dagster.pipeline.look import evaluate
 
     return evaluate(job, stream).checks
 
@@ -74,7 +74,7 @@ def failed_checks(stream: JobStream, error: ValidationError) -> Sequence[CheckRe
     """Give the checks of a run that failed for its data: types and rules. It left the table alone."""
     if "violations" not in error.details:
         return ()
-    from dativo_dagster.pipeline.run import with_checks
+    from dativo_dagster.pipeline.checked import with_checks
     from dativo_ingest.model import Counts, Violation
     from dativo_ingest.result import StreamResult
 

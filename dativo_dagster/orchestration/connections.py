@@ -37,7 +37,7 @@ class Connection:
             apart: Give a plugin a process of its own for as many seconds, whatever the job says: it must not end this
                 one, nor stay in it.
         """
-        from dativo_dagster.pipeline.run import check_connection
+        from dativo_dagster.pipeline.look import check_connection
 
         try:
             job = as_deployed(self.path)
@@ -111,7 +111,7 @@ class Choice(dg.Config):
 @dg.op(name="connections", out=dg.Out(dg.Nothing))
 def check_connections_op(context: dg.OpExecutionContext, config: Choice, jobs: JobsResource) -> dg.Output[None]:
     """Reach source and target of every stream of the chosen jobs; the step fails when one refuses."""
-    from dativo_dagster.pipeline.run import check_connection
+    from dativo_dagster.pipeline.look import check_connection
 
     chosen = _chosen(jobs, config.job)
     records = _unloaded(chosen)
@@ -127,7 +127,7 @@ def check_connections_op(context: dg.OpExecutionContext, config: Choice, jobs: J
 @dg.op(name="discovery", out=dg.Out(dg.Nothing))
 def discover_sources_op(context: dg.OpExecutionContext, config: Choice, jobs: JobsResource) -> dg.Output[None]:
     """List what the sources of the chosen jobs have, as observations of the external assets."""
-    from dativo_dagster.pipeline.run import discover
+    from dativo_dagster.pipeline.look import discover
 
     chosen = _chosen(jobs, config.job)
     records = _unloaded(chosen)

@@ -114,7 +114,7 @@ class ReaderResource(PluginResource):
 
     def check(self) -> CheckResult:
         """Try to reach the source; an error of ours is an answer, not an exception."""
-        from dativo_dagster.pipeline.run import check_connection
+        from dativo_dagster.pipeline.look import check_connection
 
         job, stream = self._job(None)
         return without_secrets(check_connection(job, stream, self.side), job)
@@ -159,7 +159,7 @@ class WriterResource(PluginResource):
 
     def check(self, table: str = "by_hand.check") -> CheckResult:
         """Try to reach the target of a table, which need not be there; an error of ours is an answer."""
-        from dativo_dagster.pipeline.run import check_connection
+        from dativo_dagster.pipeline.look import check_connection
 
         job, stream = self._job(None, table=table)
         return without_secrets(check_connection(job, stream, self.side), job)

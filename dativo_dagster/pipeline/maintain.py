@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from dativo_dagster.pipeline.assemble import open_table
-from dativo_dagster.pipeline.run import collect_garbage
-from dativo_ingest.model import Upkeep
+from dativo_dagster.pipeline.assemble import open_quarantine, open_table
+from dativo_ingest.model import DataFile, Upkeep
 from dativo_ingest.protocols import Maintained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from dativo_dagster.config.job import Job, JobStream
@@ -71,3 +70,15 @@ def _upkeep(table: Maintained, chores: Chores, now: datetime, *, dry_run: bool) 
 def _orphans(job: Job, stream: JobStream, older_than: datetime, *, dry_run: bool) -> Upkeep:
     found = collect_garbage(job, stream, older_than=older_than, delete=not dry_run)
     return Upkeep(action="orphans", names=tuple(f.path for f in found), bytes=sum(f.bytes for f in found))
+
+
+def collect_garbage(job: Job, stream: JobStream, *, older_than: datetime, delete: bool) -> Sequence[DataFile]:
+    """Find files that no commit names, of the table and of its quarantine, and remove them when told to."""
+    table = open_table(job, stream)
+    found: list[DataFile] = []
+    for part in (table, open_quarantine(job, stream, table)):
+        orphans = part.orphans(older_than)
+        if delete and orphans:
+            part.remove(orphans)
+        found += orphans
+    return found

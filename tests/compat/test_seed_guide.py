@@ -114,7 +114,7 @@ def test_the_writer_writes_and_commits(project, sides):
 
 def test_the_job_runs_from_end_to_end(project):
     from dativo_dagster.config.load import load_job
-    from dativo_dagster.pipeline.run import run_job
+    from dativo_dagster.pipeline.jobs import run_job
 
     contract = {"name": "users", "version": "1.0.0", "schema": [{"name": "id", "type": "integer"}]}
     job = yaml.safe_load(_block("python_plugins-using_the_plugin.yaml"))

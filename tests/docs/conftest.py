@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dativo_dagster.config.load import load_job
-from dativo_dagster.pipeline.run import run_job
+from dativo_dagster.pipeline.jobs import run_job
 
 JOBS = Path(__file__).parents[2] / "jobs"
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dativo_dagster.config.load import load_job
-from dativo_dagster.pipeline.run import run_job
+from dativo_dagster.pipeline.jobs import run_job
 from tests.fakes import placed
 from tests.seeds import PYTHON_IN_GCP
 

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from dativo_dagster.config.load import load_job
-from dativo_dagster.pipeline.run import open_table
+from dativo_dagster.pipeline.assemble import open_table
 
 ROWS = 3_000_000
 JOB = """

@@ -15,7 +15,7 @@ import yaml
 
 from dativo_dagster.config.load import load_job
 from dativo_dagster.launchers.aws_lambda import Config, Launcher
-from dativo_dagster.pipeline.run import run_job
+from dativo_dagster.pipeline.jobs import run_job
 from dativo_ingest.exceptions import ConfigurationError, SandboxError
 from dativo_ingest.model import PluginRef, Stream, Unit
 from tests.clibrary import c_library

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dativo_dagster.config.load import load_job
-from dativo_dagster.pipeline.run import run_job
+from dativo_dagster.pipeline.jobs import run_job
 
 JOBS = Path(__file__).parents[2] / "jobs"
 LINE, TARGET = "  place: process\n", "  connector: iceberg\n"

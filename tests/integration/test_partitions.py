@@ -14,8 +14,8 @@ import pytest
 from dativo_dagster.config.load import load_job
 from dativo_dagster.orchestration.build import build_definitions
 from dativo_dagster.pipeline.assemble import open_table
+from dativo_dagster.pipeline.jobs import run_job
 from dativo_dagster.pipeline.parts import Choice, chosen
-from dativo_dagster.pipeline.run import run_job
 
 pytestmark = pytest.mark.integration
 

@@ -12,7 +12,7 @@ import pytest
 from dativo_dagster.cli import main
 from dativo_dagster.config.load import load_job
 from dativo_dagster.pipeline.assemble import open_table
-from dativo_dagster.pipeline.run import run_job
+from dativo_dagster.pipeline.jobs import run_job
 from tests.fakes.postgres import Database
 
 pytestmark = pytest.mark.integration

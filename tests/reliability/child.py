@@ -281,10 +281,10 @@ def _told(far: Any, body: Callable[..., Any], desk: str, *arguments: Any) -> Non
 
 def _run(step: str, job: str) -> dict[str, Any]:
     from dativo_dagster.config.load import load_job
-    from dativo_dagster.pipeline import run
+    from dativo_dagster.pipeline.jobs import run_job
 
     STEPS[step].stop()
-    return run.run_job(load_job(Path(job))).streams[0].to_json()
+    return run_job(load_job(Path(job))).streams[0].to_json()
 
 
 def _run_measured(group: Path | None) -> tuple[dict[str, Any], int]:
@@ -330,7 +330,7 @@ def _deliver_and_run(job: str, runs: int) -> tuple[list[str], list[str]]:
 def _pack(job: str, done: Any) -> int:
     """Pack small files as `dativo maintain` does, again and again until the writers are done; gives how often."""
     from dativo_dagster.config.load import load_job
-    from dativo_dagster.pipeline.run import open_table
+    from dativo_dagster.pipeline.assemble import open_table
 
     loaded, packed = load_job(Path(job)), 0
     while not done.wait(0.05):
@@ -352,7 +352,7 @@ def _materialize(step: str, _: str) -> bool:
 
 def _collect() -> list[str]:
     from dativo_dagster.config.load import load_job
-    from dativo_dagster.pipeline.run import collect_garbage
+    from dativo_dagster.pipeline.maintain import collect_garbage
 
     job = load_job(Path("job.yaml"))
     now = datetime.now(timezone.utc) + timedelta(seconds=1)

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from dativo_dagster.config.load import load_job
-from dativo_dagster.pipeline.run import run_job
+from dativo_dagster.pipeline.jobs import run_job
 from tests.reliability import oracle
 from tests.reliability.deliveries import MODES, Desk, Target
 from tests.reliability.extent import FULL

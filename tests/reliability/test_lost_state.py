@@ -11,7 +11,7 @@ import pytest
 from pyiceberg.catalog import load_catalog
 
 from dativo_dagster.config.load import load_job
-from dativo_dagster.pipeline.run import run_job
+from dativo_dagster.pipeline.jobs import run_job
 from tests.reliability.deliveries import CATALOG, EVERYWHERE, MODES, Desk
 
 KEY = "default.things.things"

@@ -6,6 +6,7 @@ import pytest
 
 from dativo_dagster.config.load import load_job
 from dativo_dagster.pipeline import run
+from dativo_dagster.pipeline.jobs import run_job
 from tests.reliability import child
 from tests.reliability.deliveries import EVERYWHERE, MODES, Desk, modes_of
 from tests.reliability.extent import FULL
@@ -25,7 +26,7 @@ def desk(request, tmp_path, monkeypatch, target_named):
     target, mode = request.param
     made = Desk(tmp_path, MODES[mode], target_named(target))
     made.lay_out()
-    (first,) = run.run_job(load_job(tmp_path / "job.yaml")).streams
+    (first,) = run_job(load_job(tmp_path / "job.yaml")).streams
     assert first.status == "committed", first.error
     made.deliver(2)
     return made
@@ -57,7 +58,7 @@ def test_runs_of_one_window_at_once_are_one_commit(desk):
 
 @pytest.mark.parametrize("desk", CELLS, indirect=True)
 def test_a_run_with_nothing_new_changes_nothing(desk):
-    statuses = [run.run_job(load_job(desk.place / "job.yaml")).streams[0].status for _ in range(3)]
+    statuses = [run_job(load_job(desk.place / "job.yaml")).streams[0].status for _ in range(3)]
     assert statuses[0] == "committed"
     assert set(statuses[1:]) <= {"already_committed", "nothing_new"}
     holds_both_once(desk)
@@ -70,6 +71,6 @@ def test_an_older_delivery_that_comes_late_overwrites_no_newer_row(target, tmp_p
     desk.lay_out()
     for version in (2, 1):
         desk.deliver(version)
-        (result,) = run.run_job(load_job(tmp_path / "job.yaml")).streams
+        (result,) = run_job(load_job(tmp_path / "job.yaml")).streams
         assert result.status == "committed", result.error
     assert desk.lying().rows == desk.mode.after

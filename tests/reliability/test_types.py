@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from dativo_dagster.config.load import load_job
-from dativo_dagster.pipeline.run import run_job
+from dativo_dagster.pipeline.jobs import run_job
 from tests.fakes.postgres import Database
 from tests.reliability import oracle
 from tests.reliability.deliveries import CATALOG

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dativo_dagster.config.load import load_job
-from dativo_dagster.pipeline.run import run_job
+from dativo_dagster.pipeline.jobs import run_job
 from tests.reliability import oracle
 from tests.reliability.extent import FULL
 

@@ -140,4 +140,5 @@ print(json.dumps(sorted(sys.modules)))
     )
     modules = set(json.loads(done.stdout))
     assert "dativo_dagster.definitions" in modules
-    assert not modules & {"pyarrow", "pyiceberg", "boto3", "pandas", "dativo_dagster.pipeline.run"}
+    parts = {f"dativo_dagster.pipeline.{name}" for name in ("run", "jobs", "look", "maintain")}
+    assert not modules & {"pyarrow", "pyiceberg", "boto3", "pandas", *parts}

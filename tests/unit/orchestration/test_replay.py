@@ -7,7 +7,7 @@ import pytest
 from dativo_dagster.config.load import load_job
 from dativo_dagster.orchestration.build import build_definitions
 from dativo_dagster.pipeline.assemble import open_table
-from dativo_dagster.pipeline.run import run_job
+from dativo_dagster.pipeline.jobs import run_job
 
 ROWS = "id,email,amount\n1,a@example.com,12.50\nx,b@example.com,1\n3,c,3.00\n"
 

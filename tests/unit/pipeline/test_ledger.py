@@ -14,7 +14,8 @@ from dativo_dagster.config.load import load_job
 from dativo_dagster.formats.rolling import OURS
 from dativo_dagster.pipeline.assemble import Openers, open_reader
 from dativo_dagster.pipeline.ledger import Attempt
-from dativo_dagster.pipeline.run import collect_garbage, commit, extract_write, plan_stream
+from dativo_dagster.pipeline.maintain import collect_garbage
+from dativo_dagster.pipeline.run import commit, extract_write, plan_stream
 from dativo_ingest.exceptions import ConfigurationError, TransientError
 
 TARGETS = {

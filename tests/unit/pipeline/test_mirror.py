@@ -10,8 +10,9 @@ import pytest
 
 from dativo_dagster.config.load import load_job
 from dativo_dagster.pipeline.assemble import open_table
+from dativo_dagster.pipeline.jobs import run_job
 from dativo_dagster.pipeline.mirror import cursor_in, path_of
-from dativo_dagster.pipeline.run import plan_stream, run_job
+from dativo_dagster.pipeline.run import plan_stream
 from dativo_dagster.pipeline.state import Who, reset, set_cursor
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.validator import IncrementalStateManager

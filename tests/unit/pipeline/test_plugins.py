@@ -10,8 +10,9 @@ import pytest
 from dativo_dagster.config.job import Place
 from dativo_dagster.config.load import load_job
 from dativo_dagster.pipeline.assemble import open_table
+from dativo_dagster.pipeline.jobs import run_job
+from dativo_dagster.pipeline.look import check_connection, discover
 from dativo_dagster.pipeline.plugins import stores
-from dativo_dagster.pipeline.run import check_connection, discover, run_job
 from dativo_ingest.exceptions import ConfigurationError
 
 JOB = """\

@@ -18,9 +18,10 @@ import pytest
 from dativo_dagster.config.job import Merge
 from dativo_dagster.config.load import load_job
 from dativo_dagster.pipeline.assemble import OURS, open_quarantine, open_table
+from dativo_dagster.pipeline.jobs import run_job
+from dativo_dagster.pipeline.maintain import collect_garbage
 from dativo_dagster.pipeline.replay import export, replay
 from dativo_dagster.pipeline.replayfile import fixes
-from dativo_dagster.pipeline.run import collect_garbage, run_job
 from dativo_dagster.tables.files.quarantine import Quarantine
 from dativo_ingest.exceptions import ConfigurationError, ValidationError
 

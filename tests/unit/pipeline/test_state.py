@@ -12,7 +12,8 @@ import pytest
 
 from dativo_dagster.config.load import load_job
 from dativo_dagster.pipeline.assemble import Openers, open_table
-from dativo_dagster.pipeline.run import run_job, run_stream
+from dativo_dagster.pipeline.jobs import run_job
+from dativo_dagster.pipeline.run import run_stream
 from dativo_dagster.pipeline.state import Who, cursor_of, of_partition, remembered, reset, set_cursor, shown
 from dativo_ingest.exceptions import ConfigurationError
 from dativo_ingest.model import Cursor, Unit, Window

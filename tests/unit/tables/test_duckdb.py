@@ -8,7 +8,7 @@ import duckdb as engine
 import pytest
 
 from dativo_dagster.config.load import load_job
-from dativo_dagster.pipeline.run import run_job
+from dativo_dagster.pipeline.jobs import run_job
 from dativo_dagster.tables.sql import duckdb
 from tests.fakes.lake import KEY, ROWS, ids, put, spec, stage, token
 

@@ -12,10 +12,10 @@ from datetime import datetime, timezone
 import pytest
 
 from dativo_dagster.config.load import load_job
-from dativo_dagster.pipeline import run
+from dativo_dagster.pipeline import jobs
 from dativo_dagster.pipeline.assemble import open_table
+from dativo_dagster.pipeline.jobs import run_job
 from dativo_dagster.pipeline.parts import Choice, chosen
-from dativo_dagster.pipeline.run import run_job
 from dativo_dagster.tables.iceberg.table import Table
 from dativo_ingest.exceptions import CommitError, ConfigurationError
 from tests.fakes import parted
@@ -248,7 +248,7 @@ def test_an_interrupt_ends_parts_that_run_and_starts_no_other(write, monkeypatch
         over.wait()  # however long the main thread takes: a part that gave up would let the next one start
         return split(reader, stream, since)
 
-    monkeypatch.setattr(run, "ThreadPoolExecutor", Threads)
+    monkeypatch.setattr(jobs, "ThreadPoolExecutor", Threads)
     monkeypatch.setattr(parted.Reader, "split", interrupted_at_the_second)
     parts = chosen(job, job.streams, Choice(missing=True), now=NOW)
     with pytest.raises(KeyboardInterrupt):
