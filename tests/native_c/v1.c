@@ -42,7 +42,8 @@ void* const of_a_new_glibc = (void*)pthread_create; /* libpthread became part of
 #define ROWS 3
 
 int opened, instances_released, readings_released, streams_released, arrays_released, jsons_released, errors_released;
-int concurrent, most_concurrent; /* calls that were inside one instance at once */
+int most_concurrent;             /* calls that were inside one instance at once */
+int waiting;                     /* calls that waited for a cancel */
 const char* order = "";          /* what was released, in order: s(tream) r(eading) i(nstance) */
 static char order_text[256];
 
@@ -119,6 +120,7 @@ static int get_next(struct ArrowArrayStream* stream, struct ArrowArray* out) {
   memset(out, 0, sizeof *out);
   if (__atomic_add_fetch(&state->inside, 1, __ATOMIC_SEQ_CST) > most_concurrent) most_concurrent = state->inside;
   if (is(state, "slow")) usleep(20000);
+  if (is(state, "waits for cancel")) waiting++;
   while (is(state, "waits for cancel") && !state->cancelled) usleep(1000);
   __atomic_sub_fetch(&state->inside, 1, __ATOMIC_SEQ_CST);
   if (state->cancelled) return ECANCELED;

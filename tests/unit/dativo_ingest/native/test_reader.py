@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -18,6 +18,7 @@ from dativo_ingest.native import handle as native_handle
 from dativo_ingest.native.errors import Call
 from dativo_ingest.protocols import Reader
 from tests.clibrary import c_library
+from tests.waiting import until
 
 STREAM, ALL = Stream(name="numbers"), Unit(id="all")
 
@@ -37,6 +38,7 @@ class Counters:
     def _now(self):
         names = (
             "opened",
+            "waiting",
             *(f"{n}_released" for n in ("instances", "readings", "streams", "arrays", "jsons", "errors")),
         )
         return {name: ctypes.c_int.in_dll(self.library, name).value for name in names}
@@ -272,17 +274,17 @@ def test_units_read_at_once_have_an_instance_each_and_one_after_the_other_share_
         for _ in range(2):
             list(reader.read(STREAM, ALL))
         assert counters.opened == 1
-        found: list[int] = []
-        threads = [
-            threading.Thread(target=lambda: found.append(sum(b.num_rows for b in reader.read(STREAM, ALL))))
-            for _ in range(4)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert found == [6] * 4
-    assert 1 < counters.opened <= 4
+        together = threading.Barrier(4, timeout=60)
+
+        def read(_):
+            rows = reader.read(STREAM, ALL)
+            first = next(rows)
+            together.wait()
+            return first.num_rows + sum(batch.num_rows for batch in rows)
+
+        with ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(read, range(4))) == [6] * 4
+    assert counters.opened == 4
     assert counters.instances_released == counters.opened
     assert ctypes.c_int.in_dll(counters.library, "most_concurrent").value == 1
 
@@ -298,29 +300,25 @@ def test_a_position_is_told_while_a_unit_is_read_and_afterwards():
 
 
 def test_a_read_that_waits_is_cancelled_from_another_thread():
-    with _reader("waits for cancel") as reader:
-        threading.Timer(0.05, reader.cancel).start()
+    counters = Counters()
+    with ThreadPoolExecutor() as threads, _reader("waits for cancel") as reader:
+        reading = threads.submit(lambda: list(reader.read(STREAM, ALL)))
+        until(lambda: counters.waiting, 60)
+        reader.cancel()
         with pytest.raises(PluginError, match="was cancelled") as caught:
-            list(reader.read(STREAM, ALL))
+            reading.result()
     assert caught.value.error_code == "CANCELLED"
 
 
 def test_a_reader_that_is_closed_while_another_thread_reads_cancels_and_waits():
     counters = Counters()
-    failed: list[BaseException] = []
-
-    def read(reader):
-        try:
-            list(reader.read(STREAM, ALL))
-        except PluginError as error:
-            failed.append(error)
-
-    with _reader("waits for cancel") as reader:
-        thread = threading.Thread(target=read, args=(reader,))
-        thread.start()
-        time.sleep(0.05)
-    thread.join()
-    assert [e.error_code for e in failed] == ["CANCELLED"]
+    with ThreadPoolExecutor() as threads:
+        with _reader("waits for cancel") as reader:
+            reading = threads.submit(lambda: list(reader.read(STREAM, ALL)))
+            until(lambda: counters.waiting, 60)
+        with pytest.raises(PluginError) as caught:
+            reading.result()
+    assert caught.value.error_code == "CANCELLED"
     assert counters.instances_released == counters.opened
     assert counters.readings_released == 1
 
