@@ -43,7 +43,7 @@ def _of_instances(folder: bytes) -> Iterator[str]:
 
 def _in_containers(engine: object, network: str) -> Iterator[str]:
     """Name the processes that functions in containers have, besides themselves."""
-    for container in engine.containers.list(filters={"network": network}):  # type: ignore[attr-defined] # has no types
+    for container in engine.containers.list(filters={"network": network}, ignore_removed=True):  # type: ignore[attr-defined] # has no types
         with contextlib.suppress(APIError):  # it has ended, with all of them
             commands = [process[-1] for process in container.top()["Processes"]]
             yield from (command for command in commands if any(mark.decode() in command for mark in _MARKS))

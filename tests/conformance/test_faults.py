@@ -10,14 +10,16 @@ import pytest
 from dativo_ingest.exceptions import DativoError
 from dativo_ingest.native import load_library
 from tests.conformance.faults import HOSTILE, PLACES, ROWS, is_reason
-from tests.conformance.hostility import IN_EVERY_CALL, SECRET, Hostile, limits
+from tests.conformance.hostility import IN_EVERY_CALL, NO_END, SECRET, Hostile, limits
 from tests.conformance.left import left_behind
 from tests.conformance.places import GROUPS, where
 from tests.fakes import hostile
 from tests.native import native_library
+from tests.waiting import until
 
 JOB = f"test_faults-{uuid.uuid4().hex[:12]}"
 """Of this session alone: others may use the engine, or were killed in it."""
+TOO_SLOW = {"FUNCTION_TIMEOUT", "PLUGIN_HUNG", "PLUGIN_TIMEOUT"}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,8 @@ def parameters():
 
 @pytest.mark.parametrize(("kind", "fault", "place", "expected"), list(parameters()))
 def test_a_fault_is_told_as_the_table_says_and_the_next_call_works(kind, fault, place, expected, request, tmp_path):
-    options = {**where(place, request, native="Rust" in kind).options, **limits(place, fault)}
+    there = where(place, request, native="Rust" in kind).options
+    options = {**there, **limits(place, fault)}
     bad = Hostile(kind, place, options, tmp_path, JOB)
     if bad.when_loaded:
         bad = Hostile(kind, place, {**options, "environment": {"HOSTILE_INIT": fault}}, tmp_path, JOB)
@@ -62,12 +65,26 @@ def test_a_fault_is_told_as_the_table_says_and_the_next_call_works(kind, fault, 
             assert SECRET not in f"{error}{error.details}"
         again = opened is not None and verb != "check" and fault not in IN_EVERY_CALL and not bad.when_loaded
         if again:
-            opened.check()
+            checked(opened, fault)
     if not again:
+        if place == "docker":  # elsewhere it would be another function
+            options = {**there, **limits(place, "none")}
         with Hostile(kind, place, options, tmp_path, JOB).opened(verb) as honest:
-            honest.check()
+            checked(honest, fault)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-    assert left_behind(place, request, JOB) == []
+    until(lambda: left_behind(place, request, JOB) == [], 15)  # what was killed takes a moment
+
+
+def checked(opened, fault):
+    """Ask for a check; on a busy machine even that may break, a few times, a limit that a fault breaks soon."""
+    tries = 5 if fault in NO_END else 1
+    while True:
+        try:
+            return opened.check()
+        except DativoError as error:  # noqa: PERF203 - it is asked again
+            tries -= 1
+            if not tries or error.error_code not in TOO_SLOW:
+                raise
 
 
 @pytest.mark.rust

@@ -117,8 +117,8 @@ def test_nobody_gets_in_without_a_key_of_the_account(client, parent, cloud_funct
 
 
 def test_the_limits_of_the_platform_hold(client, parent):
-    function = deploy(client, parent, seconds=1)
-    assert call(function, sleep=2).status_code == 504
+    assert call(deploy(client, parent, seconds=1), sleep=2).status_code == 504
+    function = deploy(client, parent, "large")
     assert call(function, bytes=33 * 1024 * 1024).status_code == 500
     assert call(function, filling="x" * 33 * 1024 * 1024).status_code == 413
 

@@ -28,7 +28,7 @@ def test_the_base_images_have_the_layout_of_the_official_ones(base_images, docke
 def test_only_what_carries_the_label_is_removed(base_images, docker_label):
     mine = {docker_server.LABEL: uuid.uuid4().hex}
     made = [base_images.containers.create("debian:bookworm-slim", labels=labels) for labels in (mine, docker_label)]
-    docker_server.remove(base_images, f"{docker_server.LABEL}={mine[docker_server.LABEL]}")
+    docker_server.remove(base_images, label=f"{docker_server.LABEL}={mine[docker_server.LABEL]}")
     with pytest.raises(docker.errors.NotFound):
         made[0].reload()
     made[1].reload()

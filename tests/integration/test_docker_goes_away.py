@@ -11,8 +11,8 @@ import pytest
 from dativo_dagster.launchers.docker import Config, Launcher
 from dativo_ingest.exceptions import SandboxError
 from dativo_ingest.model import Leftover
-from tests.fakes.contained import STREAM, UNIT, lay, ours, read_all, reading
-from tests.servers.docker import BASE_IMAGES
+from tests.fakes.contained import JOB, STREAM, UNIT, lay, ours, read_all, reading
+from tests.servers import docker as docker_server
 from tests.servers.engine_proxy import EngineProxy
 from tests.waiting import until
 
@@ -40,8 +40,7 @@ def engine(base_images, tmp_path, monkeypatch):
     yield proxy
     if proxy.is_alive():
         proxy.goes_away()
-    for container in ours(base_images):
-        container.remove(force=True)
+    docker_server.remove(base_images, label=f"dativo.job={JOB}")
     gc.collect()  # while it is ignored that the SDK forgot a socket
 
 
@@ -83,7 +82,7 @@ def test_a_frozen_one_is_not_waited_for_and_removes_the_container_once_it_thaws(
         reader.cancel()
         assert time.monotonic() - began < 30, "the SDK waits for a minute, for each thing that it is told"
         with pytest.raises(SandboxError) as caught:
-            rest.result(10)
+            rest.result(60)
     assert caught.value.error_code == "CANCELLED"
     assert [r.levelname for r in caplog.records if "is left, and" in r.getMessage()] == ["WARNING"]
     [left] = ours(base_images)
@@ -108,7 +107,7 @@ def test_a_container_that_another_removes_is_removed(folder, base_images, caplog
 
 
 def test_two_that_collect_at_once_do_not_hinder_each_other(base_images, docker_label):
-    container = base_images.containers.create(BASE_IMAGES[1], ["sleep", "600"], labels=docker_label)
+    container = base_images.containers.create(docker_server.BASE_IMAGES[1], ["sleep", "600"], labels=docker_label)
     container.start()
     left = Leftover(kind="container", name=container.id, why="it is old")
     with ThreadPoolExecutor(4) as threads:

@@ -103,7 +103,7 @@ def test_a_plugin_that_ignores_the_end_is_ended_when_its_read_is_given_up():
         next(batches)
         began = time.monotonic()
         batches.close()
-    assert time.monotonic() - began < 10, "the plugin would have gone on for ten minutes"
+    assert time.monotonic() - began < 60, "the plugin would have gone on for ten minutes"
 
 
 def test_processes_and_processors_are_bounded():

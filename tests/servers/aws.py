@@ -29,7 +29,7 @@ from tests.servers.process import free_port
 REGION, KEY, ACCOUNT = "us-east-1", "test", "000000000000"
 IMAGE = "dativo-test-ministack:1.5.33"
 RUNTIME_IMAGE = "public.ecr.aws/lambda/python:3.11"  # what ministack starts for python3.11
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 CONTENT = "dativo.test.content"
 """On an image: the hash of what it is built from."""
 _PIP = "pip install --no-cache-dir --disable-pip-version-check"
@@ -109,7 +109,7 @@ class AwsServer:
             region_name=region or self.region,
             aws_access_key_id=KEY,
             aws_secret_access_key=KEY,
-            config=Config(connect_timeout=5, read_timeout=120, retries={"max_attempts": 0}),
+            config=Config(connect_timeout=60, read_timeout=120, retries={"max_attempts": 0}),
         )
 
     def role(self, policy: Mapping[str, Any] | None = None) -> str:
@@ -168,9 +168,8 @@ def serve(engine: Any, memory: str = "512m") -> Iterator[AwsServer]:
         _wait(server, container)
         yield server
     finally:
-        remove(engine, f"{LABEL}={name}")
-        for function in engine.containers.list(all=True, filters={"network": name}, ignore_removed=True):
-            function.remove(force=True, v=True)
+        remove(engine, label=f"{LABEL}={name}")
+        remove(engine, network=name)
         network.remove()
 
 
@@ -185,6 +184,7 @@ def _settings(server: AwsServer, network: str, memory: str) -> dict[str, str]:
         "LAMBDA_EXECUTOR": "docker",
         "LAMBDA_STRICT": "1",  # a missing image is an error and no run in ministack itself
         "LAMBDA_DOCKER_FLAGS": f"--memory {memory}",
+        "MINISTACK_DOCKER_TIMEOUT": "120",  # it gives up after ten seconds, which a busy disk takes for a large layer
         "AUTH": "true",
         "DOCKER_NETWORK": network,
         "AWS_ENDPOINT_URL": server.inner,

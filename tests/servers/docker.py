@@ -26,7 +26,7 @@ Client = Any
 BASE_IMAGES = ("debian:bookworm-slim", "python:3.11-slim-bookworm")
 SCRIPT = Path(__file__).parents[2] / "scripts" / "base-images"
 CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids")
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 """How long an engine may take to answer; it needs a quarter of a second on a quiet machine."""
 LABEL = "dativo.test"
 """On what a test makes in the engine by itself; its value is the session."""
@@ -69,9 +69,9 @@ def _answers(environment: dict[str, str] | None) -> bool:
     return True
 
 
-def remove(client: Client, label: str) -> None:
-    """Remove the containers that carry ``label``, such as ``dativo.test=abc``; those that go meanwhile are gone."""
-    for container in client.containers.list(all=True, filters={"label": label}, ignore_removed=True):
+def remove(client: Client, **filters: str) -> None:
+    """Remove the containers with a ``label``, such as ``dativo.test=abc``, or in a ``network``; some go meanwhile."""
+    for container in client.containers.list(all=True, filters=filters, ignore_removed=True):
         _remove(container)
 
 

@@ -106,7 +106,7 @@ def docker_label(docker_engine: docker_server.Client) -> Iterator[dict[str, str]
     """The label for what a test makes in the engine by itself; containers that carry it are removed at the end."""
     session = uuid.uuid4().hex[:12]
     yield {docker_server.LABEL: session}
-    docker_server.remove(docker_engine, f"{docker_server.LABEL}={session}")
+    docker_server.remove(docker_engine, label=f"{docker_server.LABEL}={session}")
 
 
 @pytest.fixture(scope="session")

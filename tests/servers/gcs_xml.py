@@ -25,6 +25,7 @@ _PRECONDITION = "x-goog-if-generation-match"
 
 class _Front(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # of five, the sixth client that comes at once waits for a second, or for seven
 
     def __init__(self, port: int, backend: int) -> None:
         super().__init__(("127.0.0.1", port), _Handler)

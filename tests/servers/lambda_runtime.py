@@ -6,6 +6,7 @@ It speaks the two protocols that AWS documents: invocations come by HTTP on port
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -73,6 +74,8 @@ class Runtime:
                 pass
             code = self.process.poll()
             if code is not None:
+                with contextlib.suppress(queue.Empty):  # it answered, and ended at once
+                    return self.answers.get_nowait()
                 how = f"signal: {str(signal.strsignal(-code)).lower()}" if code < 0 else f"exit status {code}"
                 return fault("Runtime.ExitError", f"RequestId: {request} Error: Runtime exited with error: {how}")
             if time.time() > end:

@@ -60,7 +60,7 @@ def serve(prepare: Callable[[Path], None] = lambda data: None, primary: int | No
     """
     server = PostgresServer(free_port())
     user = "postgres" if os.geteuid() == 0 else None
-    with tempfile.TemporaryDirectory(prefix="dativo-postgres-") as name:
+    with tempfile.TemporaryDirectory(prefix="dativo-postgres-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         _make_cluster(folder / "data", server.port, user, primary)
         prepare(folder / "data")
