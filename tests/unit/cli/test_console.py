@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 
 import pytest
 
@@ -59,12 +60,14 @@ def test_the_progress_line_fits_the_terminal():
     assert len(progress_line(progress, columns=40)) == 39
 
 
-def test_the_bar_is_drawn_at_most_ten_times_a_second_and_taken_away():
+def test_the_bar_is_drawn_at_most_ten_times_a_second_and_taken_away(monkeypatch):
     stream = Terminal()
     bar = ProgressBar(stream)
-    for _ in range(100):
+    for step in range(64):
+        now = SimpleNamespace(monotonic=lambda step=step: 100 + step / 64)
+        monkeypatch.setattr("dativo_dagster.cli.console.time", now)
         bar(Progress(stream="x"))
-    assert stream.getvalue().count("\r\x1b[K") == 1
+    assert stream.getvalue().count("\r\x1b[K") == 10
     bar.clear()
     assert stream.getvalue().endswith("\r\x1b[K")
 
