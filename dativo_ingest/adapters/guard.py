@@ -142,7 +142,8 @@ class OneThread:
                 try:
                     item = found.get(timeout=LOOK_SECONDS)
                 except queue.Empty:
-                    if stopped.is_set():  # an end that is not the plugin's: never taken for the end of the rows
+                    if stopped.is_set() or self._left.is_set():
+                        # An end that is not the plugin's: never taken for the end of the rows.
                         raise self._closed(verb) from None
                     continue
                 if isinstance(item, tuple) and item[0] is end:

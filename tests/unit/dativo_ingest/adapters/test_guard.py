@@ -50,9 +50,13 @@ def test_who_waits_for_an_answer_of_a_plugin_that_is_closed_is_told(busy):
         assert _closed(answer.exception(timeout=10))
 
 
-def test_a_plugin_that_is_closed_is_asked_nothing_more():
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "ask", [lambda thread: thread.call("abort", list), lambda thread: next(thread.iterate("read", lambda: iter([1])))]
+)
+def test_a_plugin_that_is_closed_is_asked_nothing_more(ask):
     thread = OneThread(REF)
     thread.close(lambda: None)
     with pytest.raises(PluginError) as caught:
-        thread.call("abort", lambda: None)
+        ask(thread)
     assert _closed(caught.value)

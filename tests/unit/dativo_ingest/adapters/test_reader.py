@@ -380,23 +380,25 @@ def test_the_plugin_can_be_asked_while_it_is_read_and_be_closed_before_its_end(o
 
 def test_a_plugin_that_hangs_does_not_keep_its_closing_waiting_for_ever(opened, monkeypatch, caplog):
     monkeypatch.setattr(adapter_guard, "PATIENCE_SECONDS", 0.2)
-    release = threading.Event()
-    threading.hang_of_this_test = release
+    hangs, release = threading.Event(), threading.Event()
+    monkeypatch.setattr(threading, "hang_of_this_test", (hangs, release), raising=False)
     text = """
         class R(BaseReader):
             def extract(self, state_manager=None):
                 yield [{"id": 1}] * 70000
-                threading.hang_of_this_test.wait(20)
+                hangs, release = threading.hang_of_this_test
+                hangs.set()
+                release.wait(60)
         """
     started = time.monotonic()
     with opened(text) as reader:
         batches = reader.read(STREAM, Unit(id="all"))
         next(batches)
+        assert hangs.wait(60)
         batches.close()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50
     assert "still busy" in caplog.text
     release.set()
-    del threading.hang_of_this_test
 
 
 def test_arrow_is_handed_on_as_it_is(opened):
