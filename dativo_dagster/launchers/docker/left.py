@@ -29,7 +29,7 @@ def find(client: Client, older_than: datetime) -> Sequence[Leftover]:
     """Find containers and folders whose host is gone, others by age, and images and locks that nobody used since."""
     with refusals("leftovers"):
         containers = client.containers.list(all=True, filters={"label": ["dativo=1", _HOST]}, ignore_removed=True)
-        images = client.images.list(filters={**_OURS, "dangling": False})
+        images = _named(client)
         used = {container.attrs["Image"] for container in client.containers.list(all=True, ignore_removed=True)}
     found = [("container", c.id, c.labels, when(c.attrs["Created"])) for c in containers]
     found += [(_FOLDER, str(path), _labels(path), since) for path, since in _folders()]
@@ -62,6 +62,17 @@ def _labels(folder: Path) -> Mapping[str, str]:
         return dict(json.loads((folder / OWNER).read_text()))
     except (OSError, ValueError):
         return {}
+
+
+def _named(client: Client) -> list[Any]:
+    """Give our images that have a name; another may remove one, or take its name, while they are looked at."""
+    import docker
+
+    found = []
+    for listed in client.api.images(filters={**_OURS, "dangling": False}):
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            found.append(client.images.get(listed["Id"]))
+    return [image for image in found if image.tags]
 
 
 def _images(images: Sequence[Any], used: set[str], older_than: datetime) -> Iterator[Leftover]:

@@ -9,9 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from docker.errors import ImageNotFound
 
 from dativo_dagster.launchers.docker.image import last_used, standard
-from dativo_dagster.launchers.docker.left import _folders, _images, _locks, remove
+from dativo_dagster.launchers.docker.left import _folders, _images, _locks, find, remove
 from dativo_dagster.launchers.docker.locks import alone, folder
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
@@ -45,6 +46,21 @@ def test_the_time_of_a_tag_is_in_the_zone_of_the_engine():
 def test_the_image_of_this_version_is_never_old_and_what_was_built_from_another_goes_first():
     base, derived = image("a:base", born="2026-01-01"), image("a:derived", born="2026-01-02")
     assert old([base, image(standard(), born="2026-01-01"), derived]) == ["a:derived", "a:base"]
+
+
+def test_an_image_that_another_removes_or_renames_meanwhile_hinders_nobody():
+    there = {"there": image("a:1", born="2026-01-01"), "renamed": SimpleNamespace(tags=[])}
+
+    def inspected(name):
+        if name not in there:
+            raise ImageNotFound(name)
+        return there[name]
+
+    listed = [{"Id": name} for name in ("gone", "renamed", "there")]
+    images = SimpleNamespace(get=inspected, list=lambda **_: [inspected(each["Id"]) for each in listed])
+    containers = SimpleNamespace(list=lambda **_: [])
+    client = SimpleNamespace(api=SimpleNamespace(images=lambda **_: listed), images=images, containers=containers)
+    assert [left.name for left in find(client, NOW) if left.kind == "image"] == ["a:1"]
 
 
 @pytest.fixture
