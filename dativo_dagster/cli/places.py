@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dativo_ingest.exceptions import DativoError
     from dativo_ingest.model import Leftover
 
-_USABLE = {True: "yes", False: "no", None: "ask with a job"}
+_USABLE = {True: "yes", False: "no", None: "not known"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -119,7 +119,7 @@ def _usable(name: str) -> tuple[bool | None, str]:
         if not hasattr(module.Launcher, "leftovers"):
             return True, ""
         if name not in ON_THIS_MACHINE:
-            return None, "the account is in the job; `dativo check` asks it"
+            return None, "only a job names its account; `dativo places gc JOB --dry-run` asks it, and makes nothing"
         module.Launcher(module.Config()).leftovers(datetime.now(timezone.utc))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is why the place cannot be used
         return False, _told(error)
