@@ -62,11 +62,11 @@ def _python_reader(ref: PluginRef, config: Mapping[str, Any]) -> Iterator[Reader
 
     found, source = load_class(ref), SourceConfig(**config["source"])
     if issubclass(found, BaseReader):
-        with ReaderAdapter(ref, found, source) as reader:
+        with ReaderAdapter(ref, found, source, _stream(config)) as reader:
             yield reader
         return
     _must_fit(ref, found, Reader, "BaseReader")
-    with GuardedReader(ref, found, source) as guarded:
+    with GuardedReader(ref, found, source, _stream(config)) as guarded:
         yield guarded
 
 
@@ -80,13 +80,17 @@ def _python_writer(ref: PluginRef, config: Mapping[str, Any]) -> Iterator[Writer
     given = (AssetDefinition(**config["asset"]), TargetConfig(**config["target"]), str(config["output_base"]))
     if issubclass(found, BaseWriter):
         _must_commit(ref, config, commits=True)
-        with WriterAdapter(ref, found, given) as writer:
+        with WriterAdapter(ref, found, given, _stream(config)) as writer:
             yield writer
         return
     _must_fit(ref, found, WriterPlugin, "BaseWriter")
-    with GuardedWriter(ref, found, given) as guarded:
+    with GuardedWriter(ref, found, given, _stream(config)) as guarded:
         _must_commit(ref, config, commits=guarded.commits)
         yield guarded
+
+
+def _stream(config: Mapping[str, Any]) -> str:
+    return str((config.get("stream") or {}).get("name", ""))
 
 
 def _must_fit(ref: PluginRef, found: type, protocol: type, base: str) -> None:

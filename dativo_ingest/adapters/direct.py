@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class _Guarded:
     """Opens and closes."""
 
-    def __init__(self, ref: PluginRef, plugin: type[Any], *given: Any) -> None:
-        self.ref = ref
-        with guarded(ref, "open"):
+    def __init__(self, ref: PluginRef, plugin: type[Any], *given: Any, stream: str = "") -> None:
+        self.ref, self.stream = ref, stream
+        with guarded(ref, "open", stream):
             self.plugin: Any = plugin(*given)
 
     def __enter__(self) -> Any:
@@ -27,12 +27,12 @@ class _Guarded:
 
     def __exit__(self, *_: object) -> None:
         if callable(close := getattr(self.plugin, "close", None)):
-            with guarded(self.ref, "close"):
+            with guarded(self.ref, "close", self.stream):
                 close()
 
     def check(self) -> CheckResult:
         """Ask the plugin."""
-        with guarded(self.ref, "check"):
+        with guarded(self.ref, "check", self.stream):
             result: CheckResult = self.plugin.check()
             return result
 
@@ -45,20 +45,20 @@ class GuardedReader(_Guarded):
         rest: As `protocols.Resumable` has it; None where the plugin has no such method.
     """
 
-    def __init__(self, ref: PluginRef, plugin: type[Any], source: SourceConfig) -> None:
-        super().__init__(ref, plugin, source)
+    def __init__(self, ref: PluginRef, plugin: type[Any], source: SourceConfig, stream: str = "") -> None:
+        super().__init__(ref, plugin, source, stream=stream)
         self.repeatable = getattr(self.plugin, "repeatable", False) is True
         self.rest = self._rest if callable(getattr(self.plugin, "rest", None)) else None
         self._between: set[str] = set()
 
     def discover(self) -> Sequence[Stream]:
         """Ask the plugin."""
-        with guarded(self.ref, "discover"):
+        with guarded(self.ref, "discover", self.stream):
             return list(self.plugin.discover())
 
     def split(self, stream: Stream, since: Cursor | None) -> Window:
         """Ask the plugin."""
-        with guarded(self.ref, "split"):
+        with guarded(self.ref, "split", self.stream):
             window: Window = self.plugin.split(stream, since)
             return window
 
@@ -85,18 +85,18 @@ class GuardedReader(_Guarded):
         """Ask the plugin, but not in the middle of what it gave: it does not know how far that was taken."""
         if unit.id not in self._between:
             return None
-        with guarded(self.ref, "rest"):
+        with guarded(self.ref, "rest", self.stream):
             rest: Unit | None = self.plugin.rest(unit)
             return rest
 
     def position(self, unit: Unit) -> int:
         """Ask the plugin."""
-        with guarded(self.ref, "position"):
+        with guarded(self.ref, "position", self.stream):
             return int(self.plugin.position(unit))
 
     def reached(self, window: Window) -> Cursor | None:
         """Ask the plugin."""
-        with guarded(self.ref, "reached"):
+        with guarded(self.ref, "reached", self.stream):
             cursor: Cursor | None = self.plugin.reached(window)
             return cursor
 
@@ -104,8 +104,10 @@ class GuardedReader(_Guarded):
 class GuardedWriter(_Guarded):
     """A writer, called by as many threads as there are units."""
 
-    def __init__(self, ref: PluginRef, plugin: type[Any], given: tuple[AssetDefinition, TargetConfig, str]) -> None:
-        super().__init__(ref, plugin, *given)
+    def __init__(
+        self, ref: PluginRef, plugin: type[Any], given: tuple[AssetDefinition, TargetConfig, str], stream: str = ""
+    ) -> None:
+        super().__init__(ref, plugin, *given, stream=stream)
         self.commits = bool(getattr(self.plugin, "commits", True))
 
     def write(self, batches: Iterable[Any], base: str, name: str) -> list[DataFile]:
@@ -116,7 +118,7 @@ class GuardedWriter(_Guarded):
         """
         rows = _Rows(batches)
         try:
-            with guarded(self.ref, "write"):
+            with guarded(self.ref, "write", self.stream, lambda: rows.failed):
                 files = list(self.plugin.write(rows, base, name))
         except Exception as error:
             if rows.failed is None:
@@ -137,12 +139,12 @@ class GuardedWriter(_Guarded):
 
     def commit(self, token: str, files: Sequence[DataFile]) -> Mapping[str, Any]:
         """Ask the plugin."""
-        with guarded(self.ref, "commit"):
+        with guarded(self.ref, "commit", self.stream):
             return dict(self.plugin.commit(token, files) or {})
 
     def abort(self, files: Sequence[DataFile]) -> None:
         """Ask the plugin."""
-        with guarded(self.ref, "abort"):
+        with guarded(self.ref, "abort", self.stream):
             self.plugin.abort(files)
 
 

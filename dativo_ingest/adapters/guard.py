@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dativo_ingest.exceptions import DativoError, PluginError, SandboxError
-from dativo_ingest.loader import own_frame
+from dativo_ingest.loader import named, own_frame
 
 if TYPE_CHECKING:
     from dativo_ingest.model import PluginRef
 
 T = TypeVar("T")
+_Others = Callable[[], "BaseException | None"]
 PATIENCE_SECONDS = 10.0
 """How long a plugin that is busy may keep its closing waiting; after that its thread is left to itself."""
 LOOK_SECONDS = 0.2
@@ -37,15 +38,26 @@ _log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def guarded(ref: PluginRef, verb: str) -> Iterator[None]:
+def guarded(ref: PluginRef, verb: str, stream: str = "", others: _Others = lambda: None) -> Iterator[None]:
     """Turn what the plugin raises in ``verb`` into an error of ours that names the plugin's own line.
 
+    Args:
+        ref: The plugin.
+        verb: What it is asked to do.
+        stream: For which stream, where the verb does not say.
+        others: Gives the error that came through the plugin and is not its own; it is raised as it is.
+
     Raises:
+        DativoError: What the plugin raised and is an error of ours already: itself, and its message names the plugin.
         PluginError: ``PLUGIN_FAILED``; retryable when a lost connection or a timeout is the cause.
     """
     try:
         yield
-    except (DativoError, GeneratorExit):
+    except GeneratorExit:
+        raise
+    except DativoError as error:
+        if error is not others():
+            named(error, ref, verb if not stream or " of stream " in verb else f"{verb} of stream {stream!r}")
         raise
     except MemoryError as error:
         message = f"plugin {ref}: {verb} asked for more memory than there is"
@@ -75,8 +87,8 @@ def _passing(error: BaseException | None) -> bool:
 class OneThread:
     """Runs all calls of one plugin, one at a time, in a thread of its own."""
 
-    def __init__(self, ref: PluginRef) -> None:
-        self.ref = ref
+    def __init__(self, ref: PluginRef, stream: str = "") -> None:
+        self.ref, self.stream = ref, stream
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._ended = False
         self._left = threading.Event()
@@ -99,7 +111,7 @@ class OneThread:
 
         def work() -> None:
             try:
-                with guarded(self.ref, verb):
+                with guarded(self.ref, verb, self.stream):
                     done.set_result(context.run(function, *arguments))
             except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
                 done.set_exception(error)
@@ -126,7 +138,7 @@ class OneThread:
 
         def work() -> None:
             try:
-                with guarded(self.ref, verb):
+                with guarded(self.ref, verb, self.stream):
                     context.run(_pump, make, put, stopped)
                 put((end, None))
             except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
@@ -163,7 +175,7 @@ class OneThread:
                 self._calls.put(work)
                 return
             try:
-                with guarded(self.ref, "close"):
+                with guarded(self.ref, "close", self.stream):
                     last()
             except DativoError:
                 _log.warning("plugin %s failed while it was closed", self.ref, exc_info=True)

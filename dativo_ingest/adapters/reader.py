@@ -34,7 +34,9 @@ class ReaderAdapter:
     An incremental one is made anew whenever its state is put in place: it may look at it in its constructor.
     """
 
-    def __init__(self, ref: PluginRef, plugin: Callable[[SourceConfig], BaseReader], source: SourceConfig) -> None:
+    def __init__(
+        self, ref: PluginRef, plugin: Callable[[SourceConfig], BaseReader], source: SourceConfig, stream: str = ""
+    ) -> None:
         self.ref = ref
         self._plugin = plugin
         self._source = source
@@ -43,7 +45,7 @@ class ReaderAdapter:
         if source.incremental:
             self._state = PrivateState(source.incremental)
             source.incremental = self._state.config
-        self._thread = OneThread(ref)
+        self._thread = OneThread(ref, stream)
 
     def __enter__(self: A) -> A:
         try:

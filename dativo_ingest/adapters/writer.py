@@ -34,13 +34,13 @@ class WriterAdapter:
 
     commits = True
 
-    def __init__(self, ref: PluginRef, plugin: Callable[..., BaseWriter], given: Given) -> None:
+    def __init__(self, ref: PluginRef, plugin: Callable[..., BaseWriter], given: Given, stream: str = "") -> None:
         self.ref = ref
         self._base = given[2]
         self._new = lambda: plugin(*given)
         self._id = uuid.uuid4().hex
         self._returned: list[dict[str, Any]] = []
-        self._thread = OneThread(ref)
+        self._thread = OneThread(ref, stream)
 
     def __enter__(self: A) -> A:
         try:

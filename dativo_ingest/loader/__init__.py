@@ -27,7 +27,7 @@ from dativo_ingest.loader.source import Package, beside, package
 if TYPE_CHECKING:
     from dativo_ingest.model import PluginRef
 
-__all__ = ["load_class", "load_module", "own_frame", "plugin_ref"]
+__all__ = ["load_class", "load_module", "named", "own_frame", "plugin_ref"]
 
 _packages: dict[str, Package] = {}
 _lock = threading.RLock()
@@ -131,7 +131,8 @@ def load_module(ref: PluginRef) -> ModuleType:
             found = package(Path(ref.path))
             _packages[found.name] = found
             return importlib.import_module(found.module)
-        except DativoError:
+        except DativoError as error:
+            named(error, ref, "import")
             raise
         except (Exception, SystemExit) as error:
             where = _where(error, Path(ref.path))
@@ -150,6 +151,14 @@ def _where(error: BaseException, path: Path) -> str:
         return ""  # its text has file and line
     frame = own_frame(error, path.parent)
     return f" ({frame})" if frame else ""
+
+
+def named(error: DativoError, ref: PluginRef, doing: str) -> None:
+    """Say in the message of an error of ours which plugin raised it, and doing what, unless it says so."""
+    message = str(error.message)
+    if str(ref) not in message:
+        error.message = f"plugin {ref}: {doing}: {message}"
+        error.args = (error.message,)
 
 
 def own_frame(error: BaseException, folder: Path) -> str:

@@ -60,6 +60,28 @@ def test_a_broken_contract_is_exit_code_2_without_a_traceback(desk):
     assert "people: what to do: " in answer.out
 
 
+PLUGIN = """
+from dativo_ingest import BaseReader, ConfigurationError
+
+class Shop(BaseReader):
+    def extract(self, state_manager=None):
+        raise ConfigurationError("no account of that name", "NO_ACCOUNT", {"account": "x"})
+        yield
+"""
+
+
+@pytest.mark.parametrize("place", ["local", "process"])
+def test_an_error_of_ours_that_a_plugin_raised_says_which_plugin_and_stream_it_was(desk, place):
+    file = desk.job()
+    (file.parent / "shop.py").write_text(PLUGIN)
+    file.write_text(file.read_text().replace("connector: csv", f"custom_reader: shop.py:Shop, place: {place}"))
+    [stream] = desk("run", "people", "--json").json["streams"]
+    error = stream["error"]
+    assert error["message"] == f"plugin {file.parent}/shop.py:Shop: read of stream 'people': no account of that name"
+    assert (error["error_type"], error["error_code"]) == ("ConfigurationError", "NO_ACCOUNT")
+    assert (error["details"]["account"], error["retryable"]) == ("x", False)
+
+
 def test_the_events_of_a_run_have_their_old_names_and_all_their_fields(desk):
     desk.job()
     answer = desk("run", "people")

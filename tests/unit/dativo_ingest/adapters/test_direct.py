@@ -5,7 +5,7 @@ import textwrap
 import pyarrow as pa
 import pytest
 
-from dativo_ingest.exceptions import PluginError
+from dativo_ingest.exceptions import PluginError, ValidationError
 from dativo_ingest.loader import plugin_ref
 from dativo_ingest.model import Stream, Unit
 from dativo_ingest.opening import open_reader, open_writer
@@ -77,6 +77,21 @@ def test_an_error_in_the_rows_cannot_be_hidden_by_the_writer(opened, after):
     """
     with opened(text) as writer, pytest.raises(KeyError, match="the source broke"):
         writer.write(broken(), "base/", "name")
+
+
+def test_an_error_of_ours_in_the_rows_is_not_told_as_if_it_were_the_writers(opened):
+    def broken():
+        yield _batch(1)
+        raise ValidationError("3 rows broke the contract")
+
+    text = """
+    class W(Base):
+        def write(self, batches, base, name):
+            return [DataFile(path="half", rows=b.num_rows, bytes=1) for b in batches]
+    """
+    with opened(text) as writer, pytest.raises(ValidationError) as caught:
+        writer.write(broken(), "base/", "name")
+    assert caught.value.message == "3 rows broke the contract"
 
 
 READER = """

@@ -6,11 +6,34 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dativo_ingest.adapters import guard
-from dativo_ingest.adapters.guard import OneThread
-from dativo_ingest.exceptions import PluginError
+from dativo_ingest.adapters.guard import OneThread, guarded
+from dativo_ingest.exceptions import ConfigurationError, PluginError, RateLimitError
 from dativo_ingest.model import PluginRef
 
 REF = PluginRef(path="slow.py", name="Slow", kind="python")
+
+
+def _raised(error, *of):
+    with pytest.raises(type(error)) as caught, guarded(REF, *of):
+        raise error
+    return caught.value
+
+
+def test_an_error_of_ours_names_the_plugin_that_raised_it_and_is_else_as_it_was():
+    told = _raised(RateLimitError("slow down", "SLOW", {"page": 3}, 7.0), "open", "orders")
+    assert told.message == "plugin slow.py:Slow: open of stream 'orders': slow down"
+    assert str(told) == f"RateLimitError(SLOW): {told.message}"
+    assert (told.details, told.retryable, told.retry_after) == ({"page": 3, "retry_after": 7.0}, True, 7.0)
+
+
+def test_what_names_the_plugin_already_does_not_name_it_twice():
+    told = _raised(_raised(ConfigurationError("no key"), "open"), "read of stream 'orders'", "orders")
+    assert told.message == "plugin slow.py:Slow: open: no key"
+
+
+def test_a_message_that_is_no_text_is_named_too():
+    told = _raised(ConfigurationError(KeyError("key")), "read of stream 'orders'", "orders")
+    assert told.message == "plugin slow.py:Slow: read of stream 'orders': 'key'"
 
 
 @pytest.fixture
