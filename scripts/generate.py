@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel
 
 from dativo_dagster import registry
-from dativo_dagster.config import contractflat, jobfile, legacyfile, recipe, runner
+from dativo_dagster.config import contractflat, jobfile, legacyfile, recipe, runner, streamfile
 from dativo_dagster.config.schema import write_schemas
 from dativo_dagster.config.types import ALIASES
 from dativo_ingest.codes import CODES
@@ -38,16 +38,16 @@ PARTS: tuple[tuple[str, tuple[tuple[str, type[BaseModel]], ...]], ...] = (
         "A job",
         (
             ("The job", jobfile.JobFile),
-            ("`source`", jobfile.SourceFile),
-            ("`source.incremental`", jobfile.IncrementalFile),
-            ("`target`", jobfile.TargetFile),
-            ("`target.evolution`", jobfile.EvolutionFile),
-            ("`target.history`", jobfile.HistoryFile),
-            ("`partitions`", jobfile.PartitionsFile),
-            ("`validation`", jobfile.ValidationFile),
+            ("`source`", streamfile.SourceFile),
+            ("`source.incremental`", streamfile.IncrementalFile),
+            ("`target`", streamfile.TargetFile),
+            ("`target.evolution`", streamfile.EvolutionFile),
+            ("`target.history`", streamfile.HistoryFile),
+            ("`partitions`", streamfile.PartitionsFile),
+            ("`validation`", streamfile.ValidationFile),
             ("`schedule`", jobfile.ScheduleFile),
             ("`retry`", jobfile.RetryFile),
-            ("`streams`, one item", jobfile.StreamFile),
+            ("`streams`, one item", streamfile.StreamFile),
             ("`logging`", jobfile.LoggingFile),
             ("`finops`", jobfile.FinopsFile),
             ("`governance_overrides`", jobfile.GovernanceFile),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dativo_dagster.config.job import Incremental
 
 if TYPE_CHECKING:
-    from dativo_dagster.config.jobfile import IncrementalFile
+    from dativo_dagster.config.streamfile import IncrementalFile
 
 DEFAULTS = {
     "csv": "file_modified_time",

@@ -6,16 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field
 
-from dativo_dagster.config.jobfile import (
-    CommonFile,
-    IncrementalFile,
-    Name,
-    OpenModel,
-    PlaceFile,
-    RetryFile,
-    ValidationFile,
-    word,
-)
+from dativo_dagster.config.blocks import Name, OpenModel, word
+from dativo_dagster.config.jobfile import CommonFile, RetryFile
+from dativo_dagster.config.streamfile import IncrementalFile, PlaceFile, ValidationFile
 
 
 class LegacyFiles(OpenModel):

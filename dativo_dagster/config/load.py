@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dativo_dagster.config import contractfile
 from dativo_dagster.config.document import Document, Map, Mark, read_document
 from dativo_dagster.config.interpolate import Filler, Unresolved
-from dativo_dagster.config.jobfile import is_job, is_legacy
+from dativo_dagster.config.kinds import is_job, is_legacy
 from dativo_dagster.config.legacy import Legacy, in_utc, may_wait
 from dativo_dagster.config.mistakes import Mistakes
 from dativo_dagster.config.normal import Normal, Spot
@@ -80,7 +80,7 @@ def load_folder(
 ) -> LoadedFolder:
     """Read all jobs in a folder and below; a bad file never hides the others.
 
-    Files that are no jobs (`jobfile.is_job`) are left out. Two jobs of a tenant with one name, or two streams with
+    Files that are no jobs (`kinds.is_job`) are left out. Two jobs of a tenant with one name, or two streams with
     one table, are both problems.
 
     Raises:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dativo_dagster.config.contract import Contract
     from dativo_dagster.config.document import Map
     from dativo_dagster.config.job import Source
-    from dativo_dagster.config.jobfile import TargetFile
+    from dativo_dagster.config.streamfile import TargetFile
 
 MODES = frozenset({"merge", "scd2"})
 UNFIT_FOR_KEYS = frozenset({"float32", "double", "json"})

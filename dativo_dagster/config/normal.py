@@ -26,20 +26,12 @@ from dativo_dagster.config.job import (
     Target,
     Validation,
 )
-from dativo_dagster.config.jobfile import (
-    JobFile,
-    PartedFile,
-    PlaceFile,
-    RetryFile,
-    SourceFile,
-    StreamFile,
-    TargetFile,
-    ValidatedFile,
-)
+from dativo_dagster.config.jobfile import JobFile, RetryFile
 from dativo_dagster.config.merging import Merging
 from dativo_dagster.config.mistakes import Mistakes, nearest, validated
 from dativo_dagster.config.partitions import unlike
 from dativo_dagster.config.placed import Placed, sandboxed
+from dativo_dagster.config.streamfile import PartedFile, PlaceFile, SourceFile, StreamFile, TargetFile, ValidatedFile
 from dativo_dagster.config.together import Together
 
 if TYPE_CHECKING:

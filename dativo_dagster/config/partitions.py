@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dativo_dagster.config.job import JobStream
-    from dativo_dagster.config.jobfile import PartitionsFile
+    from dativo_dagster.config.streamfile import PartitionsFile
 
 PARTED = frozenset({"postgres", "mysql", "mariadb", "adbc", "sqlalchemy"})
 """Connectors that can read the rows of one partition."""

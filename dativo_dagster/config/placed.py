@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from dativo_dagster import registry
+from dativo_dagster.config.blocks import FileModel, OpenModel
 from dativo_dagster.config.document import Document, Map, Mark
-from dativo_dagster.config.jobfile import FileModel, OpenModel
 from dativo_dagster.config.mistakes import Mistakes, explained, nearest, validated
 from dativo_dagster.config.places import CLOUDS, SANDBOX, beside_a_sandbox, switched_on
 from dativo_ingest.exceptions import DativoError

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from dativo_dagster.config.blocks import OpenModel
 from dativo_dagster.config.document import Document, Map, read_document
-from dativo_dagster.config.jobfile import OpenModel
 from dativo_dagster.config.mistakes import Mistakes, validated
 from dativo_dagster.config.paths import is_file, resolve_path
 from dativo_ingest.exceptions import ConfigurationError

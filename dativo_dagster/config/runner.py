@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
+from dativo_dagster.config.blocks import FileModel, Name
 from dativo_dagster.config.cron import check_cron, check_timezone
 from dativo_dagster.config.document import Document, Map, read_document
-from dativo_dagster.config.jobfile import FileModel, Name
 from dativo_dagster.config.mistakes import Mistakes, validated
 from dativo_dagster.config.paths import resolve_path
 from dativo_ingest.exceptions import ConfigurationError

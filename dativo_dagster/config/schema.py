@@ -14,11 +14,13 @@ from pydantic import AliasChoices, BaseModel
 
 from dativo_dagster import registry
 from dativo_dagster.config.contractfile import contract_schema
-from dativo_dagster.config.jobfile import LEGACY_KEYS, JobFile, SourceFile, TargetFile
+from dativo_dagster.config.jobfile import JobFile
+from dativo_dagster.config.kinds import LEGACY_KEYS
 from dativo_dagster.config.legacyfile import LegacyJobFile
 from dativo_dagster.config.mistakes import models_in
 from dativo_dagster.config.recipe import RecipeFile
 from dativo_dagster.config.runner import RunnerFile
+from dativo_dagster.config.streamfile import SourceFile, TargetFile
 
 if TYPE_CHECKING:
     from pathlib import Path

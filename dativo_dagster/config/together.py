@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dativo_dagster.config.contract import Contract
     from dativo_dagster.config.document import Map, Mark
     from dativo_dagster.config.job import Incremental, Partitions, Source
-    from dativo_dagster.config.jobfile import PartitionsFile, TargetFile
+    from dativo_dagster.config.streamfile import PartitionsFile, TargetFile
 
 OF_FILES = frozenset({"file_modified_time", "spreadsheet_modified_time"})
 

@@ -16,7 +16,7 @@ import pytest
 
 from dativo_dagster.config.contractfile import load_contract
 from dativo_dagster.config.document import read_document
-from dativo_dagster.config.jobfile import is_job
+from dativo_dagster.config.kinds import is_job
 from dativo_dagster.config.load import load_job
 
 ROOT = Path(__file__).parents[2]

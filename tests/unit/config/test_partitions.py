@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dativo_dagster.config.document import parse_document
-from dativo_dagster.config.jobfile import PartitionsFile
 from dativo_dagster.config.load import parse_job
 from dativo_dagster.config.partitions import first_and_end, keys_of, partitions_of, slice_of
+from dativo_dagster.config.streamfile import PartitionsFile
 from dativo_dagster.orchestration.partitions import definition_of
 from dativo_ingest.exceptions import ConfigurationError
 

@@ -8,7 +8,7 @@ import pytest
 
 import dativo_dagster
 from dativo_dagster.config.document import parse_document, read_document
-from dativo_dagster.config.jobfile import is_job
+from dativo_dagster.config.kinds import is_job
 from dativo_dagster.config.recipe import BUILT_IN
 from dativo_dagster.config.schema import job_schema, recipe_schema, runner_schema, write_schemas
 
