@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from datetime import date, datetime, timezone
 from datetime import time as clock
 from decimal import Decimal
@@ -17,6 +16,7 @@ from dativo_ingest.exceptions import DativoError
 from dativo_ingest.model import Stream
 from tests.fakes.sources import STREAM, drafted, next_window, values
 from tests.fakes.sources import context as context_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -306,7 +306,7 @@ def test_a_job_with_one_snapshot_reads_all_of_its_tables_in_one_state(mariadb, d
             stream = Stream(name=name)
             [unit] = opened.split(stream, None).units
             assert [b["n"].to_pylist() for b in opened.read(stream, unit)] == [[1]]
-    assert not _queries(mariadb, sleeping=True)
+    _gone(mariadb)
 
 
 def _queries(mariadb, *, sleeping=False):
@@ -317,11 +317,8 @@ def _queries(mariadb, *, sleeping=False):
 
 
 def _gone(mariadb):
-    """Wait until the server has no query of ours."""
-    end = time.monotonic() + 20
-    while _queries(mariadb, sleeping=True):
-        assert time.monotonic() < end, _queries(mariadb, sleeping=True)
-        time.sleep(0.02)
+    """Wait until the server has no session of ours: it ends one a little after its client has left."""
+    until(lambda: not _queries(mariadb, sleeping=True), 60)
 
 
 SLOW = "SELECT x.seq AS n FROM seq_1_to_1000 x WHERE SLEEP(0.05) = 0"
@@ -350,10 +347,9 @@ def test_a_query_without_a_row_yet_is_ended_by_cancel(mariadb, reader):
 
     thread = threading.Thread(target=read)
     thread.start()
-    while not _queries(mariadb):
-        time.sleep(0.02)
+    until(lambda: [said for _, said, _ in _queries(mariadb) if "SLEEP" in (said or "")], 60)
     opened.cancel()
-    thread.join(20)
+    thread.join(40)
     assert [error.error_code for error in caught] == ["CANCELLED"]
     _gone(mariadb)
 
@@ -374,8 +370,7 @@ def test_a_unit_that_waits_for_the_one_state_reads_nothing_once_the_run_is_cance
 
         thread = threading.Thread(target=read)
         thread.start()
-        while not opened._open:
-            time.sleep(0.01)
+        until(lambda: opened._open, 60)
         opened.cancel()
         session.shared.give_back(lent)
         thread.join(20)
@@ -383,10 +378,9 @@ def test_a_unit_that_waits_for_the_one_state_reads_nothing_once_the_run_is_cance
 
 
 def test_a_statement_that_takes_too_long_is_ended_and_may_be_tried_again(mariadb, reader):
-    opened = reader({"n": "int64"}, query=SLOW, statement_timeout=0.2)
-    [unit] = opened.split(STREAM, None).units
+    [unit] = reader({"n": "int64"}, query=SLOW).split(STREAM, None).units
     with pytest.raises(DativoError) as caught:
-        list(opened.read(STREAM, unit))
+        list(reader({"n": "int64"}, query=SLOW, statement_timeout=0.2).read(STREAM, unit))
     assert (caught.value.error_code, caught.value.retryable) == ("STATEMENT_TIMEOUT", True)
     _gone(mariadb)
 

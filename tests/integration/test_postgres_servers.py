@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from dataclasses import replace
 
 import pytest
 
 from tests.fakes.postgres import Database, by, planned, rows_of
 from tests.servers import postgres as postgres_server
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 RULES = """
@@ -133,10 +133,7 @@ def replica(guarded):
 
 def arrived(replica, number):
     """Wait until the replica has a row."""
-    deadline = time.monotonic() + 20
-    while not replica.run(f"SELECT 1 FROM t WHERE id = {number}"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: replica.run(f"SELECT 1 FROM t WHERE id = {number}"), 60)
 
 
 def test_of_several_servers_a_replica_is_chosen(guarded, replica, database):
@@ -153,7 +150,8 @@ def test_a_replica_that_lags_behind_loses_no_row(replica, database):
     rule = by("at", null_cursor="exclude")
     database.run("INSERT INTO t VALUES (1, now())")
     arrived(behind, 1)
-    behind.run("SELECT pg_wal_replay_pause()")
+    behind.run("SELECT pg_wal_replay_pause()")  # only asks for it
+    until(lambda: behind.run("SELECT pg_get_wal_replay_pause_state()") == [("paused",)], 60)
     database.run("INSERT INTO t VALUES (2, now())")
     reader = behind.reader(incremental=rule)
     window = planned(reader)

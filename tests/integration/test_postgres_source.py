@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -21,6 +20,7 @@ from dativo_dagster.connectors.sql.postgres import Config, open_session
 from dativo_ingest.exceptions import ConfigurationError, DativoError, TransientError
 from dativo_ingest.model import Column, Cursor, Stream
 from tests.fakes.postgres import Database, by, planned, rows_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 UTC = timezone.utc
@@ -180,11 +180,9 @@ def backends(database):
     return database.run(sql)[0][0]
 
 
-def gone(database):
-    deadline = time.monotonic() + 10
-    while backends(database) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return backends(database) == 0
+def left(database, number):
+    """Wait until so many sessions are left: the server ends one a little after its client has left."""
+    until(lambda: backends(database) == number, 60)
 
 
 def test_cancel_ends_the_query_at_the_server(database):
@@ -200,21 +198,21 @@ def test_cancel_ends_the_query_at_the_server(database):
 
     thread = threading.Thread(target=read)
     thread.start()
-    while not database.run("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'COPY%pg_sleep%'"):
-        time.sleep(0.01)
+    running = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'COPY%pg_sleep%' AND datname = current_database()"
+    until(lambda: database.run(running), 60)
     reader.cancel()
-    thread.join(10)
+    thread.join(40)
     assert errors == ["CANCELLED"]
-    assert gone(database)
+    left(database, 0)
 
 
 def test_a_reader_that_is_left_in_the_middle_leaves_nothing_at_the_server(database):
     reader = database.reader(query="SELECT n AS id, repeat('x', 500) AS t FROM generate_series(1, 1000000) n")
     batches = reader.read(Stream(name="t"), planned(reader).units[0])
     next(batches)
-    assert backends(database) == 1
+    left(database, 1)
     batches.close()
-    assert gone(database)
+    left(database, 0)
 
 
 # parts
@@ -261,9 +259,9 @@ def test_parts_that_are_read_at_once_see_one_state(many):
         with pytest.raises(psycopg2.errors.LockNotAvailable):
             many.run("SET lock_timeout = '10ms'", "VACUUM FULL t")
     assert sorted(seen) == list(range(1, 5001))
-    assert backends(many) == 1
+    left(many, 1)
     reader.reached(window)
-    assert gone(many)
+    left(many, 0)
 
 
 def test_parts_may_be_read_by_threads(many):
@@ -294,7 +292,7 @@ def test_all_streams_of_a_session_see_one_moment(database):
         for table in ("a", "b"):
             reader = database.reader(table, session=session)
             assert ids(reader, planned(reader)) == []
-    assert gone(database)
+    left(database, 0)
 
 
 # windows
