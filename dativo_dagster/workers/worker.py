@@ -27,6 +27,8 @@ HURRY_SECONDS = 0.4
 """The same when somebody waits for it to be over: a read that was broken off, an interrupt."""
 DEATH_SECONDS = 2.0
 """How long a worker may take to be dead once it fell silent; the kernel takes a moment for a large one."""
+NEWS_SECONDS = 20.0
+"""The same once its line ended, as that of a dead one does: a busy engine tells its end late."""
 MIB = 1024 * 1024
 
 _LOGGER = logging.getLogger(__name__)
@@ -129,7 +131,8 @@ class Worker(ABC):
 
     def fate(self, doing: Doing) -> DativoError:
         """Give the error that says why nothing more comes of it."""
-        if not self.wait(DEATH_SECONDS):
+        ended = self.session.channel.ended and not self.condemned
+        if not self.wait(NEWS_SECONDS if ended else DEATH_SECONDS):
             self.kill(fate.GARBLED)
         status = self.end()
         why = self._fate or self.died(status)

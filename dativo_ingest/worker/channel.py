@@ -52,6 +52,10 @@ class Channel:
         connection: A connected stream; the channel closes it.
         allocate: Makes the buffer for the ``n`` bytes that arrive next.
         most: Bytes that the payload of a frame from the other side may have.
+
+    Attributes:
+        broken: Whether a frame was begun and not ended.
+        ended: Whether the other side closed, or is gone.
     """
 
     def __init__(
@@ -62,7 +66,7 @@ class Channel:
     ) -> None:
         self.connection = connection
         self.allocate, self.most = allocate, most
-        self.broken = False
+        self.broken = self.ended = False
         self._sending = threading.Lock()
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             connection.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
@@ -110,6 +114,7 @@ class Channel:
                 view[:got] = full
             received = self._receive_into(view[got:])
             if not received:
+                self.ended = True
                 return view[:got]
             got += received
         return buffer

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dativo_dagster.launchers.docker import Config, Launcher
-from dativo_ingest.exceptions import SandboxError
+from dativo_ingest.exceptions import PluginError, SandboxError
 from dativo_ingest.model import Leftover
-from tests.fakes.contained import JOB, STREAM, UNIT, lay, ours, read_all, reading
+from tests.fakes.contained import JOB, READER, STREAM, UNIT, lay, ours, read_all, reading
 from tests.servers import docker as docker_server
 from tests.servers.engine_proxy import EngineProxy
 from tests.waiting import until
@@ -89,6 +89,22 @@ def test_a_frozen_one_is_not_waited_for_and_removes_the_container_once_it_thaws(
     assert left.status == "running"
     engine.thaws()
     until(lambda: ours(base_images) == [], 60)
+
+
+def test_how_a_container_ended_is_told_however_late_the_engine_says_so(folder, engine):
+    (folder / "plugin.py").write_text(READER.replace("time.sleep(600)", "time.sleep(1); os._exit(255)"))
+    with reading(folder, then_wait=True) as reader, ThreadPoolExecutor() as threads:
+        batches = reader.read(STREAM, UNIT)
+        for _ in range(3):
+            next(batches)
+        engine.freezes()
+        rest = threads.submit(list, batches)
+        with pytest.raises(TimeoutError):
+            rest.result(5)
+        engine.thaws()
+        with pytest.raises(PluginError) as caught:
+            rest.result(60)
+    assert caught.value.error_code == "PLUGIN_CRASHED"
 
 
 def test_rows_are_not_lost_where_only_the_container_could_not_be_removed(folder, engine, caplog):
