@@ -127,6 +127,9 @@ def named(name: str) -> Job:
     known = {job.name: job for job in loaded.jobs}
     if name in known:
         return known[name]
+    for problem in loaded.problems:
+        if problem.path.stem == name:  # its own name cannot be read, and most files are called as their job
+            raise problem.error
     broken = "".join(f"\nnot loaded: {problem.message}" for problem in loaded.problems)
     raise ConfigurationError(
         f"there is no file {name!r}, and no job in {jobs_folder()} is called that; "

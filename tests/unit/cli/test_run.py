@@ -22,6 +22,17 @@ def test_a_job_is_named_by_its_name_or_its_file(desk, named):
     assert desk("run", *named).code == 0
 
 
+def test_of_a_job_whose_file_is_wrong_only_that_is_told(desk):
+    for name in ("people", "others"):
+        file = desk.job(name)
+        file.write_text(file.read_text().replace("warehouse", "warehuose"))
+    answer = desk("run", "people")
+    assert answer.code == 2
+    assert answer.err.startswith("error: jobs/people.yaml:4:")
+    assert "unknown key 'warehuose'" in answer.err
+    assert "others" not in answer.err
+
+
 def test_jobs_by_name_are_looked_for_in_the_folder_of_the_environment(desk, monkeypatch):
     desk.job()
     (desk.path / "jobs").rename(desk.path / "elsewhere")
