@@ -90,7 +90,7 @@ def case():
             "add_rows": add_rows,
             "secrets": ("wrong",),
             "seconds": SHORT.get(fault, 30),
-            "stop_seconds": 0.2,
+            "stop_seconds": 0.2 if fault == "slow_end" else 10,
             "memory_bytes": 60_000_000,
         }
         return ReaderCase(**{**told, **facts})

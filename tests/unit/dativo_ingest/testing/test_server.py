@@ -14,7 +14,7 @@ from dativo_ingest.testing import Answer, http_server, pages
 
 
 def _get(url, **headers):
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as answer:
         return json.load(answer)
 
 
@@ -34,7 +34,7 @@ def test_a_list_gives_one_answer_a_request_and_the_last_one_forever():
 def test_a_function_answers_by_the_request():
     with http_server({"/echo": lambda request: Answer(json=request.json(), status=201)}) as server:
         asked = urllib.request.Request(f"{server.url}/echo", b'{"a": 1}', method="POST")
-        with urllib.request.urlopen(asked, timeout=5) as answer:
+        with urllib.request.urlopen(asked, timeout=60) as answer:
             assert (answer.status, json.load(answer)) == (201, {"a": 1})
 
 
@@ -75,7 +75,7 @@ def test_a_connection_breaks_where_it_is_cut(cut):
     with (
         http_server({"/": Answer(body=b"x" * 100_000, cut=cut)}) as server,
         pytest.raises((ConnectionError, http.client.HTTPException, urllib.error.URLError)),
-        urllib.request.urlopen(server.url + "/", timeout=5) as answer,
+        urllib.request.urlopen(server.url + "/", timeout=60) as answer,
     ):
         answer.read()
 
