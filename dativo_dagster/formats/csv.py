@@ -24,6 +24,7 @@ from dativo_dagster.formats.corrupt import Corrupt, corrupt_batch
 from dativo_dagster.formats.csv_chunks import Block, Chunks, Quoting, scan
 from dativo_dagster.formats.exact import holds
 from dativo_dagster.formats.text import check_utf8, lines_in, utf8
+from dativo_ingest.ending import let_go
 from dativo_ingest.exceptions import ConfigurationError, ValidationError
 
 BLOCK_BYTES = 2 * 1024 * 1024
@@ -91,23 +92,23 @@ def read_csv(
     if names is None:
         return
     parser = _Parser(name, dialect, names, hint)
-    with ThreadPoolExecutor(threads, thread_name_prefix="csv") as pool:
-        running: deque[tuple[Block, Future[list[pa.RecordBatch] | None]]] = deque()
-        try:
-            while True:
-                while len(running) <= threads and (block := chunks.next()):
-                    running.append((block, pool.submit(parser.parse, block)))
-                if not running:
-                    return
-                block, future = running.popleft()
-                parsed = future.result()
-                if parsed is None:
-                    _again(chunks, [block, *(b for b, _ in running)])
-                    running.clear()
-                else:
-                    yield from parsed
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="csv")
+    running: deque[tuple[Block, Future[list[pa.RecordBatch] | None]]] = deque()
+    try:
+        while True:
+            while len(running) <= threads and (block := chunks.next()):
+                running.append((block, pool.submit(parser.parse, block)))
+            if not running:
+                return
+            block, future = running.popleft()
+            parsed = future.result()
+            if parsed is None:
+                _again(chunks, [block, *(b for b, _ in running)])
+                running.clear()
+            else:
+                yield from parsed
+    finally:
+        let_go(pool, (future for _, future in running))
 
 
 def _again(chunks: Chunks, blocks: Sequence[Block]) -> None:

@@ -11,6 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, TypeVar
 
+from dativo_ingest.ending import let_go
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _END: Any = object()
@@ -24,11 +26,11 @@ def in_order(items: Iterator[Item], work: Callable[[Item], Result], threads: int
         for item in items:
             waiting.append(pool.submit(work, item))
             if len(waiting) > threads:
-                yield waiting.popleft().result()
+                yield _first(waiting)
         while waiting:
-            yield waiting.popleft().result()
+            yield _first(waiting)
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        let_go(pool, waiting)
 
 
 def ahead(items: Iterable[Item], count: int) -> Generator[Item, None, None]:
@@ -41,10 +43,17 @@ def ahead(items: Iterable[Item], count: int) -> Generator[Item, None, None]:
 
     waiting = deque(pool.submit(context.run, make) for _ in range(count))
     try:
-        while (item := waiting.popleft().result()) is not _END:
+        while (item := _first(waiting)) is not _END:
             waiting.append(pool.submit(context.run, make))
             yield item
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        let_go(pool, waiting)
         if isinstance(source, Generator):
             source.close()
+
+
+def _first(waiting: deque[Future[Result]]) -> Result:
+    """Take the first result; what is interrupted while it is awaited stays known."""
+    result = waiting[0].result()
+    waiting.popleft()
+    return result

@@ -15,6 +15,7 @@ from dativo_dagster.config.contract import Contract
 from dativo_dagster.config.document import parse_document
 from dativo_dagster.config.load import parse_job
 from dativo_dagster.pipeline.secrets import SecretOptions, run_environment, with_secrets
+from dativo_ingest.ending import closed_after
 from dativo_ingest.exceptions import ValidationError
 from dativo_ingest.model import CheckResult, Cursor, Stream, Unit, Window
 
@@ -71,15 +72,16 @@ def read_rows(reader: Reader, stream: JobStream) -> Iterator[pa.RecordBatch]:
     wanted, enforcer = source_stream(stream), Enforcer(compile_contract(stream.contract, stream.validation), run_id="")
     for unit in reader.split(wanted, None).units:
         rows = 0
-        for batch in reader.read(wanted, unit):
-            verdict = enforcer.check(batch, source=unit.id, first_row=rows + 1)
-            rows += batch.num_rows
-            if verdict.rejected is not None and verdict.rejected.num_rows:
-                raise ValidationError(
-                    f"rows of {unit.id} break the contract {stream.contract.name!r}:\n"
-                    f"{describe(enforcer.violations())}\nMend the source or the contract"
-                )
-            yield verdict.good
+        with closed_after(reader.read(wanted, unit)) as batches:
+            for batch in batches:
+                verdict = enforcer.check(batch, source=unit.id, first_row=rows + 1)
+                rows += batch.num_rows
+                if verdict.rejected is not None and verdict.rejected.num_rows:
+                    raise ValidationError(
+                        f"rows of {unit.id} break the contract {stream.contract.name!r}:\n"
+                        f"{describe(enforcer.violations())}\nMend the source or the contract"
+                    )
+                yield verdict.good
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.validation.enforce import Enforcer
+from dativo_ingest.ending import closed_after
 from dativo_ingest.exceptions import ValidationError
 from dativo_ingest.model import Counts, DataFile, Stream, Unit, Violation
 
@@ -65,8 +66,8 @@ class Stage:
         try:
             enforcer = Enforcer(self.compiled, run_id=self.run_id)
             rejects = Rejects(self, unit, part)
-            good = self._good(unit, enforcer, rejects, part)
-            part.files += self.writer.write(good, unit_name(unit))
+            with closed_after(self._good(unit, enforcer, rejects, part)) as good:
+                part.files += self.writer.write(good, unit_name(unit))
             rejects.flush()
             part.violations = enforcer.violations()
         except BaseException:
@@ -85,21 +86,22 @@ class Stage:
     def _good(self, unit: Unit, enforcer: Enforcer, rejects: Rejects, part: Part) -> Iterator[Any]:
         strict = self.stream.validation.mode == "strict"
         first_row = 1
-        for batch in self.reader.read(self.source, unit):
-            if self.stop.is_set():
-                raise Stopped
-            verdict = enforcer.check(batch, source=unit.id, first_row=first_row)
-            first_row += batch.num_rows
-            lost = verdict.rejected.num_rows if verdict.rejected is not None else 0
-            part.counts += Counts(
-                read=batch.num_rows, written=verdict.good.num_rows, rejected=lost, nulled=verdict.nulled
-            )
-            self.meter.add(batch.num_rows)
-            if lost and not strict:
-                rejects.add(verdict.rejected, enforcer.violations())
-            # A strict run that already failed is read on for its counts, but there is no use in writing it.
-            if not (strict and part.counts.rejected):
-                yield verdict.good
+        with closed_after(self.reader.read(self.source, unit)) as batches:
+            for batch in batches:
+                if self.stop.is_set():
+                    raise Stopped
+                verdict = enforcer.check(batch, source=unit.id, first_row=first_row)
+                first_row += batch.num_rows
+                lost = verdict.rejected.num_rows if verdict.rejected is not None else 0
+                part.counts += Counts(
+                    read=batch.num_rows, written=verdict.good.num_rows, rejected=lost, nulled=verdict.nulled
+                )
+                self.meter.add(batch.num_rows)
+                if lost and not strict:
+                    rejects.add(verdict.rejected, enforcer.violations())
+                # A strict run that already failed is read on for its counts, but there is no use in writing it.
+                if not (strict and part.counts.rejected):
+                    yield verdict.good
 
     def count_rejected(self, rows: int, violations: Sequence[Violation]) -> None:
         """Fail early once the absolute limit of rejected rows is passed."""

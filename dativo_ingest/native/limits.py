@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dativo_ingest.ending import closed_after
 from dativo_ingest.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -61,18 +62,19 @@ class Limits:
         """
         until = time.monotonic() + (self.max_seconds or float("inf"))
         rows = count = empty = 0
-        for batch in batches:
-            rows, count = rows + batch.num_rows, count + 1
-            empty = 0 if batch.num_rows else empty + 1
-            over = {
-                "max_rows": self.max_rows is not None and rows > self.max_rows,
-                "max_batches": self.max_batches is not None and count > self.max_batches,
-                "max_seconds": time.monotonic() > until,
-                "max_empty": empty > self.max_empty,
-            }
-            if any(over.values()):
-                raise self.over(next(k for k, v in over.items() if v), call)
-            yield batch
+        with closed_after(batches) as given:
+            for batch in given:
+                rows, count = rows + batch.num_rows, count + 1
+                empty = 0 if batch.num_rows else empty + 1
+                over = {
+                    "max_rows": self.max_rows is not None and rows > self.max_rows,
+                    "max_batches": self.max_batches is not None and count > self.max_batches,
+                    "max_seconds": time.monotonic() > until,
+                    "max_empty": empty > self.max_empty,
+                }
+                if any(over.values()):
+                    raise self.over(next(k for k, v in over.items() if v), call)
+                yield batch
 
     def over(self, limit: str, call: Call) -> Exception:
         """Make the error of a reader that went over one of the limits."""

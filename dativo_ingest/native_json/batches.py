@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.batches.wanted import Want, want
+from dativo_ingest.ending import let_go
 from dativo_ingest.native_json.rows import batch_of
 
 if TYPE_CHECKING:
@@ -34,17 +35,16 @@ _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 def parsed(texts: Iterable[bytes], parser: Parser) -> Iterator[pa.RecordBatch]:
     """Yield a batch for each text, in order; the next texts are fetched while threads parse these."""
     running: deque[Future[pa.RecordBatch]] = deque()
-    with ThreadPoolExecutor(THREADS, "dativo-json") as pool:
-        try:
-            for text in texts:
-                running.append(pool.submit(parser.parse, text))
-                if len(running) > THREADS:
-                    yield running.popleft().result()
-            while running:
+    pool = ThreadPoolExecutor(THREADS, "dativo-json")
+    try:
+        for text in texts:
+            running.append(pool.submit(parser.parse, text))
+            if len(running) > THREADS:
                 yield running.popleft().result()
-        finally:
-            for future in running:
-                future.cancel()
+        while running:
+            yield running.popleft().result()
+    finally:
+        let_go(pool, running)
 
 
 class Parser:
