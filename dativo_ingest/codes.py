@@ -350,6 +350,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A path names a folder where a file is expected.",
         "Name the files, or use a glob such as `folder/*.csv`.",
     ),
+    "NOT_A_FOLDER": (
+        "A path to write to goes through what is no folder.",
+        "Correct the path, or move away what is there.",
+    ),
     "NOT_A_PLUGIN": (
         "A library exports no symbol of a plugin, or not the one that the job names.",
         "Name the right library and symbol; the message lists what was looked for.",

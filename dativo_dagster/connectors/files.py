@@ -144,7 +144,7 @@ class Reader:
         return CheckResult(
             name="connection",
             passed=True,
-            message=f"{len(found)} files, {total:,} bytes",
+            message=f"{len(found):,} file{'' if len(found) == 1 else 's'}, {total:,} byte{'' if total == 1 else 's'}",
             details={"files": len(found), "bytes": total},
         )
 
@@ -275,7 +275,7 @@ class Reader:
             return []
         kind = "no file matches" if patterns.has_magic(spec.path) else "there is no file"
         raise ConfigurationError(
-            f"{kind} {spec.path}; looked for {' and '.join(tried)}. Check the path and its spelling, or set "
+            f"{kind} {spec.path}; looked for {' and '.join(tried)}. Check the path and its spelling; set "
             "`allow_empty: true` if a glob may match nothing",
             "FILE_NOT_FOUND",
             {"path": spec.path, "tried": tried},

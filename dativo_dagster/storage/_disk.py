@@ -91,7 +91,7 @@ class _DiskWriter(WriteStream):
     def __init__(self, target: Path) -> None:
         super().__init__()
         self.target = target
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make(target.parent)
         handle, name = tempfile.mkstemp(prefix=self.PREFIX, dir=target.parent)
         os.fchmod(handle, 0o666 & ~_UMASK)
         self.staged = Path(name)
@@ -138,6 +138,15 @@ class _DiskWriter(WriteStream):
         self.file.close()
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+        message = f"{there} is no folder, and {folder} is to be one. Correct the path, or move away what is there"
+        raise ConfigurationError(message, "NOT_A_FOLDER") from error
+
+
 def _umask() -> int:
     current = os.umask(0o022)
     os.umask(current)
@@ -153,7 +162,7 @@ def _tag(facts: os.stat_result) -> str:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

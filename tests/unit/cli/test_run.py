@@ -71,6 +71,15 @@ def test_a_broken_contract_is_exit_code_2_without_a_traceback(desk):
     assert "people: what to do: " in answer.out
 
 
+def test_what_to_do_about_a_missing_file_is_said_once(desk):
+    desk.job()
+    assert "1 file, 27 bytes" in desk("check", "people").out
+    (desk.path / "data" / "people.csv").unlink()
+    answer = desk("run", "people")
+    assert answer.code == 2
+    assert answer.out.count("Check the path and its spelling") == 1
+
+
 PLUGIN = """
 from dativo_ingest import BaseReader, ConfigurationError
 

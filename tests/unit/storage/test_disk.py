@@ -181,6 +181,17 @@ def test_a_folder_that_may_not_be_written_is_named(locked):
     assert str(locked) in caught.value.message
 
 
+@pytest.mark.parametrize("path", ["taken/one.csv", "taken/deep/one.csv"])
+@pytest.mark.parametrize("how", ["write", "put_if_absent"])
+def test_a_file_where_a_folder_is_needed_is_named(tmp_path, path, how):
+    (tmp_path / "taken").touch()
+    with pytest.raises(ConfigurationError) as caught:
+        getattr(DISK, how)(f"{tmp_path}/{path}", b"")
+    assert caught.value.error_code == "NOT_A_FOLDER"
+    assert caught.value.message.startswith(f"{tmp_path}/taken is no folder, and ")
+    assert (tmp_path / "taken").is_file()
+
+
 @pytest.mark.parametrize("uri", ["ftp://host/x", "s3:///key", "gs://"])
 def test_what_is_no_storage_is_refused(uri):
     with pytest.raises(ConfigurationError) as caught:
