@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dativo_ingest.adapters.guard import guarded
+from dativo_ingest.ending import closed_after
 from dativo_ingest.exceptions import PluginError
 
 if TYPE_CHECKING:
@@ -66,8 +67,11 @@ class GuardedReader(_Guarded):
         """Yield the plugin's batches, whatever Arrow objects they are."""
         from dativo_ingest.batches import arrow_batches
 
-        with guarded(self.ref, f"read of stream {stream.name!r}"):
-            for item in self.plugin.read(stream, unit):
+        with (
+            guarded(self.ref, f"read of stream {stream.name!r}"),
+            closed_after(self.plugin.read(stream, unit)) as given,
+        ):
+            for item in given:
                 batches = arrow_batches(item)
                 yield from batches if self.rest is None else self._whole(batches, unit)
 
