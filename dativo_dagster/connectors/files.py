@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from dativo_dagster.state.files import SeenFile, advance, fingerprint, select
-from dativo_dagster.storage import Counted, FileInfo, Storage, changed
+from dativo_dagster.storage import Counted, FileInfo, Storage, changed, open_storage
 from dativo_ingest.exceptions import ConfigurationError, DativoError
 from dativo_ingest.model import CheckResult, Column, Cursor, Stream, Unit, Window
 
@@ -253,7 +253,7 @@ class Reader:
         return [s for s in self.config.files if s.object == name] or self.config.files
 
     def _storage(self, uri: str) -> Storage:
-        return Storage.open(uri, self.config.connection)
+        return open_storage(uri, self.config.connection)
 
     def _find(self, specs: Sequence[FileSpec]) -> list[Found]:
         found = {f.info.path: f for spec in specs for f in self._matches(spec)}

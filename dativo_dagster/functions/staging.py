@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from dativo_dagster.owner import host_label
-from dativo_dagster.storage import Storage
+from dativo_dagster.storage import Storage, open_storage
 from dativo_dagster.storage.base import LargerError
 from dativo_dagster.telemetry import event
 from dativo_ingest.exceptions import ConfigurationError, PluginError
@@ -48,14 +48,14 @@ class Staging:
 
     def folder(self, owner: Mapping[str, str]) -> Folder:
         """Make a folder for one invocation; ``owner`` says whose it is: tenant, job, stream."""
-        made = Folder(Storage.open(self.url, self.connection), f"{self.url.rstrip('/')}/{uuid.uuid4().hex}/")
+        made = Folder(open_storage(self.url, self.connection), f"{self.url.rstrip('/')}/{uuid.uuid4().hex}/")
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         made.put(_OWNER, json.dumps({**owner, "host": host_label(), "at": now}).encode())
         return made
 
     def folders(self) -> list[tuple[Folder, list[FileInfo]]]:
         """List the folders that are there, with the objects of each."""
-        store, root = Storage.open(self.url, self.connection), f"{self.url.rstrip('/')}/"
+        store, root = open_storage(self.url, self.connection), f"{self.url.rstrip('/')}/"
         found: dict[str, list[FileInfo]] = {}
         for file in store.list(root):
             name, slash, _ = file.path.removeprefix(root).partition("/")
@@ -65,7 +65,7 @@ class Staging:
 
     def remove(self, leftover: Leftover) -> None:
         """Remove one that `claims.leftovers` found."""
-        Folder(Storage.open(self.url, self.connection), leftover.name).remove()
+        Folder(open_storage(self.url, self.connection), leftover.name).remove()
 
 
 class Folder:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from dativo_dagster.config.forplugins import without_stores
-from dativo_dagster.storage import Storage
+from dativo_dagster.storage import Storage, open_storage
 from dativo_ingest.exceptions import ConfigurationError, PluginError, SandboxError
 from dativo_ingest.functions.checksums import checksum
 from dativo_ingest.functions.pieces import piece_name
@@ -83,7 +83,7 @@ class FunctionWriter:
             self.deployed.ask("abort", lambda _: None, files=[file.to_json() for file in files])
             return
         for file in files:
-            Storage.open(file.path, self.connection).delete(file.path)
+            open_storage(file.path, self.connection).delete(file.path)
 
     def cancel(self) -> None:
         """Make all that runs fail soon; any thread may."""
@@ -107,7 +107,7 @@ class FunctionWriter:
             for file, crc32 in zip(files, sums, strict=True):
                 path = base + file.path.removeprefix(OUT)
                 brought.append(dataclasses.replace(file, path=path))
-                _copy(call, file, crc32, Storage.open(base, self.connection), path)
+                _copy(call, file, crc32, open_storage(base, self.connection), path)
         except BaseException:
             self.abort(brought)
             raise

@@ -7,5 +7,6 @@ else, and only once a bucket is opened. Paths in and out are absolute URIs (``fi
 
 from dativo_dagster.storage.base import FileInfo, Storage, WriteStream, changed, local_path
 from dativo_dagster.storage.counted import Counted
+from dativo_dagster.storage.opening import open_storage
 
-__all__ = ["Counted", "FileInfo", "Storage", "WriteStream", "changed", "local_path"]
+__all__ = ["Counted", "FileInfo", "Storage", "WriteStream", "changed", "local_path", "open_storage"]

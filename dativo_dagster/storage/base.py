@@ -1,4 +1,4 @@
-"""The verbs of a store, and the plain values they give. `_disk` and `_bucket` carry them out."""
+"""The verbs of a store, and the plain values they give. `_disk` and `_bucket` carry them out, `opening` chooses."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import io
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import IO, TYPE_CHECKING
 
 from dativo_ingest.exceptions import ConfigurationError, TransientError
 
@@ -45,28 +44,6 @@ class LargerError(Exception):
 
 class Storage(ABC):
     """One bucket, or the local disk. Paths are absolute URIs of that bucket."""
-
-    @staticmethod
-    def open(uri: str, options: Mapping[str, Any] | None = None) -> Storage:
-        """Open the store that ``uri`` lies in; ``options`` is the `connection` of the source or target.
-
-        Raises:
-            ConfigurationError: The scheme is unknown, there is no bucket, or the options contradict themselves.
-        """
-        scheme = urlsplit(uri).scheme if "://" in uri else ""
-        if scheme in {"", "file"}:
-            from dativo_dagster.storage._disk import Disk
-
-            return Disk()
-        if scheme not in {"s3", "s3a", "gs", "gcs"}:
-            raise ConfigurationError(
-                f"{uri}: storage {scheme!r} is unknown; use a local path, s3:// or gs://", "UNKNOWN_STORAGE"
-            )
-        if not urlsplit(uri).netloc:
-            raise ConfigurationError(f"{uri}: the bucket is missing", "UNKNOWN_STORAGE")
-        from dativo_dagster.storage._bucket import open_bucket
-
-        return open_bucket(uri, options or {})
 
     @abstractmethod
     def list(self, prefix: str) -> Iterator[FileInfo]:

@@ -17,7 +17,7 @@ from dativo_dagster.functions import faults
 from dativo_dagster.functions.call import Deployed, Settings
 from dativo_dagster.functions.cloud import Answer, Limits
 from dativo_dagster.functions.prices import lambda_price
-from dativo_dagster.storage import Storage
+from dativo_dagster.storage import open_storage
 from dativo_ingest.functions import handle
 from dativo_ingest.model import PluginRef, Stream, Unit
 
@@ -92,7 +92,7 @@ def deployed(staging, settings=SMALL, cloud=None, **source):
 
 
 def staged(staging) -> list[str]:
-    return [file.path for file in Storage.open(staging.url, staging.connection).list(staging.url)]
+    return [file.path for file in open_storage(staging.url, staging.connection).list(staging.url)]
 
 
 def arrived(staging) -> list[str]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from dativo_dagster.launchers.docker import Config, Launcher
-from dativo_dagster.storage import Storage
+from dativo_dagster.storage import open_storage
 from dativo_ingest.exceptions import ConfigurationError, PluginError, RateLimitError, SandboxError
 from dativo_ingest.model import Column, PluginRef, Stream
 from tests.fakes.contained import (
@@ -116,7 +116,7 @@ def test_what_a_writer_lays_down_is_carried_to_the_target(folder):
 @pytest.mark.parametrize("transport", ["socket", "attach"])
 def test_files_are_carried_to_a_bucket_whose_keys_the_plugin_never_sees(folder, s3, s3_prefix, transport):
     base, connection = f"s3://{s3.bucket}/{s3_prefix}/", {"s3": s3.connection}
-    bucket = Storage.open(base, connection)
+    bucket = open_storage(base, connection)
     with writing(folder, Config(transport=transport), connection) as writer:
         assert writer.check().message == "None"
         files = writer.write(iter([pa.record_batch({"id": [1, 2]})]), base, "one")

@@ -13,7 +13,7 @@ from dativo_dagster.config.contract import Contract, Field
 from dativo_dagster.config.job import Incremental, SourceContext
 from dativo_dagster.config.types import parse_type
 from dativo_dagster.connectors.files import Config, Reader
-from dativo_dagster.storage import Storage
+from dativo_dagster.storage import open_storage
 from dativo_dagster.storage.base import LargerError
 from dativo_ingest.exceptions import AuthenticationError, ConfigurationError, TransientError
 from dativo_ingest.exceptions import ConnectionError as StorageError
@@ -29,7 +29,7 @@ class Place:
 
     def __init__(self, root, connection):
         self.root, self.connection = root, connection
-        self.storage = Storage.open(root, connection)
+        self.storage = open_storage(root, connection)
 
 
 @pytest.fixture(params=["s3", "gcs"])
@@ -157,7 +157,7 @@ def test_what_may_be_there_is_read_whole_up_to_its_bound(place):
 
 
 def test_a_missing_bucket_is_told_from_a_missing_file(s3):  # fake-gcs-server answers 500 where Google says NoSuchBucket
-    storage = Storage.open("s3://no-such-bucket", {"s3": s3.connection})
+    storage = open_storage("s3://no-such-bucket", {"s3": s3.connection})
     for use in (
         lambda: storage.stat("s3://no-such-bucket/x"),
         lambda: list(storage.list("s3://no-such-bucket")),
@@ -171,7 +171,7 @@ def test_a_missing_bucket_is_told_from_a_missing_file(s3):  # fake-gcs-server an
 
 @pytest.mark.parametrize("wrong", ["access_key_id", "secret_access_key"])
 def test_wrong_keys_are_refused_and_not_told(s3, s3_prefix, wrong):
-    storage = Storage.open(f"s3://{s3.bucket}", {"s3": {**s3.connection, wrong: "wrong-and-secret"}})
+    storage = open_storage(f"s3://{s3.bucket}", {"s3": {**s3.connection, wrong: "wrong-and-secret"}})
     for use in (
         lambda: storage.stat(f"s3://{s3.bucket}/{s3_prefix}/x"),
         lambda: storage.write(f"s3://{s3.bucket}/{s3_prefix}/x", b"x"),
@@ -190,7 +190,7 @@ def test_keys_that_may_only_read_may_not_write(s3, s3_prefix):
         "access_key_id": s3.read_only_access_key,
         "secret_access_key": s3.read_only_secret_key,
     }
-    storage = Storage.open(f"s3://{s3.bucket}", {"s3": reader})
+    storage = open_storage(f"s3://{s3.bucket}", {"s3": reader})
     assert storage.glob(f"s3://{s3.bucket}/{s3_prefix}/*") == []
     for size in (1, 20 * MB):
         with pytest.raises(AuthenticationError), storage.open_write(f"s3://{s3.bucket}/{s3_prefix}/x") as stream:
@@ -200,7 +200,7 @@ def test_keys_that_may_only_read_may_not_write(s3, s3_prefix):
 def test_keys_may_come_from_the_environment(s3, s3_prefix, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3.secret_key)
-    storage = Storage.open(f"s3://{s3.bucket}", {"s3": {"endpoint": s3.endpoint}})
+    storage = open_storage(f"s3://{s3.bucket}", {"s3": {"endpoint": s3.endpoint}})
     storage.write(f"s3://{s3.bucket}/{s3_prefix}/x", b"x")
     assert storage.read(f"s3://{s3.bucket}/{s3_prefix}/x") == b"x"
 
@@ -213,7 +213,7 @@ def test_an_endpoint_that_is_not_there_fails_in_seconds(uri, kind):
     ((name, settings),) = kind.items()
     started = time.monotonic()
     with pytest.raises(StorageError, match="cannot be reached") as caught:
-        Storage.open(uri, {name: {**settings, "endpoint": "http://127.0.0.1:9", "anonymous": not settings}}).stat(uri)
+        open_storage(uri, {name: {**settings, "endpoint": "http://127.0.0.1:9", "anonymous": not settings}}).stat(uri)
     assert caught.value.retryable
     assert time.monotonic() - started < 15
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dativo_dagster.storage import Storage
+from dativo_dagster.storage import open_storage
 from dativo_dagster.storage.portable import portable
 from dativo_ingest.exceptions import DativoError
 from dativo_ingest.native import load_library
@@ -19,7 +19,7 @@ class Place:
     """A prefix in a bucket, and the writer's configuration for it."""
 
     def __init__(self, root, connection):
-        self.root, self.storage = root, Storage.open(root, connection)
+        self.root, self.storage = root, open_storage(root, connection)
         self.config = {
             "target": {"compression": "none", "row_group_bytes": 1 << 20},
             "output_base": root,

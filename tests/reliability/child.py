@@ -107,9 +107,9 @@ def file_closed() -> None:
 
 
 def _disk() -> Any:
-    from dativo_dagster.storage import Storage
+    from dativo_dagster.storage import open_storage
 
-    return type(Storage.open("file:///"))
+    return type(open_storage("file:///"))
 
 
 def before_commit() -> None:

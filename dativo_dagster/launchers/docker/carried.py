@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from dativo_dagster.launchers.docker.room import OUT, Room
-from dativo_dagster.storage import Storage
+from dativo_dagster.storage import open_storage
 from dativo_ingest.exceptions import PluginError
 from dativo_ingest.model import DataFile
 from dativo_ingest.worker.client import Session, understood
@@ -50,7 +50,7 @@ class CarriedWriter(RemoteWriter):
     def abort(self, files: Sequence[DataFile]) -> None:
         """Remove what `write` carried."""
         for file in files:
-            Storage.open(file.path, self.connection).delete(file.path)
+            open_storage(file.path, self.connection).delete(file.path)
 
     def _carried(self, session: Session, file: DataFile, base: str, name: str) -> DataFile:
         inside = PurePosixPath(file.path.removeprefix("file://"))
@@ -60,7 +60,7 @@ class CarriedWriter(RemoteWriter):
             raise self._wrong(file, f"is not called {name} ..., as it was to be")
         target = f"{base.rstrip('/')}/{inside.relative_to(OUT)}"
         try:
-            with Storage.open(target, self.connection).open_write(target) as out:
+            with open_storage(target, self.connection).open_write(target) as out:
                 self.room.bring(session, file, out)
         except ValueError as error:
             raise self._wrong(file, str(error)) from error

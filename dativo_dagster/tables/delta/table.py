@@ -244,9 +244,9 @@ class Table:
 
     @cached_property
     def _storage(self) -> Storage:
-        from dativo_dagster.storage import Storage
+        from dativo_dagster.storage import open_storage
 
-        return Storage.open(self._location, self.config.connection)
+        return open_storage(self._location, self.config.connection)
 
     @cached_property
     def _options(self) -> dict[str, str]:

@@ -92,6 +92,6 @@ class Reached:
                 )
 
     def _storage(self, location: str) -> Storage:
-        from dativo_dagster.storage import Storage
+        from dativo_dagster.storage import open_storage
 
-        return Storage.open(location, self.config.connection)
+        return open_storage(location, self.config.connection)

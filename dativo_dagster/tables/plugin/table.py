@@ -255,9 +255,9 @@ class Table:
 
     @cached_property
     def _storage(self) -> Storage:
-        from dativo_dagster.storage import Storage
+        from dativo_dagster.storage import open_storage
 
-        return Storage.open(self.location(), self.config.connection)
+        return open_storage(self.location(), self.config.connection)
 
 
 class Writer:

@@ -83,13 +83,13 @@ class File:
 
     def check(self, name: Name) -> None:  # noqa: ARG002 - whoever may write the file may write every table
         """Open the file, or see that it can be made."""
-        from dativo_dagster.storage import Storage
+        from dativo_dagster.storage import open_storage
 
         if self.exists():
             with self.open():
                 return
         probe = f"{self.path}.check"
-        storage = Storage.open(probe)
+        storage = open_storage(probe)
         storage.write(probe, b"")
         storage.delete(probe)
 

@@ -40,9 +40,9 @@ class Staging:
     @cached_property
     def storage(self) -> Storage:
         """Open the store that the folder is in."""
-        from dativo_dagster.storage import Storage
+        from dativo_dagster.storage import open_storage
 
-        return Storage.open(self.location, self._store)
+        return open_storage(self.location, self._store)
 
     @cached_property
     def _store(self) -> dict[str, Any]:

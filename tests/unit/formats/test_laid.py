@@ -10,7 +10,7 @@ from dativo_dagster.config.job import Partition
 from dativo_dagster.formats.laid import Laid
 from dativo_dagster.formats.rolling import OURS, Layout
 from dativo_dagster.formats.units import Units
-from dativo_dagster.storage import Storage, local_path
+from dativo_dagster.storage import local_path, open_storage
 from dativo_ingest.exceptions import PluginError
 from tests.fakes.plugins import Encoder
 
@@ -26,7 +26,7 @@ TOKEN = "a" * 24
 @pytest.fixture
 def layout(tmp_path):
     base = tmp_path.as_uri() + "/data/"
-    return Layout(Storage.open(base), base, SCHEMA, (), 1 << 20, "zstd", keep=SCHEMA.names)
+    return Layout(open_storage(base), base, SCHEMA, (), 1 << 20, "zstd", keep=SCHEMA.names)
 
 
 def rows(*ids: int, names: str = "n") -> pa.RecordBatch:

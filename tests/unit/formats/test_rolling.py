@@ -7,7 +7,7 @@ import pytest
 from dativo_dagster.config.job import Partition
 from dativo_dagster.formats import rolling
 from dativo_dagster.formats.rolling import OURS, Layout, Rolling
-from dativo_dagster.storage import Storage
+from dativo_dagster.storage import open_storage
 from dativo_ingest.exceptions import CommitError
 
 SCHEMA = pa.schema([pa.field("n", pa.int64(), nullable=False), pa.field("s", pa.string()), pa.field("x", pa.float64())])
@@ -25,7 +25,7 @@ def make(tmp_path):
     def made(partitioning=(), size=1024 * 1024, keep=("n", "s", "x")):
         fields = [SCHEMA.field(name) for name in keep]
         layout = Layout(
-            Storage.open(str(tmp_path)), f"{tmp_path.as_uri()}/t/", pa.schema(fields), partitioning, size, "zstd", keep
+            open_storage(str(tmp_path)), f"{tmp_path.as_uri()}/t/", pa.schema(fields), partitioning, size, "zstd", keep
         )
         return Rolling(layout, "ab" * 12, "unit-1")
 

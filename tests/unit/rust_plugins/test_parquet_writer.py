@@ -21,7 +21,7 @@ from dativo_dagster.config.contract import Contract, Field
 from dativo_dagster.config.types import parse_type
 from dativo_dagster.formats.laid import Laid
 from dativo_dagster.formats.rolling import Layout, Rolling
-from dativo_dagster.storage import Storage, local_path
+from dativo_dagster.storage import local_path, open_storage
 from dativo_dagster.tables.iceberg import Config, Table
 from dativo_dagster.tables.iceberg.schema import arrow as iceberg_arrow
 from dativo_dagster.validation.icebergmap import iceberg_schema
@@ -179,7 +179,7 @@ def in_columns(schema: pa.Schema) -> pa.RecordBatch:
 def by_both(library, folder, schema: pa.Schema, batch: pa.RecordBatch):
     """Have a unit written by the plugin and by the built-in writer, as a table does."""
     base = f"{folder.as_uri()}/data/"
-    layout = Layout(Storage.open(base), base, schema, (), 1 << 20, "zstd", keep=schema.names)
+    layout = Layout(open_storage(base), base, schema, (), 1 << 20, "zstd", keep=schema.names)
     config = {"target": {}, "output_base": str(folder), "commits": False}
     with library.writer("create_writer", config) as writer:
         (ours,) = Laid(layout, writer, "a" * 24, "unit").write([batch])

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dativo_dagster.storage import Storage, local_path
+from dativo_dagster.storage import local_path, open_storage
 from dativo_ingest.exceptions import AuthenticationError, ConfigurationError, TransientError
 
-DISK = Storage.open("/")
+DISK = open_storage("/")
 
 
 def give_up(stream):
@@ -195,7 +195,7 @@ def test_a_file_where_a_folder_is_needed_is_named(tmp_path, path, how):
 @pytest.mark.parametrize("uri", ["ftp://host/x", "s3:///key", "gs://"])
 def test_what_is_no_storage_is_refused(uri):
     with pytest.raises(ConfigurationError) as caught:
-        Storage.open(uri)
+        open_storage(uri)
     assert caught.value.error_code == "UNKNOWN_STORAGE"
 
 

@@ -222,8 +222,8 @@ def test_what_a_killed_writer_left_half_written_is_an_orphan(open_table):
     put(open_table(), spec(), ROWS, token("a"))
     table = open_table()
     killed = (
-        "import os, signal, sys; from dativo_dagster.storage import Storage; path = sys.argv[1]\n"
-        "stream = Storage.open(path).open_write(path); stream.write(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, signal, sys; from dativo_dagster.storage import open_storage; path = sys.argv[1]\n"
+        "stream = open_storage(path).open_write(path); stream.write(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", killed, f"{table.location()}/data/b.parquet"], check=False)
 

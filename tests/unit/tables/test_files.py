@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from dativo_dagster.config.contract import Contract
 from dativo_dagster.config.job import Evolution, Partition, TableSpec
 from dativo_dagster.pipeline.assemble import QUARANTINE_COLUMNS
-from dativo_dagster.storage import Storage
+from dativo_dagster.storage import open_storage
 from dativo_dagster.tables.files import Config, Table
 from dativo_ingest.exceptions import CommitError, ConfigurationError, TransientError
 from tests.fakes.lake import COLUMNS, KEY, ROWS, batch, ids, put, spec, stage, token
@@ -67,7 +67,7 @@ def test_a_commit_with_a_lost_answer_is_made_exactly_once(open_table, lands, fir
         put(open_table(), spec(), [], token("0"))
     table = open_table()
     staged = stage(table, spec(), ROWS, token("a"))
-    table.__dict__["_storage"] = Flaky(Storage.open(table.location()), (lands, TransientError("lost")))
+    table.__dict__["_storage"] = Flaky(open_storage(table.location()), (lands, TransientError("lost")))
     table.__dict__.pop("_folder", None)
 
     assert table.commit(staged).fresh
@@ -78,7 +78,7 @@ def test_a_commit_with_a_lost_answer_is_made_exactly_once(open_table, lands, fir
 def test_a_store_that_refuses_is_not_asked_again(open_table):
     table = open_table()
     staged = stage(table, spec(), ROWS, token("a"))
-    flaky = Flaky(Storage.open(table.location()), *[(False, ConfigurationError("no"))] * 2)
+    flaky = Flaky(open_storage(table.location()), *[(False, ConfigurationError("no"))] * 2)
     table.__dict__["_storage"] = flaky
     table.__dict__.pop("_folder", None)
     with pytest.raises(ConfigurationError):
@@ -89,7 +89,7 @@ def test_a_store_that_refuses_is_not_asked_again(open_table):
 def test_an_endless_conflict_ends_in_a_retryable_error(open_table, monkeypatch):
     table = open_table()
     staged = stage(table, spec(), ROWS, token("a"))
-    table.__dict__["_storage"] = Flaky(Storage.open(table.location()), *[(False, None)] * 999)
+    table.__dict__["_storage"] = Flaky(open_storage(table.location()), *[(False, None)] * 999)
     table.__dict__.pop("_folder", None)
     monkeypatch.setattr("dativo_dagster.tables.files.commit.tries", lambda: iter(range(3)))
     with pytest.raises(CommitError) as caught:
@@ -262,7 +262,7 @@ def test_overwritten_files_are_gone_also_when_the_answer_was_lost(open_table, fo
     whole = spec(mode="overwrite")
     table = open_table(whole)
     staged = stage(table, whole, ROWS[:1], token("b"))
-    table.__dict__["_storage"] = Flaky(Storage.open(table.location()), (lands, TransientError("lost")))
+    table.__dict__["_storage"] = Flaky(open_storage(table.location()), (lands, TransientError("lost")))
     table.__dict__.pop("_folder", None)
     assert table.commit(staged).fresh
     assert ds.dataset(folder).to_table().num_rows == 1
