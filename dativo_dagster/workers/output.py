@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import select
 import threading
@@ -16,6 +17,8 @@ from dativo_ingest.worker.logs import last_words
 LINES_PER_SECOND = 100
 LONGEST_LINE = 4096
 KEPT_LINES = 40
+REST_SECONDS = 10.0
+"""How long the rest is read of a worker that ended: what left its group may print for ever."""
 
 _LOGGER = logging.getLogger("dativo_ingest.plugin")
 
@@ -46,11 +49,13 @@ class Output(threading.Thread):
         self._second, self._lines = 0, 0
 
     def run(self) -> None:
-        """Read until the end of the pipe, or until it is silent and `finish` is set: a grandchild may keep it open."""
-        poll = select.poll()
+        """Read until the end of the pipe; after `finish` until it is silent, or a while: it may stay open."""
+        poll, until = select.poll(), math.inf
         poll.register(self.pipe, select.POLLIN)
         with self.pipe:
-            while True:
+            while time.monotonic() < until:
+                if self.finish.is_set():
+                    until = min(until, time.monotonic() + REST_SECONDS)
                 if not poll.poll(1000):
                     if self.finish.is_set():
                         break

@@ -3,11 +3,11 @@ from __future__ import annotations
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
 from dativo_dagster.launchers.process import Config, Launcher
+from dativo_dagster.workers import output
 from dativo_ingest.exceptions import SandboxError
 from dativo_ingest.loader import plugin_ref
 from dativo_ingest.model import Stream, Unit
@@ -25,7 +25,9 @@ class R(BaseReader):
             os.setsid()
             Path(source_config.connection["pid"]).write_text(str(os.getpid()))
             os.write(tells, b".")
-            time.sleep(60)
+            for _ in range(1200):
+                time.sleep(0.05)
+                os.write(1, source_config.connection["says"].encode())
             os._exit(0)
         os.read(told, 1)
 
@@ -43,9 +45,11 @@ def stranger(tmp_path):
     os.kill(int(file.read_text()), signal.SIGKILL)
 
 
-def test_a_process_that_left_the_plugins_group_does_not_keep_the_host_waiting(tmp_path: Path, stranger: Path):
+@pytest.mark.parametrize("says", ["", "still here\n"])
+def test_a_process_that_left_the_plugins_group_does_not_keep_the_host_waiting(tmp_path, stranger, says, monkeypatch):
+    monkeypatch.setattr(output, "REST_SECONDS", 1)
     (tmp_path / "r.py").write_text(PLUGIN)
-    source = {"type": "custom", "connection": {"pid": str(stranger)}}
+    source = {"type": "custom", "connection": {"pid": str(stranger), "says": says}}
     opened = Launcher(Config(idle_seconds=1)).reader(plugin_ref("r.py:R", tmp_path), {"source": source})
     began = time.monotonic()
     with pytest.raises(SandboxError) as caught, opened as reader:
