@@ -135,7 +135,7 @@ class Subject:
         from dativo_ingest.testing.arrow import EVERY_TYPE
         from dativo_ingest.testing.builders import stream
 
-        root = stack.enter_context(tempfile.TemporaryDirectory(prefix="dativo-plugin-"))
+        root = stack.enter_context(tempfile.TemporaryDirectory(prefix="dativo-plugin-", ignore_cleanup_errors=True))
         columns = self._stream() if self.stream is not None else stream(columns=EVERY_TYPE)
         over = _options(self.args.broken)
         return WriterCase(

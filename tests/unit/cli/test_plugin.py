@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from dativo_dagster.cli import main
 from tests.native import native_library, target_dir
 
 ROOT = Path(__file__).parents[3]
+TEST = ("plugin", "test", "--seconds", "250")  # a check may take long on a busy machine
 READER = """
 from dativo_ingest import BaseReader, ConnectionTestResult
 
@@ -115,7 +117,7 @@ def test_a_plugin_in_rust_needs_the_crate_and_says_where_it_comes_from(here, cap
 
 def test_a_plugin_is_tested_with_options_alone(reader, capsys):
     broken = "credentials.key=wr0ng"
-    assert main(["plugin", "test", reader, "--rows", "10", "--broken", broken, "--stream", "numbers"]) == 0
+    assert main([*TEST, reader, "--rows", "10", "--broken", broken, "--stream", "numbers"]) == 0
     out = capsys.readouterr().out
     assert "ok      rows_complete" in out
     assert "AUTH_FAILED" in out
@@ -124,7 +126,7 @@ def test_a_plugin_is_tested_with_options_alone(reader, capsys):
 
 
 def test_a_promise_that_is_not_kept_says_what_to_do_and_ends_with_one(reader, capsys):
-    assert main(["plugin", "test", f"{reader}:Numbers", "--rows", "11", "--stream", "numbers"]) == 1
+    assert main([*TEST, f"{reader}:Numbers", "--rows", "11", "--stream", "numbers"]) == 1
     out = capsys.readouterr().out
     assert "FAILED  rows_complete" in out
     assert "10 rows in 1 units, and the source has 11" in out
@@ -134,25 +136,25 @@ def test_a_promise_that_is_not_kept_says_what_to_do_and_ends_with_one(reader, ca
 
 def test_an_exemption_is_told_with_its_reason(reader, capsys):
     exempt = ["--exempt", "rows_complete=the source samples"]
-    assert main(["plugin", "test", reader, "--rows", "11", "--stream", "numbers", *exempt]) == 0
+    assert main([*TEST, reader, "--rows", "11", "--stream", "numbers", *exempt]) == 0
     assert "the source samples" in capsys.readouterr().out
-    assert main(["plugin", "test", reader, "--exempt", "rows_complete="]) == 2
+    assert main([*TEST, reader, "--exempt", "rows_complete="]) == 2
     assert "BAD_EXEMPTION" in capsys.readouterr().err
 
 
 def test_a_place_that_there_is_not_is_told_before_anything_is_tested(reader, capsys):
-    assert main(["plugin", "test", reader, "--place", "dokcer"]) == 2
+    assert main([*TEST, reader, "--place", "dokcer"]) == 2
     assert "no launcher is called 'dokcer'; did you mean 'docker'?" in capsys.readouterr().err
 
 
 def test_a_plugin_that_cannot_be_tested_ends_with_two(here, capsys):
     (here / "broken.py").write_text(READER.replace("fine", "").replace("return", "raise ValueError('no') or"))
-    assert main(["plugin", "test", "broken.py"]) == 2
+    assert main([*TEST, "broken.py"]) == 2
     assert "FAILED  answers" in capsys.readouterr().out
 
 
 def test_a_report_is_json_for_machines(reader, capsys):
-    assert main(["plugin", "test", reader, "--stream", "numbers", "--json", "--option", "count=3"]) == 0
+    assert main([*TEST, reader, "--stream", "numbers", "--json", "--option", "count=3"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["exit_code"] == 0
     (ends,) = [o for o in report["outcomes"] if o["name"] == "ends"]
@@ -165,7 +167,7 @@ def test_a_plugin_is_tested_as_a_job_configures_it_in_any_place(reader, here, ca
         "target: {connector: parquet, table: a.b}\n"
         "contract: {name: numbers, schema: [{name: id, type: date}]}\n"
     )
-    assert main(["plugin", "test", reader, "--config", "job.yaml", "--rows", "4"]) == 1
+    assert main([*TEST, reader, "--config", "job.yaml", "--rows", "4"]) == 1
     out = capsys.readouterr().out
     assert "(reader, process)" in out
     assert "ok      rows_complete" in out
@@ -178,7 +180,7 @@ def test_a_job_that_does_not_use_the_plugin_is_refused(reader, here, capsys):
         "tenant: t\nsource: {connector: csv, files: a.csv}\ntarget: {connector: parquet, table: a.b}\n"
         "contract: {name: numbers, schema: [{name: id, type: string}]}\n"
     )
-    assert main(["plugin", "test", reader, "--config", "job.yaml"]) == 2
+    assert main([*TEST, reader, "--config", "job.yaml"]) == 2
     assert "NO_SUCH_STREAM" in capsys.readouterr().err
 
 
@@ -186,13 +188,38 @@ def test_a_job_that_does_not_use_the_plugin_is_refused(reader, here, capsys):
 def test_a_writer_is_tested_with_options_alone(arguments, here, capsys):
     main(["plugin", "new", "python", "orders", "--kind", "writer"])
     capsys.readouterr()
-    assert main(["plugin", "test", "orders/orders_writer.py", *arguments]) == 0
+    assert main([*TEST, "orders/orders_writer.py", *arguments]) == 0
     assert "ok      abort_clears" in capsys.readouterr().out
+
+
+NEVER_ENDS = """
+from pathlib import Path
+from dativo_ingest import BaseWriter
+
+class Endless(BaseWriter):
+    def write_batch(self, records, file_counter):
+        while not Path(__file__).with_name("stop").exists():
+            file_counter += 1
+            Path(self.output_base, str(file_counter)).touch()
+        return []
+"""
+
+
+def test_a_write_that_does_not_end_is_told_although_it_goes_on(here, monkeypatch, capsys):
+    monkeypatch.setattr(tempfile, "tempdir", str(here))
+    (here / "endless.py").write_text(NEVER_ENDS)
+    try:
+        assert main(["plugin", "test", "endless.py", "--seconds", "0.5"]) in {1, 2}
+    finally:
+        (here / "stop").touch()
+    said = capsys.readouterr()
+    assert "no end after 0.5 s" in said.out
+    assert said.err == ""
 
 
 @pytest.mark.rust
 def test_a_writer_in_rust_is_tested_with_every_type(here, capsys):
-    assert main(["plugin", "test", str(native_library("parquet_writer")), "--place", "local"]) == 0
+    assert main([*TEST, str(native_library("parquet_writer")), "--place", "local"]) == 0
     out = capsys.readouterr().out
     assert "ok      values_kept" in out
     assert "(writer, local)" in out
@@ -239,5 +266,5 @@ def test_what_is_no_plugin_is_refused(text, code, here, capsys):
 
 def test_two_readers_in_a_file_are_asked_about(here, capsys):
     (here / "two.py").write_text(READER + READER.replace("Numbers", "More"))
-    assert main(["plugin", "test", "two.py"]) == 2
+    assert main([*TEST, "two.py"]) == 2
     assert "which one?" in capsys.readouterr().err
