@@ -23,6 +23,7 @@ from tests.native import native_library
 from tests.seeds import RUST_IN_LAMBDA
 from tests.servers import provided
 from tests.servers.aws import KEY, AwsServer
+from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.rust]
 
@@ -146,7 +147,7 @@ def test_a_library_that_crashes_in_lambda_or_would_read_for_ever_ends_and_the_ne
         assert next(batches).num_rows > 0
         batches.close()  # type: ignore[attr-defined] # a generator
         assert reader.check().passed
-    assert aws.staged == []
+    until(lambda: aws.staged == [], 60)  # the call that was broken off may end later than the other
 
 
 def test_a_library_for_a_newer_glibc_is_refused_before_anything_is_sent() -> None:

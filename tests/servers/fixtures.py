@@ -18,6 +18,15 @@ from tests.servers import postgres as postgres_server
 from tests.servers import s3 as s3_server
 from tests.servers.iceberg import IcebergCatalog
 
+_FIRST_BUILD_SECONDS = 900
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test in an engine the time in which the first one of a new machine builds all images."""
+    for item in items:
+        if item.get_closest_marker("docker"):
+            item.add_marker(pytest.mark.timeout(_FIRST_BUILD_SECONDS))
+
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3_server.S3Server]:
