@@ -57,7 +57,7 @@ def test_rows_that_travel_through_it_end_and_the_run_may_be_tried_again(folder, 
 
 @pytest.mark.parametrize("how", ["cancel", "idle"])
 def test_a_container_that_it_cannot_end_is_not_waited_for(folder, engine, how):
-    limits = Config(idle_seconds=1) if how == "idle" else Config()
+    limits = Config(idle_seconds=3) if how == "idle" else Config()
     with reading(folder, limits=limits, then_wait=True) as reader, ThreadPoolExecutor() as threads:
         batches = reader.read(STREAM, UNIT)
         for _ in range(3):

@@ -99,7 +99,7 @@ def test_the_verb_ends_before_the_time_of_the_invocation_does(near):
 
 
 def test_a_function_whose_host_takes_no_rows_ends_by_itself_and_leaves_nothing(near):
-    impatient = Settings(inline_bytes=0, piece_bytes=1, idle_seconds=1)
+    impatient = Settings(inline_bytes=0, piece_bytes=1, idle_seconds=2)
     far = deployed(near, impatient, fault="endless")
     reading = FunctionReader(far).read(STREAM, UNIT)
     next(reading)
@@ -121,7 +121,7 @@ from dativo_dagster.functions.call import Settings
 from dativo_dagster.functions.reading import FunctionReader
 from dativo_dagster.functions.staging import Staging
 cloud = ProcessCloud(FAKES)
-impatient = Settings(inline_bytes=0, piece_bytes=1, idle_seconds=1)
+impatient = Settings(inline_bytes=0, piece_bytes=1, idle_seconds=2)
 reading = FunctionReader(deployed(Staging(url=sys.argv[2]), impatient, cloud, fault="endless")).read(STREAM, UNIT)
 next(reading)
 print(cloud.processes[0].pid, flush=True)
