@@ -197,7 +197,7 @@ def test_no_answer_says_what_the_next_call_brings():
     ("answer", "seconds", "code", "retryable"),
     [
         (endless, 600, "FUNCTION_CRASHED", False),
-        (dripping, 1 - calls._GRACE_SECONDS, "FUNCTION_TIMEOUT", True),
+        (dripping, 2 - calls._GRACE_SECONDS, "FUNCTION_TIMEOUT", True),
         (cut_short, 600, "FUNCTION_UNREACHABLE", True),
         (silent, 600, "FUNCTION_UNREACHABLE", True),
         (elsewhere, 600, "FUNCTION_CRASHED", True),
