@@ -139,7 +139,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "CATALOG_UNAVAILABLE": (
         "The Iceberg catalog answers with a server error.",
-        "Nothing: the run tries again. Look at the catalog's log if it lasts.",
+        "Nothing: Dagster tries again. Look at the catalog's log if it lasts.",
     ),
     "CATALOG_UNREACHABLE": (
         "The Iceberg catalog cannot be reached.",
@@ -229,7 +229,7 @@ CODES: dict[str, tuple[str, str]] = {
         "A reader gives more than `source.limits` allows, or the same batch over and over.",
         "Mend the reader's end; raise the limit that the message names if so much is right.",
     ),
-    "FILE_CHANGED": ("A file changed between planning and reading.", "Nothing: the run tries again with the new file."),
+    "FILE_CHANGED": ("A file changed between planning and reading.", "Nothing: Dagster tries again with the new file."),
     "FILE_EXISTS": (
         "The command would overwrite a file.",
         "Choose another name or folder, or remove the file.",
@@ -244,7 +244,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "FUNCTION_CRASHED": (
         "An instance of a cloud function ended without a reply, or with one that is none.",
-        "Look at the function's log in the cloud; the run tries again by itself.",
+        "Look at the function's log in the cloud; Dagster tries again by itself.",
     ),
     "FUNCTION_DENIED": (
         "The host may not invoke, make or change a cloud function.",
@@ -252,7 +252,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "FUNCTION_IDLE": (
         "A function ended because its host took or sent no rows for `idle_seconds`.",
-        "Nothing if the host was killed; else raise `idle_seconds` of the place. The run tries again by itself.",
+        "Nothing if the host was killed; else raise `idle_seconds` of the place. Dagster tries again by itself.",
     ),
     "FUNCTION_LIMIT": (
         "Something is larger or longer than a cloud function takes.",
@@ -276,7 +276,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "FUNCTION_THROTTLED": (
         "The cloud runs as many invocations as it may.",
-        "Run fewer units at once, or have the quota raised; the run tries again by itself.",
+        "Run fewer units at once, or have the quota raised; Dagster tries again by itself.",
     ),
     "FUNCTION_TIMEOUT": (
         "A verb took longer than an invocation of a cloud function may. The same would, if it were tried again.",
@@ -284,7 +284,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "FUNCTION_UNREACHABLE": (
         "The cloud that runs a function does not answer.",
-        "Check the network and the endpoint; the run tries again by itself.",
+        "Check the network and the endpoint; Dagster tries again by itself.",
     ),
     "GLIBC_TOO_NEW": (
         "A library or program was built against a newer glibc than the function's runtime has.",
@@ -292,7 +292,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "HOST_OUT_OF_DISK": (
         "The disk that a writer in a container lays its files on has less than `place.free_disk_mb` left.",
-        "Make room there, or set `TMPDIR` of the host to a folder on a larger disk; the run tries again by itself.",
+        "Make room there, or set `TMPDIR` of the host to a folder on a larger disk; Dagster tries again by itself.",
     ),
     "IMAGE_MISSING": (
         "The Docker engine has no such image and cannot pull it.",
@@ -481,7 +481,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "PLUGIN_HUNG": (
         "A plugin gave nothing at all for `idle_seconds`.",
-        "The run tries again. Raise `place.idle_seconds` if the source may be silent for so long.",
+        "Dagster tries again. Raise `place.idle_seconds` if the source may be silent for so long.",
     ),
     "PLUGIN_IMPORT_FAILED": (
         "A plugin's file cannot be imported.",
@@ -489,7 +489,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "PLUGIN_KILLED": (
         "Somebody, or the system for want of memory, ended the process of a plugin.",
-        "The run tries again. Look into the system's log; give the machine more memory or the job fewer units at once.",
+        "Dagster tries again. Look into the system's log; give the machine more memory or the job fewer units at once.",
     ),
     "PLUGIN_LOAD_FAILED": (
         "A library cannot be loaded.",
@@ -557,7 +557,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "RATE_LIMIT_EXCEEDED": (
         "The source asked for fewer calls.",
-        "Nothing: the run waits and tries again. Lower `rate_limits` if it happens often.",
+        "Nothing: Dagster waits and tries again. Lower `rate_limits` if it happens often.",
     ),
     "RECORD_TOO_LONG": (
         "One record is longer than 64 MB; a quote or bracket is probably never closed.",
@@ -680,7 +680,7 @@ CODES: dict[str, tuple[str, str]] = {
         "The encrypted connection was not made: a certificate or a mode does not suit.",
         "Check `tls`, its files and the server's certificate.",
     ),
-    "TRANSIENT_ERROR": ("Something passing.", "Nothing: the run tries again."),
+    "TRANSIENT_ERROR": ("Something passing.", "Nothing: Dagster tries again."),
     "TYPE_NOT_HELD": (
         "The type in the contract cannot hold a column of the source.",
         "Say the type that the message proposes.",

@@ -60,6 +60,8 @@ def _failure(error: Mapping[str, Any], *, debug: bool) -> list[str]:
         return [*said, unforeseen if debug else hint]
     if todo := advice(error["error_code"], error["message"]):
         said.append(f"what to do: {todo}")
+    if error["retryable"]:
+        said.append("it may pass by itself: this command tries nothing twice, run it again")
     if debug and (told := plugins_part(str(error["details"].get(TRACEBACK, "")))):
         said.append(f"in the plugin:\n{told}")
     return said

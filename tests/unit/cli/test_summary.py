@@ -9,7 +9,7 @@ import pytest
 
 from dativo_dagster.cli.console import Console
 from dativo_dagster.cli.summary import show_result
-from dativo_ingest.exceptions import PluginError
+from dativo_ingest.exceptions import PluginError, TransientError
 from dativo_ingest.model import Usage
 from dativo_ingest.result import JobResult, StreamResult
 
@@ -45,6 +45,14 @@ def test_the_lines_of_a_plugin_that_failed_are_shown_when_asked_for():
     error = PluginError("plugin shop.py: KeyError: 1", "PLUGIN_FAILED", {"remote_traceback": told}).to_dict()
     assert "page" not in ended(error=error)
     assert f"s: in the plugin:\n{told}" in ended(error=error, debug=True)
+
+
+def test_who_runs_a_job_by_hand_is_told_that_nobody_else_runs_it_again():
+    lasting, passing = PluginError("no page", "PLUGIN_FAILED"), TransientError("busy")
+    assert "run it again" not in ended(error=lasting.to_dict())
+    assert "s: it may pass by itself: this command tries nothing twice, run it again\n" in ended(
+        error=passing.to_dict()
+    )
 
 
 def test_a_run_that_nobody_bills_says_nothing_of_it():
