@@ -9,6 +9,7 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from threading import Event
 
 import pytest
 
@@ -30,6 +31,7 @@ from dativo_ingest.exceptions import (
 )
 from dativo_ingest.exceptions import ConnectionError as UnreachableError
 from dativo_ingest.model import PluginRef
+from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("cloud_functions")]
 
@@ -290,6 +292,20 @@ def test_hosts_that_deploy_the_same_at_once_share_a_function_or_its_failure(depl
         assert ask(tries[-1].result())["filling"] == ""
     else:
         assert [error.error_code for error in errors] == ["FUNCTION_NOT_DEPLOYED"] * hosts
+
+
+def test_hosts_that_find_a_function_that_failed_at_once_do_not_hinder_each_other(deployed, cloud_functions):
+    with pytest.raises(ConfigurationError):
+        deployed(main=b"import nowhere\n")
+    cloud_functions.calls.clear()
+    held = Event()
+    cloud_functions.owner.submit(held.wait, 60)
+    with ThreadPoolExecutor() as threads:
+        tries = [threads.submit(deployed, main=b"import nowhere\n") for _ in range(2)]
+        until(lambda: [method for method, _ in cloud_functions.calls].count("DELETE") == 2, 60)
+        held.set()
+        errors = [found.exception() for found in tries]
+    assert [error.error_code for error in errors] == ["FUNCTION_NOT_DEPLOYED"] * 2
 
 
 def test_a_source_that_does_not_start_is_told_with_what_google_said_and_tried_again_next_time(deployed):

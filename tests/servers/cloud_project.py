@@ -7,6 +7,7 @@ of the project between them.
 from __future__ import annotations
 
 import re
+import threading
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -59,6 +60,7 @@ class CloudFunctions:
     uploads: dict[str, bytes] = field(default_factory=dict)
     operations: dict[str, dict[str, Any]] = field(default_factory=dict)
     busy: set[str] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
     lines: dict[tuple[str, int], bool] = field(default_factory=dict)
     working: dict[str, Future[None]] = field(default_factory=dict)
     owner: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
@@ -105,8 +107,6 @@ class CloudFunctions:
         if "/operations/" in path:
             return self._operation(path)
         function = self._found(self.functions, path)
-        if method != "GET" and path in self.busy:
-            raise Refused(409, f"An operation on function {path} is already in progress")
         if method == "PATCH":
             return self._run(path, lambda: self._deploy(path, {**function, **body}))
         return function if method == "GET" else self._run(path, lambda: self._drop(path))
@@ -146,8 +146,11 @@ class CloudFunctions:
     def _run(self, path: str, work: Any) -> dict[str, Any]:
         name = f"{_parent(path)}/operations/operation-{uuid.uuid4().hex}"
         started = {"name": name, "metadata": {"@type": _METADATA, "target": path}, "done": False}
+        with self.lock:
+            if path in self.busy:
+                raise Refused(409, f"An operation on function {path} is already in progress")
+            self.busy.add(path)
         self.operations[name] = started
-        self.busy.add(path)
 
         def do() -> None:
             try:
@@ -191,7 +194,7 @@ class CloudFunctions:
     def _drop(self, path: str) -> dict[str, Any]:
         if instance := self.instances.pop(path, None):
             instance.stop()
-        del self.functions[path]
+        self.functions.pop(path, None)  # two may have asked for it
         return {"@type": _EMPTY}
 
     def _url(self, path: str) -> str:

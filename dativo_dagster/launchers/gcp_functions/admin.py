@@ -70,10 +70,7 @@ class Project:
         """
         name = self.name_of(named)
         with self._refusals(f"function {name} cannot be deployed"):
-            state = self._settled(name)
-            if state == "FAILED":
-                self._delete(name)
-            if state in (None, "FAILED"):
+            if self._cleared(name) is None:
                 self._create(name, named, package)
             return self._when_active(name)
 
@@ -102,6 +99,20 @@ class Project:
             return str(self._client.get_function({"name": name}).state.name)
         except NotFound:
             return None
+
+    def _cleared(self, name: str) -> str | None:
+        """Give the state once no function is there that failed; other hosts may remove it, too."""
+        from google.api_core.exceptions import Conflict
+
+        deadline = time.monotonic() + self.config.start_seconds
+        while (state := self._settled(name)) == "FAILED":
+            try:
+                self._delete(name)
+            except Conflict:  # noqa: PERF203 - somebody is at it
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_LOOK_SECONDS)
+        return state
 
     def _settled(self, name: str) -> str | None:
         """Give the state once nobody is removing it, which takes Google a minute or more."""
