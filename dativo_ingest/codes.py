@@ -719,7 +719,7 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "VALIDATION_FAILED": (
         "Rows broke their contract and the job says that this fails the run.",
-        "Read the counts by rule in the message; mend the source or the contract, or set `validation: quarantine`.",
+        "Mend the source or the contract, or set `validation: quarantine` to keep such rows aside.",
     ),
     "MISSING_EXTRA": (
         "A part needs a package that is not installed.",

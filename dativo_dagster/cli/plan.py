@@ -136,10 +136,11 @@ def _show(stream: JobStream, plan: Plan | Unasked, where: Mapping[str, Place], c
 
 def _show_window(window: Window, console: Console) -> None:
     units = window.units
-    total = size(sum(u.bytes or 0 for u in units))
+    known = [u.bytes for u in units if u.bytes is not None]
+    total = f", {size(sum(known))}" if known or not units else ""
     if window.bounds:
         console.line("  window: " + ", ".join(f"{name} {text}" for name, text in window.bounds.items()))
-    console.line(f"  reads {counted(len(units), 'unit')}, {total}; skips {window.skipped:,} unchanged")
+    console.line(f"  reads {counted(len(units), 'unit')}{total}; skips {window.skipped:,} unchanged")
     console.table(("", ""), [(u.id, _estimate(u)) for u in units[:_UNITS]], indent=4)
     if len(units) > _UNITS:
         console.line(f"    and {len(units) - _UNITS:,} more; --json has all")

@@ -54,7 +54,8 @@ def _row(stream: StreamResult) -> tuple[str, ...]:
 
 
 def _failure(error: Mapping[str, Any], *, debug: bool) -> list[str]:
-    said = [f"{error['message']} [{error['error_code']}]"]
+    message = error["message"].replace("\n", "\n    ")
+    said = [f"{message} [{error['error_code']}]"]
     if unforeseen := error["details"].get("traceback"):
         hint = "not a mistake of yours that we know; run again with --debug for the traceback"
         return [*said, unforeseen if debug else hint]

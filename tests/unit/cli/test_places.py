@@ -201,6 +201,7 @@ def test_a_folder_without_jobs_has_nothing_to_tidy(desk, shed):
 def test_a_plan_says_where_each_plugin_runs_and_why(desk, shed, job):
     file = job("process")
     assert "  source api.py:Numbers runs in process: the job says `place`\n" in desk("plan", str(file)).out
+    assert "\n  reads 1 unit; skips 0 unchanged\n" in desk("plan", str(file)).out  # its bytes are not known
     [stream] = desk("plan", str(file), "--json").json["streams"]
     assert stream["places"] == {"source": {"launcher": "process", "why": "the job says `place`"}}
 

@@ -68,7 +68,8 @@ def test_a_broken_contract_is_exit_code_2_without_a_traceback(desk):
     assert "Traceback" not in answer.out + answer.err
     assert answer.event("validation_failed")["level"] == "ERROR"
     assert not list((desk.path / "lake").rglob("*.parquet"))
-    assert "people: what to do: " in answer.out
+    assert answer.out.count("set `validation: quarantine`") == 1
+    assert "\n    Mend the source or the contract" in answer.out
 
 
 def test_what_to_do_about_a_missing_file_is_said_once(desk):
