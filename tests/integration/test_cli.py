@@ -18,6 +18,7 @@ import pytest
 
 from tests.servers import vault as vault_server
 from tests.servers.process import free_port
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
@@ -139,9 +140,9 @@ def test_ctrl_c_is_one_line_and_leaves_nothing_visible(desk):
     )
     while "job_started" not in (line := process.stderr.readline()):
         assert line, "ended before it started"
-    time.sleep(0.5)
+    until(lambda: list((desk / "lake").rglob(".dativo-*")) or process.poll() is not None, 150)
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=150)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert err.rstrip().splitlines()[-1].startswith("interrupted; ")
@@ -207,7 +208,7 @@ def test_start_runs_dagster_with_the_schedules_of_the_runner_file(desk):
         assert schedules_of(port, process) == [("nightly", "0 2 * * *", "ingest__acme__people", "RUNNING")]
     finally:
         os.killpg(process.pid, signal.SIGINT)
-        code = process.wait(60)
+        code = process.wait(150)  # Dagster itself waits a minute for each of its processes
     assert code == 0
     limits = json.loads((desk / ".dativo" / "dagster" / "dagster.yaml").read_text())["run_coordinator"]["config"]
     assert [each["limit"] for each in limits["tag_concurrency_limits"]] == [1, 2]

@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import dagster as dg
 import pytest
+
+from tests.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -61,7 +62,7 @@ class Location:
     def dagster(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command to its end."""
         process = self.start(*arguments)
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=250)
         return subprocess.CompletedProcess(arguments, process.returncode, output)
 
     def instance(self) -> dg.DagsterInstance:
@@ -127,12 +128,10 @@ def test_a_run_that_is_ended_is_cancelled_and_leaves_nothing_behind(location):
     for n in range(60):
         os.link(data / "orders.csv", data / f"orders_{n}.csv")
     process = location.start("job", "execute", "-m", "dativo_dagster.definitions", "-j", "ingest__acme__orders")
-    deadline = time.monotonic() + 60
-    while not (written := list(location.root.glob("lake/**/*.parquet"))) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert written, "the run never wrote a file"
+    until(lambda: list(location.root.glob("lake/**/*.parquet")) or process.poll() is not None, 150)
+    assert process.poll() is None, "the run ended by itself"
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "STEP_UP_FOR_RETRY" not in output
     assert not list(location.root.glob("lake/**/*.parquet"))
