@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from dativo_dagster.config.job import Slice, TableSpec
     from dativo_dagster.merging.begin import Meeting
-    from dativo_dagster.tables.files.commit import Folder
+    from dativo_dagster.tables.files.folder import Folder
     from dativo_ingest.model import Column, DataFile, Staged
 
 REPLACING = frozenset({"overwrite", "overwrite_partitions"})

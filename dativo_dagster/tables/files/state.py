@@ -16,7 +16,7 @@ from dativo_ingest.exceptions import CommitError, ConfigurationError
 from dativo_ingest.model import State, StateChange
 
 if TYPE_CHECKING:
-    from dativo_dagster.tables.files.commit import Folder
+    from dativo_dagster.tables.files.folder import Folder
 
 
 def states(head: Head) -> dict[str, State]:

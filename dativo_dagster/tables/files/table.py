@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from dativo_dagster.config.job import TableSpec
     from dativo_dagster.storage import Storage
-    from dativo_dagster.tables.files.commit import Folder
     from dativo_dagster.tables.files.config import Config
+    from dativo_dagster.tables.files.folder import Folder
     from dativo_dagster.tables.files.manifest import Head, Segment
     from dativo_dagster.tables.files.write import Writer
 
@@ -203,7 +203,7 @@ class Table:
 
     @cached_property
     def _folder(self) -> Folder:
-        from dativo_dagster.tables.files.commit import Folder
+        from dativo_dagster.tables.files.folder import Folder
 
         return Folder(self._storage, self._location)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dativo_dagster.config.job import Merge, TableSpec
     from dativo_dagster.formats.units import Units
-    from dativo_dagster.tables.files.commit import Folder
+    from dativo_dagster.tables.files.folder import Folder
 
 
 def layout(folder: Folder, spec: TableSpec) -> Layout:
