@@ -103,7 +103,7 @@ class CloudFunctions:
         if method == "POST":
             return self._upload_url() if path.endswith(":generateUploadUrl") else self._create(path, query, body)
         if path.endswith("/functions"):
-            return {"functions": [f for name, f in self.functions.items() if name.startswith(path)]}
+            return {"functions": [f for name, f in [*self.functions.items()] if name.startswith(path)]}
         if "/operations/" in path:
             return self._operation(path)
         function = self._found(self.functions, path)
@@ -113,7 +113,7 @@ class CloudFunctions:
 
     def invoke(self, name: str, authorization: str | None, body: bytes, content_type: str) -> Answer:
         """Answer one call of a function; ``name`` is the last part of its name."""
-        path = next((path for path in self.instances if path.endswith(f"/{name}")), "")
+        path = next((path for path in [*self.instances] if path.endswith(f"/{name}")), "")
         instance = self.instances.get(path)
         if instance is None:
             return 404, b"Page not found", ""

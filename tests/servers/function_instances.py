@@ -28,7 +28,7 @@ LARGEST_BYTES = 32 * 1024 * 1024
 """Of a request, and of an answer."""
 Answer = tuple[int, bytes, str]
 """Status, body and the header Retry-After."""
-_START_SECONDS = 30
+_START_SECONDS = 60
 _LOOK_SECONDS = 0.02
 _LOG_TAIL = 4_000
 _NAME = re.compile(r"^([A-Za-z0-9._-]+)")
