@@ -76,6 +76,7 @@ def test_a_new_plugin_in_python_passes_its_tests_and_runs(kind, here, monkeypatc
 
 
 @pytest.mark.rust
+@pytest.mark.timeout(1200)  # arrow may have to be compiled first
 @pytest.mark.parametrize("kind", ["reader", "writer"])
 def test_a_new_plugin_in_rust_builds_passes_its_tests_and_runs(kind, here, monkeypatch, capsys):
     name = f"skeleton_{kind}s"
