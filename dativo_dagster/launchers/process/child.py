@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -102,7 +103,8 @@ class Child(Worker):
 
     def _signal(self, number: int) -> None:
         if self.process.returncode is None:
-            os.killpg(self.process.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # another thread took notice of its end just now
+                os.killpg(self.process.pid, number)
 
 
 def _start(config: Config) -> tuple[subprocess.Popen[bytes], socket.socket]:

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pytest
 
 from dativo_dagster.launchers import process
+from dativo_dagster.launchers.process.child import Child
+from dativo_dagster.telemetry import Redactor
 from dativo_ingest.exceptions import PluginError, SandboxError
 from dativo_ingest.model import DataFile
 from tests.fakes.children import (
@@ -175,6 +177,14 @@ def test_a_read_that_nobody_finished_is_over_when_the_place_is_closed():
         for _ in batches:
             pass
     assert raised.value.error_code == "CANCELLED"
+
+
+def test_a_child_whose_end_another_thread_notices_meanwhile_is_struck_in_vain(monkeypatch):
+    child = Child(READER, LIMITS, Redactor([]))
+    child.end()
+    with monkeypatch.context() as patch:
+        patch.setattr(child.process, "returncode", None)  # as who strikes saw it a moment ago
+        child.strike()
 
 
 HOST = """
