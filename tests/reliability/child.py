@@ -238,13 +238,15 @@ def at_once(desk: Path, count: int, jobs: Sequence[str] = ("job.yaml",)) -> list
 def writers(desk: Path, jobs: Sequence[str], runs: int) -> tuple[list[list[str]], list[str], int]:
     """Run jobs at once, each ``runs`` times on a delivery of its own, while another process packs small files.
 
+    The last run of each begins once files were packed.
+
     Gives the statuses of each job's runs, what was reported of commits that had to be tried again, and how often
     files were packed.
     """
-    done = _context().Event()
+    packed, done = _context().Event(), _context().Event()
     with ThreadPoolExecutor(len(jobs) + 1) as threads:
-        packer = threads.submit(_child, _pack, desk, jobs[0], done)
-        told = list(threads.map(lambda job: _child(_deliver_and_run, desk, job, runs)[1], jobs))
+        packer = threads.submit(_child, _pack, desk, jobs[0], packed, done)
+        told = list(threads.map(lambda job: _child(_deliver_and_run, desk, job, runs, packed)[1], jobs))
         done.set()
     return [statuses for statuses, _ in told], [line for _, lines in told for line in lines], packer.result()[1]
 
@@ -311,7 +313,7 @@ def _run_together(job: str, together: Any) -> dict[str, Any]:
     return result
 
 
-def _deliver_and_run(job: str, runs: int) -> tuple[list[str], list[str]]:
+def _deliver_and_run(job: str, runs: int, packed: Any) -> tuple[list[str], list[str]]:
     """Give the statuses of runs, each after one more file of the source got its name."""
     reports: list[str] = []
     handler = logging.Handler()
@@ -321,13 +323,15 @@ def _deliver_and_run(job: str, runs: int) -> tuple[list[str], list[str]]:
     logger.setLevel(logging.INFO)
     statuses = []
     for number in range(runs):
+        if number == runs - 1:
+            packed.wait(PATIENCE_SECONDS / 2)
         waiting = Path(job).with_name(f"{number}.waiting")
         waiting.rename(Path(job).parent / "in" / f"{number}.csv")
         statuses.append(_run("never", job)["status"])
     return statuses, [line for line in reports if "conflicts" in line]
 
 
-def _pack(job: str, done: Any) -> int:
+def _pack(job: str, once: Any, done: Any) -> int:
     """Pack small files as `dativo maintain` does, again and again until the writers are done; gives how often."""
     from dativo_dagster.config.load import load_job
     from dativo_dagster.pipeline.assemble import open_table
@@ -336,6 +340,8 @@ def _pack(job: str, done: Any) -> int:
     while not done.wait(0.05):
         table = open_table(loaded, loaded.streams[0])
         packed += bool(table.columns()) and bool(table.compact().made)
+        if packed:
+            once.set()
     return packed
 
 
