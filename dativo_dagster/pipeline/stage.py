@@ -143,8 +143,9 @@ def _run_units(work: Stage) -> None:
     try:
         futures.extend(pool.submit(work.unit, u) for u in units)
         # A signal that comes just before a wait does not break it off: no wait is a long one.
-        while wait(futures, LOOK_SECONDS, FIRST_EXCEPTION).not_done:
+        while running := [f for f in futures if not f.done()]:
             _raise_first(futures)
+            wait(running, LOOK_SECONDS, FIRST_EXCEPTION)
         _raise_first(futures)
     except BaseException as error:
         # Also on cancel: stop the others at their next batch, or at once where a plugin can be.
@@ -152,11 +153,11 @@ def _run_units(work: Stage) -> None:
         _cancel(work.reader)
         pool.shutdown(wait=False, cancel_futures=True)
         # `wait` never counts a cancelled future as done, it would always take its whole time.
-        running = [f for f in futures if not f.cancelled()]
+        begun = [f for f in futures if not f.cancelled()]
         patience = STOP_SECONDS if isinstance(error, Exception) else CLEAN_SECONDS
-        if wait(running, timeout=patience).not_done:
+        if wait(begun, timeout=patience).not_done:
             _cancel(getattr(work.writer, "units", work.writer))
-            wait(running, timeout=STOP_SECONDS)
+            wait(begun, timeout=STOP_SECONDS)
         raise
     finally:
         pool.shutdown(wait=False)
