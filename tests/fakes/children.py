@@ -49,13 +49,13 @@ def workers() -> set[int]:
     """
     found = set()
     for task in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             found |= {int(pid) for pid in (task / "children").read_text().split()}
     return {pid for pid in found if _is_worker(pid)}
 
 
 def _is_worker(pid: int) -> bool:
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
         return not command or b"dativo_ingest.worker" in command  # a zombie has no command line
     return False
