@@ -80,8 +80,12 @@ class Channel:
         buffers = [memoryview(part).cast("B") for part in encode(header, parts) if len(part)]
         with self._sending:
             self.broken, before = True, self.broken
-            while buffers:
-                buffers = _rest(buffers, self.connection.sendmsg(buffers[:_MOST_PARTS]))
+            try:
+                while buffers:
+                    buffers = _rest(buffers, self.connection.sendmsg(buffers[:_MOST_PARTS]))
+            except (BrokenPipeError, ConnectionResetError):
+                self.ended = True
+                raise
             self.broken = before
 
     def receive(self) -> Frame | None:

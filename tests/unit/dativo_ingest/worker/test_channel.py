@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import threading
@@ -48,6 +49,16 @@ def test_frames_of_several_threads_do_not_mix(ends):
     for thread in threads:
         thread.join()
     assert all(bytes(f.payload) == bytes([f.header["number"]]) * 10_000 for f in frames)
+
+
+@pytest.mark.parametrize("notice", [lambda here: here.receive(), lambda here: here.send({"op": "batch"})])
+def test_that_the_other_side_is_gone_is_known_to_who_receives_and_to_who_sends(ends, notice):
+    here, there = ends
+    assert not here.ended
+    there.close()
+    with contextlib.suppress(BrokenPipeError):
+        notice(here)
+    assert here.ended
 
 
 def test_what_is_only_said_to_come_is_not_allocated(ends):
