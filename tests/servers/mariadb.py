@@ -71,8 +71,10 @@ def serve() -> Iterator[MariaDbServer]:
     with tempfile.TemporaryDirectory(prefix="dativo-mariadb-") as name:
         folder = Path(name)
         folder.chmod(0o755)
+        (folder / "tmp").mkdir()  # a server that starts removes what others hold in a folder that they share
         if user:
             shutil.chown(folder, user, user)
+            shutil.chown(folder / "tmp", user, user)
         server = MariaDbServer(free_port(), folder / "authority.pem")
         _make_certificate(folder, user)
         _make_data(folder, user)
@@ -89,6 +91,7 @@ def _settings(folder: Path, port: int) -> list[str]:
         "port": port,
         "socket": folder / "s",
         "pid-file": folder / "pid",
+        "tmpdir": folder / "tmp",
         "log-bin": folder / "data" / "binlog",
         "ssl-cert": folder / "server.pem",
         "ssl-key": folder / "server.key",
@@ -101,6 +104,7 @@ def _make_data(folder: Path, user: str | None) -> None:
         _binary("mariadb-install-db"),
         "--no-defaults",
         f"--datadir={folder / 'data'}",
+        f"--tmpdir={folder / 'tmp'}",
         "--auth-root-authentication-method=normal",
         "--skip-test-db",
         "--force",  # no name of this machine is looked up
