@@ -302,7 +302,7 @@ def test_hosts_that_find_a_function_that_failed_at_once_do_not_hinder_each_other
     cloud_functions.owner.submit(held.wait, 60)
     with ThreadPoolExecutor() as threads:
         tries = [threads.submit(deployed, main=b"import nowhere\n") for _ in range(2)]
-        until(lambda: [method for method, _ in cloud_functions.calls].count("DELETE") == 2, 60)
+        until(lambda: [method for method, _ in cloud_functions.calls].count("DELETE") >= 2, 60)
         held.set()
         errors = [found.exception() for found in tries]
     assert [error.error_code for error in errors] == ["FUNCTION_NOT_DEPLOYED"] * 2
