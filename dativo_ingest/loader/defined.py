@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dativo_ingest.exceptions import PluginError
+from dativo_ingest.loader.syntax import tree_of
 
 if TYPE_CHECKING:
     from dativo_ingest.model import PluginRef
@@ -71,7 +72,7 @@ def no_class(ref: PluginRef, classes: Iterable[str]) -> PluginError:
 @functools.lru_cache(maxsize=256)
 def _defined(path: str, source: bytes) -> _Defined:
     """Look through a text once, however many jobs name it."""
-    tree = ast.parse(source, path)
+    tree = tree_of(source, path)
     outer, whole = list(_outer(tree)), list(ast.walk(tree))
     names = {name for node in outer for name in _bound(node)}
     names.update(name for node in whole if isinstance(node, ast.Global) for name in node.names)

@@ -18,6 +18,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from dativo_ingest.loader.syntax import tree_of
+
 _OURS = frozenset({"dativo_ingest", "dativo_dagster"})
 _PREFIX = "dativo_plugin_"
 
@@ -60,7 +62,7 @@ class Package:
 
     def tree(self, source: bytes, path: Path) -> ast.Module:
         """Parse a file of the package with its imports met."""
-        tree = ast.parse(source, str(path))
+        tree = tree_of(source, str(path))
         _Imports(self, path).visit(tree)
         return ast.fix_missing_locations(tree)
 
@@ -100,7 +102,7 @@ def reached(path: Path) -> dict[Path, bytes]:
 
 def _imported(draft: Package, file: Path, source: bytes) -> list[Path]:
     found: list[Path] = []
-    for node in ast.walk(ast.parse(source, str(file))):
+    for node in ast.walk(tree_of(source, str(file))):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if draft.home(alias.name, file):

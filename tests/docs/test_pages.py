@@ -18,6 +18,7 @@ from dativo_dagster.config.contractfile import load_contract
 from dativo_dagster.config.document import read_document
 from dativo_dagster.config.kinds import is_job
 from dativo_dagster.config.load import load_job
+from dativo_ingest.loader.syntax import tree_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -170,7 +171,7 @@ def _named_tests(page: Path) -> Iterator[tuple[str, str]]:
 
 
 def _functions(source: str) -> set[str]:
-    return {node.name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)}
+    return {node.name for node in ast.walk(tree_of(source)) if isinstance(node, ast.FunctionDef)}
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "guarantees.md"], ids=lambda p: p.name)

@@ -28,6 +28,7 @@ from dativo_ingest.exceptions import (
     is_retryable_error,
     wrap_exception,
 )
+from dativo_ingest.loader.syntax import tree_of
 
 ROOT = Path(dativo_ingest.__file__).parents[1]
 
@@ -96,7 +97,7 @@ def tree(path: Path) -> ast.AST:
     """Parse a module; CPython 3.11 loses count (SystemError) when the collector runs code while it makes a tree."""
     gc.disable()
     try:
-        return ast.parse(path.read_text())
+        return tree_of(path.read_text())
     finally:
         gc.enable()
 
