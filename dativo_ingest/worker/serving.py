@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dativo_ingest.ending import closed_after
 from dativo_ingest.exceptions import PluginError
 from dativo_ingest.model import Cursor, DataFile, PluginRef, Stream, Unit, Window
 from dativo_ingest.worker.channel import Channel
@@ -125,8 +126,7 @@ class Worker:
         from dativo_ingest.worker.batches import to_parts
 
         stream, unit = Stream.from_json(arguments["stream"]), Unit.from_json(arguments["unit"])
-        batches = iter(self.plugin.read(stream, unit))
-        try:
+        with closed_after(self.plugin.read(stream, unit)) as batches:
             for batch in batches:
                 for parts in to_parts(batch):
                     if self.inbox.cancelled.is_set():
@@ -135,9 +135,6 @@ class Worker:
                 if self.inbox.enough.is_set() and (rest := self._rest(unit)) is not None:
                     return rest.to_json()
             return None
-        finally:
-            if hasattr(batches, "close"):
-                batches.close()
 
     def _rest(self, unit: Unit) -> Unit | None:
         rest = getattr(self.plugin, "rest", None)
