@@ -21,11 +21,27 @@ from dativo_ingest.exceptions import ConnectionError as Unreachable
 from dativo_ingest.model import CheckResult, Cursor, Stream, Unit, Window
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
     from dativo_dagster.config.job import SourceContext
 
 NAME = "sqlalchemy"
+_JOB = """\
+name: shop
+tenant: acme
+source: {{connector: sqlalchemy, database: {root}/shop.db{source}}}
+target:
+  connector: iceberg
+  catalog: {{type: sql, uri: "sqlite:///{root}/catalog.db", warehouse: "file://{root}/lake"}}
+streams:
+{streams}
+contract:
+  name: shop
+  schema: [{{name: id, type: int64, required: true}}, {{name: at, type: timestamptz}}, {{name: kind, type: string}}]
+{more}
+"""
 
 
 def use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,6 +49,12 @@ def use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registry.ENTRIES["connectors"], NAME, registry.Entry(module=__name__))
     monkeypatch.setattr(registry, "entries", cache(registry.entries.__wrapped__))  # what it remembers goes with it
     monkeypatch.setattr(Session, "opened", [])
+
+
+def job_of(root: Path, tables: Sequence[str], *, source: str = "", more: str = "") -> str:
+    """Give the YAML of a job that reads tables of ``shop.db`` into Iceberg, all of it below ``root``."""
+    streams = [f"  - {{name: {t}, source: {{table: {t}}}, target: {{table: shop.{t}}}}}" for t in tables]
+    return _JOB.format(root=root, streams="\n".join(streams), source=source, more=more)
 
 
 class Config(BaseModel):

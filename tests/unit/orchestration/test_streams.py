@@ -17,19 +17,6 @@ from tests.fakes import parted
 
 NAME = "ingest__acme__shop"
 ALL = [1, 2, 3]
-JOB = """\
-name: shop
-tenant: acme
-source: {{connector: sqlalchemy, database: {root}/shop.db{source}}}
-target:
-  connector: iceberg
-  catalog: {{type: sql, uri: "sqlite:///{root}/catalog.db", warehouse: "file://{root}/lake"}}
-streams:
-{streams}
-contract:
-  name: shop
-  schema: [{{name: id, type: int64, required: true}}, {{name: at, type: timestamptz}}, {{name: kind, type: string}}]
-"""
 
 
 @pytest.fixture
@@ -43,9 +30,8 @@ def write(folder, monkeypatch):
             for table in tables:
                 db.execute(f"CREATE TABLE {table} (id INTEGER, at TEXT, kind TEXT)")
                 db.executemany(f"INSERT INTO {table} VALUES (?, '2026-01-01T00:00:00+00:00', 'a')", [(i,) for i in ALL])
-        lines = [f"  - {{name: {t}, source: {{table: {t}}}, target: {{table: shop.{t}}}}}" for t in tables]
         path = folder / "shop.yaml"
-        path.write_text(JOB.format(root=root, streams="\n".join(lines), source=source))
+        path.write_text(parted.job_of(root, tables, source=source))
         return load_job(path)
 
     return write

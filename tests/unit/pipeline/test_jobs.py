@@ -20,20 +20,6 @@ from dativo_dagster.tables.iceberg.table import Table
 from dativo_ingest.exceptions import CommitError, ConfigurationError
 from tests.fakes import parted
 
-JOB = """\
-name: shop
-tenant: acme
-source: {{connector: sqlalchemy, database: {root}/shop.db{source}}}
-target:
-  connector: iceberg
-  catalog: {{type: sql, uri: "sqlite:///{root}/catalog.db", warehouse: "file://{root}/lake"}}
-streams:
-{streams}
-contract:
-  name: shop
-  schema: [{{name: id, type: int64, required: true}}, {{name: at, type: timestamptz}}, {{name: kind, type: string}}]
-{more}
-"""
 DAYS = "partitions: {column: at, every: day, start: 2026-01-01}"
 NOW = datetime(2026, 1, 9, 12, tzinfo=timezone.utc)
 
@@ -50,9 +36,8 @@ def write(tmp_path, monkeypatch):
                 times = [(day, hour) for day in range(1, 9) for hour in range(3)]
                 rows = [(day * 3 + hour, f"2026-01-{day:02}T0{hour}:00:00+00:00", "a") for day, hour in times]
                 db.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows)
-        lines = [f"  - {{name: {t}, source: {{table: {t}}}, target: {{table: shop.{t}}}}}" for t in tables]
         path = tmp_path / "job.yaml"
-        path.write_text(JOB.format(root=tmp_path, streams="\n".join(lines), source=source, more=more))
+        path.write_text(parted.job_of(tmp_path, tables, source=source, more=more))
         return load_job(path)
 
     return write
